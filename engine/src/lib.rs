@@ -1,1 +1,7 @@
-//! (to be written)
+//! The archive engine: write-ahead log, memtable, flush, recovery, and one way to read all of it.
+//!
+//! The storage core is synchronous and deterministic: clock, disk and randomness are handed in, so a
+//! crash is an ordinary unit test. It knows no HTTP and no JSON; EPICS only in `source`.
+
+pub mod clock;
+pub mod read;

@@ -1,0 +1,13 @@
+//! Reading: what an archive offers to readers, whatever holds the bytes.
+//!
+//! [`Archive`] is one archive (a directory, a running engine, a remote one); [`Reader`] answers over
+//! several as one. Everything is blocking and streams: memory per request does not grow with the range.
+
+mod archive;
+mod run;
+
+pub use archive::{
+    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Evidence, Ledger,
+    Live, Problem, ProblemCode, ReadError, Snapshot, Verdict, Why,
+};
+pub use run::{Part, Position, Run};

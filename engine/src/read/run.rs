@@ -1,0 +1,37 @@
+//! Ordered runs: the one form in which memtable, SSTables and other processes hand over samples.
+
+use super::ReadError;
+use sample::{SampleBlock, TimeRange, Timestamp};
+
+/// Where a sample stands in its channel's timeline; unique, and the order of every answer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Position {
+    /// Stamp in ns since the Unix epoch.
+    pub time: i64,
+    /// Rank among equal stamps.
+    pub rank: u32,
+}
+
+/// One stretch of a run that is loaded at once: a chunk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// Position of its first sample.
+    pub first: Position,
+    /// Position of its last sample.
+    pub last: Position,
+    /// Number of samples.
+    pub count: u32,
+    /// What [`Run::load`] needs to find it.
+    pub token: u64,
+}
+
+/// A sequence of samples of one channel in strictly increasing (time, rank) order.
+/// Several runs of one channel may overlap; a sample that stands in two of them is the same sample.
+pub trait Run: Send + Sync {
+    /// Times of the first and last sample, inclusive. Cheap.
+    fn span(&self) -> (Timestamp, Timestamp);
+    /// The parts that touch the closed span of `range`, in order. May read index pages.
+    fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError>;
+    /// The samples of `part` inside `range` (perhaps none).
+    fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError>;
+}
