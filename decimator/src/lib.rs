@@ -1,1 +1,5 @@
-//! (to be written)
+//! Many facts in, few intervals out: pure folds over a channel's timeline.
+//!
+//! No I/O, no clock, no bytes: what goes in decides what comes out.
+
+pub mod coverage;
