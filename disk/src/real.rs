@@ -1,0 +1,191 @@
+//! The operating system's file system.
+
+use std::fs::{self, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
+use crate::{Disk, DiskError, Entry, File, Lock, Space};
+
+/// The file system of this machine. Holds nothing; every value is the same disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+/// Bytes written at once where a file system cannot reserve blocks.
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+fn opened(operation: &'static str, path: &Path, options: &OpenOptions) -> Result<Arc<dyn File>, DiskError> {
+    let file = options.open(path).map_err(|error| DiskError::new(operation, path, error))?;
+    Ok(Arc::new(RealFile { file, path: path.to_path_buf() }))
+}
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path) -> Result<Arc<dyn File>, DiskError> {
+        opened("open", path, OpenOptions::new().read(true))
+    }
+
+    fn open_write(&self, path: &Path) -> Result<Arc<dyn File>, DiskError> {
+        opened("open for writing", path, OpenOptions::new().read(true).write(true))
+    }
+
+    fn create(&self, path: &Path) -> Result<Arc<dyn File>, DiskError> {
+        opened("create", path, OpenOptions::new().read(true).write(true).create_new(true))
+    }
+
+    fn create_dir(&self, path: &Path) -> Result<(), DiskError> {
+        fs::create_dir_all(path).map_err(|error| DiskError::new("create directory", path, error))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        fs::rename(from, to).map_err(|error| DiskError::new("rename", from, error))
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        fs::remove_file(path).map_err(|error| DiskError::new("remove", path, error))
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<(), DiskError> {
+        fs::remove_dir(path).map_err(|error| DiskError::new("remove directory", path, error))
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Entry>, DiskError> {
+        let read = || -> io::Result<Vec<Entry>> {
+            let mut entries = Vec::new();
+            for entry in fs::read_dir(path)? {
+                let entry = entry?;
+                // A dangling link is a name that is no directory; a name that is not UTF-8 is none of ours.
+                let is_dir = fs::metadata(entry.path()).is_ok_and(|metadata| metadata.is_dir());
+                entries.push(Entry { name: entry.file_name().to_string_lossy().into_owned(), is_dir });
+            }
+            entries.sort();
+            Ok(entries)
+        };
+        read().map_err(|error| DiskError::new("list", path, error))
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool, DiskError> {
+        fs::exists(path).map_err(|error| DiskError::new("look for", path, error))
+    }
+
+    fn sync_dir(&self, path: &Path) -> Result<(), DiskError> {
+        fs::File::open(path)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|error| DiskError::new("sync directory", path, error))
+    }
+
+    fn space(&self, path: &Path) -> Result<Space, DiskError> {
+        let found = rustix::fs::statvfs(path)
+            .map_err(|error| DiskError::new("ask the free space of", path, error.into()))?;
+        Ok(Space {
+            total: found.f_blocks.saturating_mul(found.f_frsize),
+            free: found.f_bavail.saturating_mul(found.f_frsize),
+        })
+    }
+
+    fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, DiskError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|error| DiskError::new("open lock file", path, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(RealLock { file, path: path.to_path_buf() }))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(DiskError::new("lock", path, error)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RealFile {
+    file: fs::File,
+    path: PathBuf,
+}
+
+impl RealFile {
+    fn checked<T>(&self, operation: &'static str, result: io::Result<T>) -> Result<T, DiskError> {
+        result.map_err(|error| DiskError::new(operation, &self.path, error))
+    }
+}
+
+impl File for RealFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
+        let mut done = 0;
+        while done < buffer.len() {
+            match self.file.read_at(&mut buffer[done..], offset.saturating_add(done as u64)) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return self.checked("read", Err(error)),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        self.checked("write", self.file.write_all_at(bytes, offset))
+    }
+
+    fn sync(&self) -> Result<(), DiskError> {
+        self.checked("sync", self.file.sync_data())
+    }
+
+    fn len(&self) -> Result<u64, DiskError> {
+        self.checked("ask the length of", self.file.metadata().map(|metadata| metadata.len()))
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), DiskError> {
+        self.checked("set the length of", self.file.set_len(len))
+    }
+
+    fn allocate(&self, len: u64) -> Result<(), DiskError> {
+        if len == 0 {
+            return Ok(());
+        }
+        let result = match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(&self.file, len),
+            other => other.map_err(io::Error::from),
+        };
+        self.checked("reserve space for", result)
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Reserves blocks up to `len` bytes where the file system cannot: by writing zeros behind the end.
+fn write_zeros(file: &fs::File, len: u64) -> io::Result<()> {
+    let mut at = file.metadata()?.len();
+    while at < len {
+        let count = usize::try_from(len - at).unwrap_or(usize::MAX).min(ZEROS.len());
+        file.write_all_at(&ZEROS[..count], at)?;
+        at += count as u64;
+    }
+    Ok(())
+}
+
+#[derive(Debug)]
+struct RealLock {
+    file: fs::File,
+    path: PathBuf,
+}
+
+impl Lock for RealLock {
+    fn write(&self, content: &[u8]) -> Result<(), DiskError> {
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.write_all_at(content, 0))
+            .and_then(|()| self.file.sync_data())
+            .map_err(|error| DiskError::new("write lock file", &self.path, error))
+    }
+}
+
+#[cfg(test)]
+mod tests;
