@@ -4,4 +4,6 @@
 //! crash is an ordinary unit test. It knows no HTTP and no JSON; EPICS only in `source`.
 
 pub mod clock;
+pub mod limits;
 pub mod read;
+pub mod status;

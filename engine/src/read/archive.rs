@@ -1,7 +1,7 @@
 //! What a reader can ask of one archive.
 
 use super::Run;
-use sample::{ChannelName, DropCause, Event, Metadata, Timestamp, TimeRange, ValueType};
+use sample::{ChannelName, DropCause, Event, Metadata, TimeRange, Timestamp, ValueType};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -319,6 +319,8 @@ pub trait Archive: Send + Sync {
     fn info(&self) -> ArchiveInfo;
     /// The stored name behind a name or alias; `None` when unknown.
     fn resolve(&self, name: &str) -> Result<Option<ChannelName>, ReadError>;
+    /// Up to `most` known names that look like `name`, the nearest first.
+    fn near(&self, name: &str, most: usize) -> Vec<String>;
     /// Channels and aliases that pass `filter`, in bytewise order of their names.
     fn channels(&self, filter: &ChannelFilter<'_>) -> Result<Vec<ChannelSummary>, ReadError>;
     /// Everything about a channel by its stored name, metadata as of `time`.

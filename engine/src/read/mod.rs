@@ -4,10 +4,18 @@
 //! several as one. Everything is blocking and streams: memory per request does not grow with the range.
 
 mod archive;
+mod merge;
+mod reader;
 mod run;
+mod union;
+mod view;
 
 pub use archive::{
-    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Evidence, Ledger,
-    Live, Problem, ProblemCode, ReadError, Snapshot, Verdict, Why,
+    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Evidence, Ledger, Live,
+    Problem, ProblemCode, ReadError, Snapshot, Verdict, Why,
 };
+pub use merge::{Merge, Order, Scan};
+pub use reader::{Member, Reader};
 pub use run::{Part, Position, Run};
+pub use union::Union;
+pub use view::{ChannelView, Samples};

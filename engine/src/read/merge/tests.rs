@@ -1,0 +1,116 @@
+//! The merge against a sorted set, on random runs with overlaps and twins.
+
+use super::*;
+use proptest::prelude::*;
+use sample::{RunType, Sample, Value};
+use std::collections::BTreeMap;
+
+/// A run of blocks in memory.
+struct Blocks(Vec<SampleBlock>);
+
+impl Run for Blocks {
+    fn span(&self) -> (Timestamp, Timestamp) {
+        (self.0[0].first(), self.0[self.0.len() - 1].last())
+    }
+    fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError> {
+        Ok(self
+            .0
+            .iter()
+            .enumerate()
+            .filter(|(_, b)| range.touches(b.first(), b.last()))
+            .map(|(token, b)| {
+                let (first, last) = (b.position(0), b.position(b.len() - 1));
+                Part {
+                    first: Position { time: first.0, rank: first.1 },
+                    last: Position { time: last.0, rank: last.1 },
+                    count: b.len() as u32,
+                    token: token as u64,
+                }
+            })
+            .collect())
+    }
+    fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
+        let block = &self.0[part.token as usize];
+        let inside = block.indices(range);
+        Ok(block.slice(inside.start, inside.end))
+    }
+}
+
+/// Value is a function of the position, so that twins agree; every third time another type.
+fn sample_at(time: i64, rank: u32) -> Sample {
+    let value = if time % 3 == 0 { Value::Int32(time as i32) } else { Value::Float64(f64::from(rank)) };
+    Sample { rank, ..Sample::new(Timestamp(time), value) }
+}
+
+fn blocks_of(positions: &[(i64, u32)], chunk: usize) -> Vec<SampleBlock> {
+    let mut blocks: Vec<SampleBlock> = Vec::new();
+    for (time, rank) in positions {
+        let sample = sample_at(*time, *rank);
+        let fits = blocks.last().is_some_and(|b| b.len() < chunk && b.run.admits(&sample));
+        if !fits {
+            blocks.push(SampleBlock::new(sample.run_type()));
+        }
+        let pushed = blocks.last_mut().is_some_and(|b| b.push(&sample));
+        assert!(pushed);
+    }
+    blocks
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn merge_is_the_sorted_union(
+        runs in prop::collection::vec((prop::collection::btree_set((0i64..60, 0u32..3), 1..30), 1usize..8), 0..6),
+        from in -5i64..65, len in 0i64..70, beyond in prop::option::of((0i64..60, 0u32..3)), descending: bool,
+    ) {
+        let range = TimeRange::new(Timestamp(from), Timestamp(from + len));
+        let order = if descending { Order::Descending } else { Order::Ascending };
+        let beyond = beyond.map(|(time, rank)| Position { time, rank });
+        let arcs: Vec<Arc<dyn Run>> = runs.iter().map(|(positions, chunk)| {
+            let positions: Vec<_> = positions.iter().copied().collect();
+            Arc::new(Blocks(blocks_of(&positions, *chunk))) as Arc<dyn Run>
+        }).collect();
+        let mut model: BTreeMap<(i64, u32), Sample> = BTreeMap::new();
+        for (positions, _) in &runs {
+            for (time, rank) in positions {
+                let behind = beyond.is_none_or(|b| {
+                    let p = Position { time: *time, rank: *rank };
+                    if descending { p < b } else { p > b }
+                });
+                if behind && range.contains(Timestamp(*time)) {
+                    model.insert((*time, *rank), sample_at(*time, *rank));
+                }
+            }
+        }
+        let mut expected: Vec<Sample> = model.into_values().collect();
+        if descending { expected.reverse(); }
+        let mut found = Vec::new();
+        for block in Merge::new(&arcs, Scan { range, order, beyond, skip_damaged: false }) {
+            let block = block.unwrap();
+            prop_assert!(!block.is_empty());
+            let mut rows: Vec<Sample> = (0..block.len()).map(|i| block.get(i)).collect();
+            if descending { rows.reverse(); }
+            found.extend(rows);
+        }
+        prop_assert_eq!(&found, &expected);
+
+        let before = arcs.iter().filter_map(|r| last_before(&**r, range.from, false).unwrap()).max_by_key(|s| (s.time, s.rank));
+        let model_before = runs.iter().flat_map(|(p, _)| p).filter(|p| p.0 < from).max();
+        prop_assert_eq!(before.map(|s| (s.time.0, s.rank)), model_before.copied());
+        let next = arcs.iter().filter_map(|r| first_from(&**r, range.to).unwrap()).min_by_key(|s| (s.time, s.rank));
+        let model_next = runs.iter().flat_map(|(p, _)| p).filter(|p| p.0 >= from + len).min();
+        prop_assert_eq!(next.map(|s| (s.time.0, s.rank)), model_next.copied());
+    }
+}
+
+#[test]
+fn one_run_passes_through_in_whole_blocks() {
+    let positions: Vec<(i64, u32)> = (0..100).map(|t| (t * 3 + 1, 0)).collect();
+    let run: Arc<dyn Run> = Arc::new(Blocks(blocks_of(&positions, 1000)));
+    let blocks: Vec<_> = Merge::new(&[run], Scan::ascending(TimeRange::ALL)).collect();
+    assert_eq!(blocks.len(), 1);
+    assert_eq!(
+        blocks[0].as_ref().unwrap().run,
+        RunType::plain(sample::ValueType::scalar(sample::Kind::Float64))
+    );
+}

@@ -1,0 +1,195 @@
+//! One channel at one moment over all archives that know it.
+
+use super::merge::{first_from, last_before};
+use super::{Merge, Problem, ProblemCode, ReadError, Scan, Snapshot, Union};
+use decimator::coverage::{self, Coverage};
+use sample::{ChannelName, Event, Metadata, Sample, SampleBlock, TimeRange, Timestamp};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One channel at one moment: what every answer about it is made from.
+pub struct ChannelView {
+    name: ChannelName,
+    /// In order of priority, the winner first; never empty.
+    snapshots: Vec<Snapshot>,
+    problems: Arc<Mutex<Vec<Problem>>>,
+}
+
+/// A scan of a [`ChannelView`]; see [`Scan`].
+pub struct Samples {
+    union: Union,
+    range: TimeRange,
+    problems: Arc<Mutex<Vec<Problem>>>,
+}
+
+/// What an error means for an answer that goes on without the bytes.
+pub(super) fn problem_of(error: &ReadError, range: TimeRange) -> Problem {
+    match error {
+        ReadError::Damaged { file, span, .. } => Problem {
+            code: ProblemCode::Damaged,
+            range: span.map_or(range, |(first, last)| TimeRange::new(first, last.saturating_add(1))),
+            file: Some(file.clone()),
+            message: error.to_string(),
+        },
+        _ => Problem { code: ProblemCode::ArchiveUnavailable, range, file: None, message: error.to_string() },
+    }
+}
+
+impl Iterator for Samples {
+    type Item = Result<SampleBlock, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let block = self.union.next();
+        let damage = self.union.take_damage();
+        if !damage.is_empty() {
+            let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+            problems.extend(damage.iter().map(|error| problem_of(error, self.range)));
+        }
+        block
+    }
+}
+
+impl ChannelView {
+    /// From what the archives said; `None` when none knows the channel.
+    pub(super) fn new(
+        name: ChannelName,
+        mut snapshots: Vec<Snapshot>,
+        mut problems: Vec<Problem>,
+    ) -> Option<ChannelView> {
+        if snapshots.is_empty() {
+            return None;
+        }
+        for snapshot in &mut snapshots {
+            problems.append(&mut snapshot.problems);
+        }
+        Some(ChannelView { name, snapshots, problems: Arc::new(Mutex::new(problems)) })
+    }
+
+    /// The stored name.
+    pub fn name(&self) -> &ChannelName {
+        &self.name
+    }
+
+    /// Samples as [`Scan`] says.
+    pub fn samples(&self, scan: &Scan) -> Samples {
+        let merges = self.snapshots.iter().map(|s| Merge::new(&s.runs, *scan)).collect();
+        Samples { union: Union::new(merges, scan.order), range: scan.range, problems: self.problems.clone() }
+    }
+
+    /// The last sample before `time`, or at or before it if `inclusive`.
+    pub fn last_before(&self, time: Timestamp, inclusive: bool) -> Result<Option<Sample>, ReadError> {
+        let mut found: Option<Sample> = None;
+        for snapshot in &self.snapshots {
+            let mut best: Option<Sample> = None;
+            let mut runs: Vec<_> = snapshot.runs.iter().collect();
+            runs.sort_by_key(|run| std::cmp::Reverse(run.span().1.min(time)));
+            for run in runs {
+                if best.as_ref().is_some_and(|b| run.span().1 < b.time) {
+                    continue;
+                }
+                let sample = last_before(&**run, time, inclusive)?;
+                if let Some(sample) = sample
+                    && best.as_ref().is_none_or(|b| (b.time, b.rank) < (sample.time, sample.rank))
+                {
+                    best = Some(sample);
+                }
+            }
+            if let Some(best) = best
+                && found.as_ref().is_none_or(|f| f.time < best.time)
+            {
+                found = Some(best);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first sample at or after `time`.
+    pub fn first_from(&self, time: Timestamp) -> Result<Option<Sample>, ReadError> {
+        let mut found: Option<Sample> = None;
+        for snapshot in &self.snapshots {
+            let mut best: Option<Sample> = None;
+            for run in &snapshot.runs {
+                if best.as_ref().is_some_and(|b| run.span().0 > b.time) {
+                    continue;
+                }
+                if let Some(sample) = first_from(&**run, time)?
+                    && best.as_ref().is_none_or(|b| (sample.time, sample.rank) < (b.time, b.rank))
+                {
+                    best = Some(sample);
+                }
+            }
+            if let Some(best) = best
+                && found.as_ref().is_none_or(|f| best.time < f.time)
+            {
+                found = Some(best);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Metadata changes known to the best archive, by time, from the one in force at the range's start on.
+    pub fn metadata(&self) -> &[(Timestamp, Arc<Metadata>)] {
+        self.snapshots.iter().map(|s| s.metadata.as_slice()).find(|m| !m.is_empty()).unwrap_or(&[])
+    }
+
+    /// Metadata in force at `time`.
+    pub fn metadata_at(&self, time: Timestamp) -> Option<&(Timestamp, Arc<Metadata>)> {
+        let changes = self.metadata();
+        changes[..changes.partition_point(|(from, _)| *from <= time)].last()
+    }
+
+    /// Events of the channel and of its engines inside `range`, by time.
+    pub fn events(&self, range: TimeRange) -> Vec<Event> {
+        let mut events: Vec<Event> = self
+            .snapshots
+            .iter()
+            .flat_map(|s| &s.events)
+            .filter(|event| range.contains(event.time))
+            .cloned()
+            .collect();
+        events.sort_by_key(|event| (event.time, event.sequence));
+        events.dedup();
+        events
+    }
+
+    /// What was known when: intervals that partition `range` exactly.
+    pub fn coverage(&self, range: TimeRange) -> Coverage {
+        let each: Vec<Coverage> = self
+            .snapshots
+            .iter()
+            .map(|snapshot| {
+                let mut damaged: Vec<TimeRange> = Vec::new();
+                damaged.extend(
+                    self.problems().iter().filter(|p| p.code == ProblemCode::Damaged).map(|p| p.range),
+                );
+                coverage::fold(&coverage::Facts {
+                    range,
+                    events: &snapshot.events,
+                    first_sample: snapshot.first_sample,
+                    damaged: &damaged,
+                    knowledge_ends: snapshot.knowledge_ends,
+                    running: snapshot.running,
+                })
+            })
+            .collect();
+        coverage::best_of(range, &each)
+    }
+
+    /// About how many samples `range` holds: those of every chunk that touches it.
+    pub fn estimate(&self, range: TimeRange) -> Result<u64, ReadError> {
+        let mut count = 0;
+        for run in self.snapshots.iter().flat_map(|s| &s.runs) {
+            count += run.parts(range)?.iter().map(|part| u64::from(part.count)).sum::<u64>();
+        }
+        Ok(count)
+    }
+
+    /// What is known to be missing so far; grows while scans skip damage.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Everything received at or before this survives a crash, in every archive.
+    pub fn durable_until(&self) -> Timestamp {
+        self.snapshots.iter().map(|s| s.durable_until).min().unwrap_or(Timestamp::MIN)
+    }
+}
