@@ -4,6 +4,7 @@
 //! crash is an ordinary unit test. It knows no HTTP and no JSON; EPICS only in `source`.
 
 pub mod clock;
+pub mod config;
 pub mod limits;
 pub mod read;
 pub mod status;
