@@ -156,15 +156,16 @@ impl State {
     pub(super) fn create_dir(&mut self, path: &Path) -> io::Result<()> {
         let mut ancestors: Vec<&Path> = path.ancestors().collect();
         ancestors.pop(); // the root
-        for path in ancestors.into_iter().rev() {
-            match self.find(path) {
+        for ancestor in ancestors.into_iter().rev() {
+            match self.find(ancestor) {
                 Ok(node) if self.is_directory(node) => {}
-                Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+                Ok(_) if ancestor == path => return Err(io::ErrorKind::AlreadyExists.into()),
+                Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     if self.room() == 0 {
                         return Err(io::ErrorKind::StorageFull.into());
                     }
-                    let (parent, name) = self.find_parent(path)?;
+                    let (parent, name) = self.find_parent(ancestor)?;
                     let node = self.add(Node::Directory(DirectoryNode::default()));
                     self.directory_mut(parent)?.link(name, node);
                 }
@@ -193,10 +194,10 @@ impl State {
     }
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        let node = self.find(from)?;
-        self.file_mut(node)?;
         let (from_parent, from_name) = self.find_parent(from)?;
         let (to_parent, to_name) = self.find_parent(to)?;
+        let node = self.find(from)?;
+        self.file_mut(node)?;
         let target = self.directory(to_parent)?.names.get(to_name).copied();
         if target == Some(node) {
             return Ok(());
@@ -239,7 +240,7 @@ impl State {
         }
     }
 
-    /// Changes a file, accounting for the space it uses; `true` lets it grow to `end` bytes if there is room.
+    /// Changes a file, accounting for the space it uses; `act` learns how many bytes it may grow by.
     pub(super) fn change<T>(
         &mut self,
         node: NodeId,
