@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 
-use crate::sim::{NameSurvival, SimDisk};
+use crate::sim::file_node::{FileNode, Survival};
+use crate::sim::{NameSurvival, Random, SimDisk};
 use crate::{Disk, File};
 
 #[derive(Clone, Debug)]
@@ -202,6 +203,32 @@ proptest! {
                 .map(|id| model.files[**id].now.len()).sum();
             prop_assert!(disk.used() <= used as u64, "{} of {used} bytes used", disk.used());
         }
+    }
+
+    #[test]
+    fn a_file_falls_back_to_its_last_sync_or_keeps_all(
+        acts in proptest::collection::vec(act(), 1..40),
+        last_sync in 0..40usize,
+    ) {
+        let mut file = FileNode::created();
+        let mut synced = Vec::new();
+        for (at, act) in acts.iter().enumerate() {
+            match act {
+                Act::Write(_, offset, bytes) => file.write(*offset, bytes),
+                Act::SetLen(_, len) => file.set_len(*len),
+                Act::Allocate(_, len) => file.set_len(file.content.len().max(*len)),
+                Act::Sync(_) if at <= last_sync => {
+                    file.sync(file.changes);
+                    synced = file.content.to_vec();
+                }
+                _ => {}
+            }
+        }
+        let mut kept = file.clone();
+        kept.lose_power(Survival::Everything, &mut Random::new(1));
+        prop_assert_eq!(kept.content.to_vec(), file.content.to_vec());
+        file.lose_power(Survival::Nothing, &mut Random::new(1));
+        prop_assert_eq!(file.content.to_vec(), synced);
     }
 
     #[test]
