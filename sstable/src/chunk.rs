@@ -1,0 +1,32 @@
+//! One channel's samples of one type as self-describing bytes.
+
+mod decode;
+mod encode;
+mod header;
+mod large;
+mod split;
+mod statistics;
+#[cfg(test)]
+mod tests;
+
+pub use decode::{decode, decode_range};
+pub use encode::encode;
+pub use header::{ChunkHeader, Page, TimeReference, chunk_header_len};
+pub use split::split;
+pub use statistics::{Extremes, NumericStatistics, Statistics};
+
+use xxhash_rust::xxh3::Xxh3;
+
+/// XXH3 (128 bits) of stamps as little-endian bytes; its low half stands in the chunk header.
+pub(crate) fn time_hash(times: &[i64]) -> u128 {
+    let mut hasher = Xxh3::new();
+    let mut bytes = [0u8; 4096];
+    for times in times.chunks(bytes.len() / 8) {
+        let bytes = &mut bytes[..times.len() * 8];
+        for (to, time) in bytes.chunks_exact_mut(8).zip(times) {
+            to.copy_from_slice(&time.to_le_bytes());
+        }
+        hasher.update(bytes);
+    }
+    hasher.digest128()
+}

@@ -1,0 +1,262 @@
+//! A chunk becomes a block of samples.
+
+use super::header::{ChunkHeader, ColumnModel, HeaderColumn};
+use super::large;
+use crate::codec::{Limits, by_class};
+use crate::format::*;
+use disk::{BytesError, Cursor, checksum};
+use sample::{Column, SampleBlock, TimeRange};
+use std::ops::Range;
+
+const LIMITS: Limits = Limits { elements: CHUNK_ELEMENTS_MAX, bytes: CHUNK_VALUE_BYTES_MAX };
+
+impl ChunkHeader {
+    /// The samples of `pages`, from `body`, the bytes of [`ChunkHeader::extent_of`] those pages. `times`:
+    /// their stamps, where [`ChunkHeader::time_reference`] says that they stand elsewhere.
+    ///
+    /// # Errors
+    /// When the bytes are damaged (positions count from the chunk's beginning) or `times` is missing or is
+    /// not of these pages.
+    pub fn decode_pages(
+        &self, pages: Range<usize>, body: &[u8], times: Option<&[i64]>,
+    ) -> Result<SampleBlock, BytesError> {
+        let samples = self.samples_of(pages.clone());
+        let mut columns = Decoded::default();
+        if let Some(reference) = self.time_reference() {
+            columns.time = self.check_times(&pages, times).map_err(|what| BytesError { position: 0, what })?;
+            debug_assert_eq!(columns.time.len(), samples.len(), "{reference:?}");
+        }
+        let mut segments: Vec<_> = self.columns.iter().map(|column| self.empty(column)).collect();
+        for page in pages.clone() {
+            let bytes = self.page_bytes(&pages, page, body)?;
+            let count = self.samples_of(page..page + 1).len();
+            let position = self.pages[page].offset;
+            let mut cursor = Cursor::new(bytes);
+            for (column, decoded) in self.columns.iter().zip(&mut segments) {
+                if !column.in_pages() {
+                    continue;
+                }
+                let segment = cursor.counted_bytes().map_err(|error| at(error, position))?;
+                let position = position + cursor.position() - segment.len();
+                let mut segment = Cursor::new(segment);
+                let first = self.pages[page].first.0;
+                decode_segment(column, &mut segment, first, count, &mut columns.time, decoded)
+                    .map_err(|error| at(error, position))?;
+            }
+            cursor.finish().map_err(|error| at(error, position))?;
+        }
+        for (column, mut decoded) in self.columns.iter().zip(segments) {
+            match &column.model {
+                ColumnModel::Constant(one) => decoded = repeat(one, samples.len()),
+                ColumnModel::Parts if !samples.is_empty() => decoded = self.decode_parts(body)?,
+                _ => {}
+            }
+            columns.take(column.tag, decoded).map_err(|what| BytesError { position: 0, what })?;
+        }
+        self.finish(columns, samples.len())
+    }
+
+    /// The stamps of `pages` alone, for a chunk that refers to them.
+    ///
+    /// # Errors
+    /// As [`ChunkHeader::decode_pages`]; also when this chunk's stamps stand elsewhere themselves.
+    pub fn decode_times(&self, pages: Range<usize>, body: &[u8]) -> Result<Vec<i64>, BytesError> {
+        let mut times = Vec::new();
+        for page in pages.clone() {
+            let position = self.pages.get(page).map_or(0, |page| page.offset);
+            let mut cursor = Cursor::new(self.page_bytes(&pages, page, body)?);
+            let count = self.samples_of(page..page + 1).len();
+            // The tag of time is the least: its segment is the first.
+            match self.columns.first().map(|column| &column.model) {
+                Some(ColumnModel::Time(model)) => {
+                    let segment = cursor.counted_bytes().map_err(|error| at(error, position))?;
+                    let mut segment = Cursor::new(segment);
+                    model
+                        .decode_page(&mut segment, self.pages[page].first.0, count, &mut times)
+                        .and_then(|()| segment.finish())
+                        .map_err(|error| at(error, position))?;
+                }
+                _ => {
+                    let what = "stamps are referred to that stand in another chunk themselves";
+                    return Err(BytesError { position, what });
+                }
+            }
+        }
+        Ok(times)
+    }
+
+    /// The elements (or, of texts and structures, the bytes) of part `part` of a large value, from the
+    /// bytes of the whole chunk; `None` when the value is not in parts or has no such part.
+    ///
+    /// # Errors
+    /// When the part is damaged.
+    pub fn decode_part(&self, chunk: &[u8], part: usize) -> Option<Result<Column, BytesError>> {
+        let part = self.parts.get(part)?;
+        let mut units = large::units_of(self.run.value);
+        Some(self.append_part(part, chunk, 0, &mut units).map(|()| units))
+    }
+
+    /// Checked bytes of one of `pages`.
+    fn page_bytes<'b>(&self, pages: &Range<usize>, page: usize, body: &'b [u8]) -> Result<&'b [u8], BytesError> {
+        let start = self.pages.get(pages.start).map_or(0, |first| first.offset);
+        let Some(page) = self.pages.get(page) else {
+            return Err(BytesError { position: 0, what: "a page that the chunk does not have" });
+        };
+        let bytes = page.offset.checked_sub(start).and_then(|from| body.get(from..from.checked_add(page.len)?));
+        let damaged = |what| BytesError { position: page.offset, what };
+        let bytes = bytes.ok_or_else(|| damaged("the bytes end inside a page"))?;
+        if checksum(bytes) == page.crc { Ok(bytes) } else { Err(damaged("a page fails its checksum")) }
+    }
+
+    fn check_times(&self, pages: &Range<usize>, times: Option<&[i64]>) -> Result<Vec<i64>, &'static str> {
+        let Some(times) = times else { return Err("the stamps stand in another chunk, which was not given") };
+        let samples = self.samples_of(pages.clone());
+        let first = self.pages.get(pages.start).map(|page| page.first.0);
+        if times.len() != samples.len() || (!pages.is_empty() && times.first().copied() != first) {
+            return Err("the stamps referred to are not those of this chunk");
+        }
+        Ok(times.to_vec())
+    }
+
+    fn empty(&self, column: &HeaderColumn) -> Column {
+        Column::new(self.type_of(column.tag.unwrap_or(ColumnTag::Severity)))
+    }
+
+    fn decode_parts(&self, body: &[u8]) -> Result<Column, BytesError> {
+        let start = self.pages.first().map_or(0, |page| page.offset);
+        let mut units = large::units_of(self.run.value);
+        for part in &self.parts {
+            self.append_part(part, body, start, &mut units)?;
+        }
+        large::value_of_units(units, self.run.value)
+            .map_err(|error| BytesError { position: self.header_len, what: error.what })
+    }
+
+    /// Appends the units of a part; `bytes` begin `start` bytes into the chunk.
+    fn append_part(
+        &self, part: &super::header::Part, bytes: &[u8], start: usize, units: &mut Column,
+    ) -> Result<(), BytesError> {
+        let damaged = |what| BytesError { position: part.offset, what };
+        let from = part.offset.wrapping_sub(start);
+        let bytes = from.checked_add(part.len).and_then(|to| bytes.get(from..to));
+        let bytes = bytes.ok_or_else(|| damaged("the bytes end inside a part of a large value"))?;
+        if checksum(bytes) != part.crc {
+            return Err(damaged("a part of a large value fails its checksum"));
+        }
+        large::decode_part(bytes, self.run.value, part.units, units).map_err(|error| at(error, part.offset))
+    }
+
+    fn finish(&self, columns: Decoded, count: usize) -> Result<SampleBlock, BytesError> {
+        let mut block = SampleBlock::new(self.run.clone());
+        block.received =
+            columns.received.iter().zip(&columns.time).map(|(delay, time)| delay.wrapping_add(*time)).collect();
+        block.rank = if columns.rank.is_empty() { vec![0; count] } else { columns.rank };
+        block.time = columns.time;
+        block.severity = columns.severity;
+        block.status = columns.status;
+        block.user_tag = columns.user_tag;
+        if let Some(values) = columns.values {
+            block.values = values;
+        }
+        if let Some(Column::String(messages)) = columns.message {
+            block.message = messages;
+        }
+        if block.severity.iter().any(|code| *code > 3) {
+            return Err(BytesError { position: self.header_len, what: "a severity above 3" });
+        }
+        if matches!(&block.values, Column::Bool(values) if values.iter().any(|value| *value > 1)) {
+            return Err(BytesError { position: self.header_len, what: "a boolean above 1" });
+        }
+        Ok(block)
+    }
+}
+
+/// Columns while they are put together.
+#[derive(Default)]
+struct Decoded {
+    time: Vec<i64>,
+    rank: Vec<u32>,
+    values: Option<Column>,
+    severity: Vec<u8>,
+    status: Vec<u16>,
+    user_tag: Vec<i64>,
+    message: Option<Column>,
+    received: Vec<i64>,
+}
+
+impl Decoded {
+    fn take(&mut self, tag: Option<ColumnTag>, column: Column) -> Result<(), &'static str> {
+        match (tag, column) {
+            (None | Some(ColumnTag::Time), _) => {}
+            (Some(ColumnTag::Value), column) => self.values = Some(column),
+            (Some(ColumnTag::Message), column) => self.message = Some(column),
+            (Some(ColumnTag::Rank), Column::UInt32(ranks)) => self.rank = ranks,
+            (Some(ColumnTag::Severity), Column::UInt8(codes)) => self.severity = codes,
+            (Some(ColumnTag::Status), Column::UInt16(codes)) => self.status = codes,
+            (Some(ColumnTag::UserTag), Column::Int64(tags)) => self.user_tag = tags,
+            (Some(ColumnTag::Received), Column::Int64(delays)) => self.received = delays,
+            _ => return Err("a column of another type than its tag says"),
+        }
+        Ok(())
+    }
+}
+
+fn at(error: BytesError, offset: usize) -> BytesError {
+    BytesError { position: offset.saturating_add(error.position), what: error.what }
+}
+
+fn decode_segment(
+    column: &HeaderColumn, segment: &mut Cursor<'_>, first: i64, count: usize, times: &mut Vec<i64>, out: &mut Column,
+) -> Result<(), BytesError> {
+    match &column.model {
+        ColumnModel::Time(model) => model.decode_page(segment, first, count, times)?,
+        ColumnModel::Values(model) => model.decode(segment, count, LIMITS, out)?,
+        _ => return Ok(()),
+    }
+    segment.finish()
+}
+
+/// `count` times the one value of `one`.
+fn repeat(one: &Column, count: usize) -> Column {
+    let mut column = one.clone();
+    by_class!(&mut column,
+        integers v => v.resize(count, v[0]),
+        floats v => v.resize(count, v[0]),
+        texts v => {
+            let text = v.data.clone();
+            (1..count).for_each(|_| v.push(&text));
+            if count == 0 {
+                *v = Default::default();
+            }
+        },
+        arrays _ends _elements => {});
+    column
+}
+
+/// The samples of a chunk that holds its own stamps.
+///
+/// # Errors
+/// When the bytes are damaged or are not exactly one chunk.
+pub fn decode(chunk: &[u8]) -> Result<SampleBlock, BytesError> {
+    let header = ChunkHeader::parse(chunk)?;
+    if header.chunk_len != chunk.len() as u64 {
+        return Err(BytesError { position: 8, what: "a chunk is not as long as it says" });
+    }
+    header.decode_pages(0..header.pages().len(), &chunk[header.header_len..], None)
+}
+
+/// The samples of `range` of a chunk that holds its own stamps; only the pages touched are looked at.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_range(chunk: &[u8], range: TimeRange) -> Result<SampleBlock, BytesError> {
+    let header = ChunkHeader::parse(chunk)?;
+    let pages = header.pages_touching(range);
+    let extent = header.extent_of(pages.clone());
+    let body = chunk
+        .get(extent.start as usize..extent.end as usize)
+        .ok_or(BytesError { position: 8, what: "a chunk is not as long as it says" })?;
+    let block = header.decode_pages(pages, body, None)?;
+    let inside = block.indices(range);
+    Ok(if inside.len() == block.len() { block } else { block.slice(inside.start, inside.end) })
+}

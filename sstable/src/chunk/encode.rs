@@ -1,0 +1,281 @@
+//! A block of samples becomes a chunk.
+
+use super::large;
+use super::split::total_size;
+use super::statistics::{Gatherer, PageExtremes};
+use crate::codec::integer::IntegerEncoder;
+use crate::codec::text::TextModel;
+use crate::codec::time::TimeModel;
+use crate::codec::{ValueModel, by_class, fixed_bytes};
+use crate::format::*;
+use disk::{FormatError, checksum, put_bytes, put_f32, put_i64, put_u8, put_u16, put_u32, put_u64, put_varint, put_varint_signed};
+use sample::{ChannelId, Column, Kind, SampleBlock, Severity, StatusDomain};
+use std::ops::Range;
+
+/// One column, encoded.
+struct EncodedColumn {
+    tag: ColumnTag,
+    codec: ColumnCodec,
+    parameters: Vec<u8>,
+    /// Segments of all pages, one after the other.
+    data: Vec<u8>,
+    /// Where each page's segment ends in `data`; empty where the column has none.
+    ends: Vec<usize>,
+}
+
+/// A block as a chunk of `channel`.
+///
+/// `late` marks a late run. `times_of` names a channel whose chunk with the very same stamps stands before
+/// this one in the same table; the stamps are then not written again.
+///
+/// # Errors
+/// [`FormatError::Limit`] when the block has no or more than 8192 samples, more than 1 MiB of values and
+/// messages in several samples ([`super::split`] cuts so that this does not happen), a value above 1 GiB, a
+/// message above 1 MiB or a type descriptor above 512 KiB.
+pub fn encode(
+    channel: ChannelId, block: &SampleBlock, late: bool, times_of: Option<ChannelId>,
+) -> Result<Vec<u8>, FormatError> {
+    check_limits(block)?;
+    let (value_bytes, elements) = total_size(block);
+    let shift = page_shift(value_bytes, block.len());
+    let pages: Vec<Range<usize>> =
+        (0..block.len()).step_by(1 << shift).map(|from| from..(from + (1 << shift)).min(block.len())).collect();
+
+    let in_parts = block.len() == 1 && large::needs_parts(block.values.byte_len(), elements);
+    let mut columns = vec![match times_of {
+        Some(channel) => reference_column(channel),
+        None => time_column(&block.time, &pages),
+    }];
+    if block.rank.iter().any(|rank| *rank != 0) {
+        columns.push(value_column(ColumnTag::Rank, &Column::UInt32(block.rank.clone()), &pages));
+    }
+    let parts = if in_parts {
+        let (units, parts) = large::encode_parts(&block.values);
+        let mut parameters = Vec::new();
+        put_varint(&mut parameters, units as u64);
+        columns.push(header_column(ColumnTag::Value, ColumnCodec::Parts, parameters));
+        parts
+    } else {
+        columns.push(value_column(ColumnTag::Value, &block.values, &pages));
+        Vec::new()
+    };
+    columns.push(value_column(ColumnTag::Severity, &Column::UInt8(block.severity.clone()), &pages));
+    columns.push(value_column(ColumnTag::Status, &Column::UInt16(block.status.clone()), &pages));
+    if block.run.user_tag {
+        columns.push(value_column(ColumnTag::UserTag, &Column::Int64(block.user_tag.clone()), &pages));
+    }
+    if block.run.message {
+        columns.push(value_column(ColumnTag::Message, &Column::String(block.message.clone()), &pages));
+    }
+    let delays: Vec<i64> = block.received.iter().zip(&block.time).map(|(r, t)| r.wrapping_sub(*t)).collect();
+    if block.run.received {
+        columns.push(value_column(ColumnTag::Received, &Column::Int64(delays.clone()), &pages));
+    }
+
+    let body = page_bodies(&columns, pages.len());
+    let mut header = fixed_fields(channel, block, late, shift);
+    if let (Some(least), Some(greatest)) = (delays.iter().min(), delays.iter().max()) {
+        put_varint_signed(&mut header, *least);
+        put_varint_signed(&mut header, *greatest);
+    }
+    if block.run.value.kind == Kind::Structure {
+        put_varint(&mut header, block.run.descriptor.as_ref().map_or(0, |d| d.len() as u64 + 1));
+        header.extend_from_slice(block.run.descriptor.as_deref().unwrap_or_default());
+    }
+    put_tables(block, &pages, &columns, &body, &parts, &mut header);
+    Ok(assemble(header, &body, &parts))
+}
+
+fn check_limits(block: &SampleBlock) -> Result<(), FormatError> {
+    let limit = |what, found: usize, max: usize| {
+        if found <= max { Ok(()) } else { Err(FormatError::Limit { what, max: max as u64, found: found as u64 }) }
+    };
+    let (bytes, elements) = total_size(block);
+    limit("samples of a chunk", block.len(), CHUNK_SAMPLES_MAX)?;
+    limit("samples missing from a chunk", usize::from(block.is_empty()), 0)?;
+    if block.len() > 1 {
+        limit("bytes of values and messages of a chunk", bytes, CHUNK_VALUE_BYTES_MAX)?;
+        limit("elements of a chunk", elements, CHUNK_ELEMENTS_MAX)?;
+    }
+    limit("bytes of one value", block.values.byte_len(), SAMPLE_VALUE_BYTES_MAX)?;
+    limit("elements of one value", elements, SAMPLE_VALUE_BYTES_MAX)?;
+    limit("bytes of an alarm message", block.message.data.len(), CHUNK_VALUE_BYTES_MAX)?;
+    limit("bytes of a type descriptor", block.run.descriptor.as_ref().map_or(0, |d| d.len()), DESCRIPTOR_BYTES_MAX)
+}
+
+/// Pages hold 1024 samples, fewer where the values are large.
+fn page_shift(value_bytes: usize, count: usize) -> u8 {
+    let mean = value_bytes / count.max(1);
+    (0..=PAGE_SHIFT_MAX).rev().find(|shift| mean << shift <= PAGE_VALUE_BYTES).unwrap_or(0)
+}
+
+fn header_column(tag: ColumnTag, codec: ColumnCodec, parameters: Vec<u8>) -> EncodedColumn {
+    EncodedColumn { tag, codec, parameters, data: Vec::new(), ends: Vec::new() }
+}
+
+fn reference_column(channel: ChannelId) -> EncodedColumn {
+    let mut parameters = Vec::new();
+    put_varint(&mut parameters, channel.0);
+    header_column(ColumnTag::Time, ColumnCodec::TimeReference, parameters)
+}
+
+fn time_column(times: &[i64], pages: &[Range<usize>]) -> EncodedColumn {
+    let model = TimeModel::fit(times, pages[0].len());
+    pages_of_time(model, times, pages)
+        .or_else(|| pages_of_time(model.without_grid(), times, pages))
+        .unwrap_or_else(|| header_column(ColumnTag::Time, ColumnCodec::Steps, Vec::new()))
+}
+
+fn pages_of_time(model: TimeModel, times: &[i64], pages: &[Range<usize>]) -> Option<EncodedColumn> {
+    let mut parameters = Vec::new();
+    model.put_parameters(&mut parameters);
+    let mut column = header_column(ColumnTag::Time, model.codec(), parameters);
+    let mut integers = IntegerEncoder::default();
+    for page in pages {
+        if !model.encode_page(&times[page.clone()], &mut integers, &mut column.data) {
+            return None;
+        }
+        column.ends.push(column.data.len());
+    }
+    Some(column)
+}
+
+fn value_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>]) -> EncodedColumn {
+    if let Some(constant) = constant(values) {
+        return header_column(tag, ColumnCodec::Constant, constant);
+    }
+    let model = ValueModel::fit(values);
+    let mut parameters = Vec::new();
+    model.put_parameters(&mut parameters);
+    let mut column = header_column(tag, model.codec(), parameters);
+    let mut integers = IntegerEncoder::default();
+    for page in pages {
+        model.encode(values, page.clone(), &mut integers, &mut column.data);
+        column.ends.push(column.data.len());
+    }
+    column
+}
+
+/// The bytes of the one value that all are, if they are one.
+fn constant(values: &Column) -> Option<Vec<u8>> {
+    by_class!(values,
+        integers v => v.iter().all(|value| *value == v[0]),
+        floats v => v.iter().all(|value| value.to_bits() == v[0].to_bits()),
+        texts v => {
+            return (v.get(0).len() <= CONSTANT_TEXT_BYTES_MAX && (1..v.len()).all(|i| v.get(i) == v.get(0)))
+                .then(|| v.get(0).to_vec());
+        },
+        arrays _ends _elements => false)
+    .then(|| fixed_bytes(values, 0..1))
+}
+
+/// Each page: the segment of every column that has one, with its length before it.
+fn page_bodies(columns: &[EncodedColumn], pages: usize) -> Vec<Vec<u8>> {
+    (0..pages)
+        .map(|page| {
+            let mut body = Vec::new();
+            for column in columns.iter().filter(|column| !column.ends.is_empty()) {
+                let start = if page == 0 { 0 } else { column.ends[page - 1] };
+                put_bytes(&mut body, &column.data[start..column.ends[page]]);
+            }
+            body
+        })
+        .collect()
+}
+
+/// The fixed fields, lengths still open.
+fn fixed_fields(channel: ChannelId, block: &SampleBlock, late: bool, shift: u8) -> Vec<u8> {
+    let run = &block.run;
+    let flags = [
+        (late, FLAG_LATE),
+        (run.metadata_known, FLAG_METADATA_KNOWN),
+        (run.value.array, FLAG_ARRAY),
+        (run.user_tag, FLAG_USER_TAG),
+        (run.message, FLAG_MESSAGE),
+        (run.received, FLAG_RECEIVED),
+        (run.domain == StatusDomain::Pva, FLAG_PVA),
+    ];
+    let last = block.len() - 1;
+    let mut header = Vec::with_capacity(256);
+    header.extend_from_slice(&CHUNK_MAGIC);
+    put_u32(&mut header, 0);
+    put_u64(&mut header, 0);
+    put_u64(&mut header, channel.0);
+    put_i64(&mut header, block.time[0]);
+    put_i64(&mut header, block.time[last]);
+    put_u32(&mut header, block.rank[0]);
+    put_u32(&mut header, block.rank[last]);
+    put_u32(&mut header, block.len() as u32);
+    put_u16(&mut header, flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag).sum());
+    put_u8(&mut header, run.value.kind as u8);
+    put_u8(&mut header, shift);
+    header
+}
+
+/// Statistics, hash of the stamps, columns, pages, parts.
+fn put_tables(
+    block: &SampleBlock, pages: &[Range<usize>], columns: &[EncodedColumn], body: &[Vec<u8>], parts: &[Vec<u8>],
+    header: &mut Vec<u8>,
+) {
+    let mut gatherer = Gatherer::new(block);
+    let facts: Vec<_> = pages.iter().map(|page| gatherer.page(page.clone())).collect();
+    let statistics = gatherer.finish();
+    statistics.put(block.first(), header);
+    let has_bounds = statistics.numeric.is_some_and(|numeric| numeric.extremes.is_some());
+    put_u64(header, super::time_hash(&block.time) as u64);
+    put_varint(header, columns.len() as u64);
+    for column in columns {
+        put_u8(header, column.tag as u8);
+        put_u8(header, column.codec as u8);
+        put_bytes(header, &column.parameters);
+    }
+    for ((page, (extremes, worst)), body) in pages.iter().zip(facts).zip(body) {
+        if pages.len() > 1 {
+            put_page_facts(block, page, has_bounds.then_some(extremes), worst, header);
+        }
+        put_varint(header, body.len() as u64);
+        put_u32(header, checksum(body));
+    }
+    if !parts.is_empty() {
+        put_varint(header, parts.len() as u64);
+        for part in parts {
+            put_varint(header, part.len() as u64);
+            put_u32(header, checksum(part));
+        }
+    }
+}
+
+fn put_page_facts(
+    block: &SampleBlock, page: &Range<usize>, bounds: Option<Option<PageExtremes>>, worst: Severity, header: &mut Vec<u8>,
+) {
+    put_varint(header, block.time[page.start].wrapping_sub(block.time[0]) as u64);
+    if let Some(extremes) = bounds {
+        put_f32(header, extremes.map_or(f32::INFINITY, |extremes| at_most(extremes.min)));
+        put_f32(header, extremes.map_or(f32::NEG_INFINITY, |extremes| at_least(extremes.max)));
+    }
+    put_u8(header, worst as u8);
+}
+
+/// The greatest f32 that is not above.
+fn at_most(value: f64) -> f32 {
+    let near = value as f32;
+    if f64::from(near) > value { near.next_down() } else { near }
+}
+
+/// The least f32 that is not below.
+fn at_least(value: f64) -> f32 {
+    let near = value as f32;
+    if f64::from(near) < value { near.next_up() } else { near }
+}
+
+fn assemble(mut header: Vec<u8>, body: &[Vec<u8>], parts: &[Vec<u8>]) -> Vec<u8> {
+    let header_len = header.len() + 4;
+    let chunk_len = header_len + body.iter().chain(parts).map(Vec::len).sum::<usize>();
+    header[4..8].copy_from_slice(&(header_len as u32).to_le_bytes());
+    header[8..16].copy_from_slice(&(chunk_len as u64).to_le_bytes());
+    let crc = checksum(&header);
+    put_u32(&mut header, crc);
+    header.reserve_exact(chunk_len - header_len);
+    body.iter().chain(parts).for_each(|bytes| header.extend_from_slice(bytes));
+    header
+}

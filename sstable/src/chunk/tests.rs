@@ -1,0 +1,112 @@
+//! Chunks of every type come back as they were.
+
+use super::*;
+use disk::{BytesError, Cursor};
+use proptest::prelude::*;
+use sample::*;
+
+/// Any value of a kind, often an extreme one.
+fn element(kind: Kind) -> BoxedStrategy<Value> {
+    match kind {
+        Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
+        Kind::Enum => any::<u16>().prop_map(Value::Enum).boxed(),
+        Kind::Int8 => any::<i8>().prop_map(Value::Int8).boxed(),
+        Kind::Int16 => any::<i16>().prop_map(Value::Int16).boxed(),
+        Kind::Int32 => any::<i32>().prop_map(Value::Int32).boxed(),
+        Kind::Int64 => any::<i64>().prop_map(Value::Int64).boxed(),
+        Kind::UInt8 => any::<u8>().prop_map(Value::UInt8).boxed(),
+        Kind::UInt16 => any::<u16>().prop_map(Value::UInt16).boxed(),
+        Kind::UInt32 => any::<u32>().prop_map(Value::UInt32).boxed(),
+        Kind::UInt64 => any::<u64>().prop_map(Value::UInt64).boxed(),
+        Kind::Float32 => any::<u32>().prop_map(|bits| Value::Float32(f32::from_bits(bits))).boxed(),
+        Kind::Float64 => prop_oneof![
+            any::<u64>().prop_map(|bits| Value::Float64(f64::from_bits(bits))),
+            any::<i32>().prop_map(|n| Value::Float64(f64::from(n) / 100.0)),
+            prop::sample::select(vec![0.0, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY]).prop_map(Value::Float64),
+        ]
+        .boxed(),
+        Kind::String => {
+            prop::collection::vec(any::<u8>(), 0..20).prop_map(|bytes| Value::String(bytes.into())).boxed()
+        }
+        Kind::Structure => prop::collection::vec(any::<u8>(), 0..20)
+            .prop_map(|bytes| Value::Structure { descriptor: b"descriptor".as_slice().into(), bytes: bytes.into() })
+            .boxed(),
+    }
+}
+
+fn value(value_type: ValueType) -> BoxedStrategy<Value> {
+    if !value_type.array {
+        return element(value_type.kind);
+    }
+    prop::collection::vec(element(value_type.kind), 0..6)
+        .prop_map(move |elements| {
+            let mut column = Column::new(ValueType::scalar(value_type.kind));
+            elements.iter().for_each(|element| assert!(column.push(element)));
+            Value::Array(Box::new(column))
+        })
+        .boxed()
+}
+
+/// Blocks of every type, with every combination of optional columns and alarms.
+pub(crate) fn block(samples: std::ops::Range<usize>) -> impl Strategy<Value = SampleBlock> {
+    let kinds = prop::sample::select(Kind::ALL.to_vec());
+    (kinds, any::<[bool; 6]>(), any::<i64>()).prop_flat_map(move |(kind, flags, start)| {
+        let [array, user_tag, message, received, metadata_known, pva] = flags;
+        let step = prop_oneof![4 => 0u64..3, 4 => Just(1_000_000_000u64), 1 => any::<u64>()];
+        let row = (
+            value(ValueType { kind, array }),
+            step,
+            0u32..3,
+            prop_oneof![4 => Just((0u16, 0u16)), 1 => (0u16..4, any::<u16>())],
+            any::<i64>(),
+            prop::collection::vec(any::<u8>(), 0..8),
+        );
+        prop::collection::vec(row, samples.clone()).prop_map(move |rows| {
+            let mut block = None;
+            let (mut time, mut rank) = (start, 0u32);
+            for (value, step, rank_step, (severity, status), extra, text) in rows {
+                let next = time.saturating_add_unsigned(step);
+                rank = if next == time { rank + 1 } else { rank_step };
+                time = next;
+                let mut sample = Sample::new(Timestamp(time), value);
+                sample.rank = rank;
+                sample.severity = Severity::from_code(severity).unwrap();
+                sample.status.code = status;
+                sample.status.domain = if pva { StatusDomain::Pva } else { StatusDomain::Ca };
+                sample.metadata_known = metadata_known;
+                sample.user_tag = user_tag.then_some(extra);
+                sample.message = message.then(|| text.into());
+                sample.received = received.then_some(Timestamp(time.wrapping_add(extra >> 40)));
+                assert!(block.get_or_insert_with(|| SampleBlock::new(sample.run_type())).push(&sample));
+            }
+            block.unwrap()
+        })
+    })
+}
+
+fn check(block: &SampleBlock) -> Vec<u8> {
+    let bytes = encode(ChannelId(7), block, false, None).unwrap();
+    let header = ChunkHeader::parse(&bytes).unwrap();
+    assert_eq!((header.channel, header.first, header.last), (ChannelId(7), block.first(), block.last()));
+    assert_eq!((header.chunk_len, &header.run), (bytes.len() as u64, &block.run));
+    assert_eq!(header.statistics, Statistics::of(block));
+    assert_eq!(decode(&bytes).as_ref(), Ok(block));
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_block_comes_back(block in block(1..40)) {
+        check(&block);
+    }
+
+    #[test]
+    fn a_range_is_a_slice_of_the_whole(block in block(1..40), from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>()) {
+        let bytes = check(&block);
+        let range = TimeRange::new(Timestamp(block.time[from.index(block.len())]), Timestamp(block.time[to.index(block.len())]));
+        let inside = block.indices(range);
+        prop_assert_eq!(decode_range(&bytes, range), Ok(block.slice(inside.start, inside.end)));
+    }
+}

@@ -1,0 +1,331 @@
+//! How a column becomes bytes: the model of a chunk's column, fitted once, applied to each page.
+
+pub(crate) mod float;
+pub(crate) mod integer;
+pub(crate) mod pack;
+pub(crate) mod scale;
+pub(crate) mod text;
+pub(crate) mod time;
+
+use crate::format::ColumnCodec;
+use disk::{BytesError, Cursor, put_bytes, put_u8, put_varint};
+use float::FloatModel;
+use integer::IntegerEncoder;
+use sample::{Column, Kind, ValueType};
+use std::ops::Range;
+use text::TextModel;
+
+/// Elements whose cost decides between two models.
+const TRIAL_ELEMENTS: usize = 1024;
+
+/// What all pages of a column of values have in common.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum ValueModel {
+    /// Booleans, enums and integers as integer streams.
+    Integers,
+    /// Floats.
+    Floats(FloatModel),
+    /// Strings and structures.
+    Texts(TextModel),
+    /// Fixed-width elements as little-endian bytes through zstd.
+    Compressed,
+    /// Arrays; the length where all have the same.
+    Arrays {
+        /// Elements of every array, if that is one number.
+        length: Option<u64>,
+        /// How the elements are written.
+        elements: Box<ValueModel>,
+    },
+}
+
+/// Runs `$integer` with the vector of an integer column, `$float` with one of floats and so on.
+macro_rules! by_class {
+    ($column:expr, integers $i:ident => $integer:expr, floats $f:ident => $float:expr,
+     texts $t:ident => $text:expr, arrays $ends:ident $elements:ident => $array:expr) => {
+        match $column {
+            Column::Bool($i) | Column::UInt8($i) => $integer,
+            Column::Enum($i) | Column::UInt16($i) => $integer,
+            Column::Int8($i) => $integer,
+            Column::Int16($i) => $integer,
+            Column::Int32($i) => $integer,
+            Column::Int64($i) => $integer,
+            Column::UInt32($i) => $integer,
+            Column::UInt64($i) => $integer,
+            Column::Float32($f) => $float,
+            Column::Float64($f) => $float,
+            Column::String($t) | Column::Structure($t) => $text,
+            Column::Array { ends: $ends, elements: $elements } => $array,
+        }
+    };
+}
+pub(crate) use by_class;
+
+/// First element of array `from` and the end of array `to - 1`.
+fn element_range(ends: &[u32], range: &Range<usize>) -> Range<usize> {
+    let at = |i: usize| if i == 0 { 0 } else { ends[i - 1] as usize };
+    at(range.start)..at(range.end)
+}
+
+impl ValueModel {
+    /// The model for a column.
+    pub(crate) fn fit(column: &Column) -> ValueModel {
+        by_class!(column,
+            integers _v => ValueModel::Integers,
+            floats v => ValueModel::Floats(FloatModel::fit(v, TRIAL_ELEMENTS)),
+            texts v => ValueModel::Texts(TextModel::fit(v)),
+            arrays ends elements => {
+                let first = ends.first().map_or(0, |end| u64::from(*end));
+                let equal = ends.windows(2).all(|pair| u64::from(pair[1] - pair[0]) == first);
+                ValueModel::Arrays {
+                    length: equal.then_some(first),
+                    elements: Box::new(ValueModel::fit_elements(elements)),
+                }
+            })
+    }
+
+    /// The model for array elements, where zstd may win.
+    pub(crate) fn fit_elements(elements: &Column) -> ValueModel {
+        let model = ValueModel::fit(elements);
+        let weak = match &model {
+            ValueModel::Integers => elements.kind().width() == Some(1),
+            ValueModel::Floats(model) => !matches!(model, FloatModel::Scaled(_)),
+            _ => false,
+        };
+        let trial = 0..elements.len().min(TRIAL_ELEMENTS * 8);
+        let cost = |model: &ValueModel| {
+            let mut out = Vec::new();
+            model.encode(elements, trial.clone(), &mut IntegerEncoder::default(), &mut out);
+            out.len()
+        };
+        if weak && cost(&ValueModel::Compressed) < cost(&model) { ValueModel::Compressed } else { model }
+    }
+
+    /// Appends values `range` as a page.
+    pub(crate) fn encode(
+        &self, column: &Column, range: Range<usize>, integers: &mut IntegerEncoder, out: &mut Vec<u8>,
+    ) {
+        if let ValueModel::Compressed = self {
+            return text::put_compressed(&fixed_bytes(column, range), out);
+        }
+        by_class!(column,
+            integers v => {
+                let wide: Vec<i64> = v[range].iter().map(|value| *value as i64).collect();
+                integers.encode(&wide, out);
+            },
+            floats v => if let ValueModel::Floats(model) = self {
+                model.encode(&v[range], integers, out);
+            },
+            texts v => if let ValueModel::Texts(model) = self {
+                model.encode(v, range.start, range.end, integers, out);
+            },
+            arrays ends elements => if let ValueModel::Arrays { length, elements: model } = self {
+                if length.is_none() {
+                    let lengths: Vec<i64> =
+                        range.clone().map(|i| element_range(ends, &(i..i + 1)).len() as i64).collect();
+                    integers.encode(&lengths, out);
+                }
+                model.encode(elements, element_range(ends, &range), integers, out);
+            });
+    }
+
+    /// Appends a page of `count` values to `out`, a column of the kind that the model was parsed for.
+    /// `out` never holds more than `limits` allow; `count` was checked by the caller.
+    pub(crate) fn decode(
+        &self, cursor: &mut Cursor<'_>, count: usize, limits: Limits, out: &mut Column,
+    ) -> Result<(), BytesError> {
+        if let (ValueModel::Compressed, Some(width)) = (self, out.kind().width()) {
+            let mut bytes = Vec::new();
+            text::read_compressed(cursor, count * width, &mut bytes)?;
+            return extend_fixed(out, &bytes).map_err(|what| cursor.error(what));
+        }
+        by_class!(out,
+            integers v => {
+                let mut wide = Vec::with_capacity(count);
+                integer::decode(cursor, count, &mut wide)?;
+                if !extend_narrow(v, &wide) {
+                    return Err(cursor.error("an integer does not fit its type"));
+                }
+            },
+            floats v => match self {
+                ValueModel::Floats(model) => model.decode(cursor, count, v)?,
+                _ => return Err(cursor.error(NOT_OF_TYPE)),
+            },
+            texts v => match self {
+                ValueModel::Texts(model) => model.decode(cursor, count, limits.bytes, v)?,
+                _ => return Err(cursor.error(NOT_OF_TYPE)),
+            },
+            arrays ends elements => match self {
+                ValueModel::Arrays { length, elements: model } => {
+                    let grown = read_ends(cursor, *length, count, limits, elements, ends)?;
+                    model.decode(cursor, grown, limits, elements)?;
+                }
+                _ => return Err(cursor.error(NOT_OF_TYPE)),
+            });
+        Ok(())
+    }
+
+    /// Codec of the column.
+    pub(crate) fn codec(&self) -> ColumnCodec {
+        match self {
+            ValueModel::Integers => ColumnCodec::Integers,
+            ValueModel::Floats(model) => model.codec(),
+            ValueModel::Texts(model) => model.codec(),
+            ValueModel::Compressed => ColumnCodec::Compressed,
+            ValueModel::Arrays { .. } => ColumnCodec::Array,
+        }
+    }
+
+    /// Appends the parameters of the column.
+    pub(crate) fn put_parameters(&self, out: &mut Vec<u8>) {
+        match self {
+            ValueModel::Integers | ValueModel::Compressed => {}
+            ValueModel::Floats(model) => model.put_parameters(out),
+            ValueModel::Texts(model) => model.put_parameters(out),
+            ValueModel::Arrays { length, elements } => {
+                put_varint(out, length.map_or(0, |length| length + 1));
+                elements.put(out);
+            }
+        }
+    }
+
+    /// Appends codec and parameters.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        put_u8(out, self.codec() as u8);
+        let mut parameters = Vec::new();
+        self.put_parameters(&mut parameters);
+        put_bytes(out, &parameters);
+    }
+
+    /// Reads the parameters of a column of `codec` that holds values of `value_type`.
+    pub(crate) fn parse(
+        codec: ColumnCodec, value_type: ValueType, cursor: &mut Cursor<'_>,
+    ) -> Result<ValueModel, BytesError> {
+        let kind = value_type.kind;
+        match (codec, value_type.array) {
+            (ColumnCodec::Array, true) => Ok(ValueModel::Arrays {
+                length: cursor.varint()?.checked_sub(1),
+                elements: Box::new(ValueModel::read(ValueType::scalar(kind), cursor)?),
+            }),
+            (_, true) => Err(cursor.error(NOT_OF_TYPE)),
+            (ColumnCodec::Compressed, false) if kind.width().is_some() => Ok(ValueModel::Compressed),
+            (ColumnCodec::Integers, false) if is_integer(kind) => Ok(ValueModel::Integers),
+            (ColumnCodec::Double, false) if kind == Kind::Float32 => Err(cursor.error(NOT_OF_TYPE)),
+            (_, false) if matches!(kind, Kind::Float32 | Kind::Float64) => {
+                FloatModel::parse(codec, cursor).map(ValueModel::Floats)
+            }
+            (_, false) if matches!(kind, Kind::String | Kind::Structure) => {
+                TextModel::parse(codec, cursor).map(ValueModel::Texts)
+            }
+            _ => Err(cursor.error(NOT_OF_TYPE)),
+        }
+    }
+
+    /// Reads codec and parameters.
+    pub(crate) fn read(value_type: ValueType, cursor: &mut Cursor<'_>) -> Result<ValueModel, BytesError> {
+        let codec =
+            ColumnCodec::from_tag(cursor.u8()?).ok_or_else(|| cursor.error("an unknown column codec"))?;
+        let mut parameters = Cursor::new(cursor.counted_bytes()?);
+        let model = ValueModel::parse(codec, value_type, &mut parameters);
+        model.and_then(|model| parameters.finish().map(|()| model)).map_err(|error| cursor.error(error.what))
+    }
+}
+
+const NOT_OF_TYPE: &str = "a codec that does not suit the type of the values";
+
+/// How much decoding may produce.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Array elements.
+    pub(crate) elements: usize,
+    /// Raw bytes of values.
+    pub(crate) bytes: usize,
+}
+
+fn is_integer(kind: Kind) -> bool {
+    !matches!(kind, Kind::Float32 | Kind::Float64 | Kind::String | Kind::Structure)
+}
+
+/// Reads the ends of `count` arrays and says by how many elements they grow.
+fn read_ends(
+    cursor: &mut Cursor<'_>, length: Option<u64>, count: usize, limits: Limits, elements: &Column, ends: &mut Vec<u32>,
+) -> Result<usize, BytesError> {
+    let lengths = match length {
+        Some(length) => vec![i64::try_from(length).unwrap_or(-1); count],
+        None => {
+            let mut lengths = Vec::with_capacity(count);
+            integer::decode(cursor, count, &mut lengths)?;
+            lengths
+        }
+    };
+    let width = elements.kind().width().unwrap_or(1);
+    let most = limits.elements.min(limits.bytes / width);
+    let start = elements.len();
+    let mut end = start;
+    for length in lengths {
+        let next = usize::try_from(length).ok().and_then(|length| end.checked_add(length));
+        end = next.filter(|next| *next <= most).ok_or_else(|| cursor.error("arrays are longer than a chunk may be"))?;
+        ends.push(u32::try_from(end).map_err(|_| cursor.error("arrays are longer than a chunk may be"))?);
+    }
+    Ok(end - start)
+}
+
+/// An integer of a column's own width, as long as it fits.
+trait Narrow {
+    fn narrow(wide: i64) -> (Self, bool)
+    where
+        Self: Sized;
+}
+
+macro_rules! narrow_as {
+    ($($integer:ty)*) => { $(impl Narrow for $integer {
+        fn narrow(wide: i64) -> ($integer, bool) {
+            (wide as $integer, (wide as $integer) as i64 == wide)
+        }
+    })* };
+}
+narrow_as!(u8 u16 i8 i16 i32 i64 u32 u64);
+
+/// Appends integers; `false` when one does not fit.
+fn extend_narrow<T: Narrow>(to: &mut Vec<T>, wide: &[i64]) -> bool {
+    let mut fits = true;
+    to.extend(wide.iter().map(|wide| {
+        let (value, exact) = T::narrow(*wide);
+        fits &= exact;
+        value
+    }));
+    fits
+}
+
+/// Values `range` of a fixed-width column as little-endian bytes; nothing for texts and arrays.
+pub(crate) fn fixed_bytes(column: &Column, range: Range<usize>) -> Vec<u8> {
+    by_class!(column,
+        integers v => v[range].iter().flat_map(|value| value.to_le_bytes()).collect(),
+        floats v => v[range].iter().flat_map(|value| value.to_le_bytes()).collect(),
+        texts _v => Vec::new(),
+        arrays _ends _elements => Vec::new())
+}
+
+/// Appends values from little-endian bytes, a whole number of them.
+pub(crate) fn extend_fixed(column: &mut Column, bytes: &[u8]) -> Result<(), &'static str> {
+    fn extend<T, const N: usize>(to: &mut Vec<T>, bytes: &[u8], from: fn([u8; N]) -> T) -> Result<(), &'static str> {
+        let chunks = bytes.chunks_exact(N);
+        if !chunks.remainder().is_empty() {
+            return Err("bytes that are no whole number of values");
+        }
+        to.extend(chunks.filter_map(|chunk| chunk.try_into().ok()).map(from));
+        Ok(())
+    }
+    match column {
+        Column::Bool(v) | Column::UInt8(v) => extend(v, bytes, u8::from_le_bytes),
+        Column::Enum(v) | Column::UInt16(v) => extend(v, bytes, u16::from_le_bytes),
+        Column::Int8(v) => extend(v, bytes, i8::from_le_bytes),
+        Column::Int16(v) => extend(v, bytes, i16::from_le_bytes),
+        Column::Int32(v) => extend(v, bytes, i32::from_le_bytes),
+        Column::Int64(v) => extend(v, bytes, i64::from_le_bytes),
+        Column::UInt32(v) => extend(v, bytes, u32::from_le_bytes),
+        Column::UInt64(v) => extend(v, bytes, u64::from_le_bytes),
+        Column::Float32(v) => extend(v, bytes, f32::from_le_bytes),
+        Column::Float64(v) => extend(v, bytes, f64::from_le_bytes),
+        Column::String(_) | Column::Structure(_) | Column::Array { .. } => Err(NOT_OF_TYPE),
+    }
+}

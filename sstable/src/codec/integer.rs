@@ -1,0 +1,281 @@
+//! Streams of signed integers in blocks: frames of bits, patches for outliers, deltas, runs.
+//!
+//! All arithmetic wraps, so every i64 (and every u64 seen as one) survives.
+
+use super::pack::{BLOCK_VALUES, pack, unpack};
+use crate::format::BlockCodec;
+use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
+
+/// Bits of a position inside a block.
+const POSITION_BITS: u32 = 10;
+const _: () = assert!(1 << POSITION_BITS == BLOCK_VALUES);
+/// Blocks for which the form that lost is not tried again.
+const TRUST_BLOCKS: u8 = 3;
+
+/// Writes integer streams; remembers which form won last.
+#[derive(Default)]
+pub(crate) struct IntegerEncoder {
+    deltas_won: bool,
+    trust: u8,
+}
+
+/// How a block will be packed, with its size.
+struct Plan {
+    /// Patched: the centre of the symmetric range; else the least value.
+    base: i64,
+    width: u32,
+    /// Number of values outside the range, with the bits that the widest of them needs.
+    patches: Option<(usize, u32)>,
+    bits: usize,
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn unzigzag(value: u64) -> i64 {
+    ((value >> 1) as i64) ^ -((value & 1) as i64)
+}
+
+fn bit_width(value: u64) -> u32 {
+    64 - value.leading_zeros()
+}
+
+impl IntegerEncoder {
+    /// Appends all `values`; the reader must know their number.
+    pub(crate) fn encode(&mut self, values: &[i64], out: &mut Vec<u8>) {
+        for block in values.chunks(BLOCK_VALUES) {
+            self.encode_block(block, out);
+        }
+    }
+
+    fn encode_block(&mut self, values: &[i64], out: &mut Vec<u8>) {
+        let mut runs = 1;
+        let mut deltas = [0i64; BLOCK_VALUES];
+        let deltas = &mut deltas[..values.len()];
+        for (delta, pair) in deltas[1..].iter_mut().zip(values.windows(2)) {
+            *delta = pair[1].wrapping_sub(pair[0]);
+            runs += usize::from(*delta != 0);
+        }
+        if let Some(&second) = deltas.get(1) {
+            // Costs no width and no patch; the reader takes it off again.
+            deltas[0] = second;
+        }
+        let trusted = self.trust > 0 && values.len() == BLOCK_VALUES;
+        self.trust = if trusted { self.trust - 1 } else { TRUST_BLOCKS };
+        let frame = (!trusted || !self.deltas_won).then(|| Plan::of(values));
+        let delta = (!trusted || self.deltas_won).then(|| Plan::of(deltas));
+        let cost = |plan: &Option<Plan>| plan.as_ref().map_or(usize::MAX, |plan| plan.bits);
+        let (frame_bits, delta_bits) = (cost(&frame), cost(&delta).saturating_add(16));
+        self.deltas_won = delta_bits < frame_bits;
+        if runs * 16 < frame_bits.min(delta_bits) && encode_runs(values, frame_bits.min(delta_bits), out) {
+            return;
+        }
+        match (frame, delta) {
+            (_, Some(plan)) if self.deltas_won => plan.write(deltas, Some(values[0]), out),
+            (Some(plan), _) | (None, Some(plan)) => plan.write(values, None, out),
+            (None, None) => {}
+        }
+    }
+}
+
+/// Writes runs unless they need more than `bits_max`; says whether it did.
+fn encode_runs(values: &[i64], bits_max: usize, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    put_u8(out, BlockCodec::Runs as u8);
+    let mut before = 0i64;
+    for run in values.chunk_by(|a, b| a == b) {
+        put_varint(out, run.len() as u64);
+        put_varint_signed(out, run[0].wrapping_sub(before));
+        before = run[0];
+        if (out.len() - start) * 8 > bits_max {
+            out.truncate(start);
+            return false;
+        }
+    }
+    true
+}
+
+impl Plan {
+    fn of(values: &[i64]) -> Plan {
+        let (mut least, mut greatest) = (i64::MAX, i64::MIN);
+        for value in values {
+            least = least.min(*value);
+            greatest = greatest.max(*value);
+        }
+        let width = bit_width(greatest.wrapping_sub(least) as u64);
+        let whole = Plan { base: least, width, patches: None, bits: 32 + width as usize * values.len() };
+        if width < 2 || values.len() < 8 {
+            return whole;
+        }
+        let patched = Plan::patched(values, width);
+        if patched.bits < whole.bits { patched } else { whole }
+    }
+
+    fn patched(values: &[i64], whole_width: u32) -> Plan {
+        let centre = robust_mean(values);
+        let mut histogram = [0usize; 65];
+        for value in values {
+            histogram[bit_width(zigzag(value.wrapping_sub(centre))) as usize] += 1;
+        }
+        let widest = histogram.iter().rposition(|count| *count > 0).unwrap_or(0) as u32;
+        let mut best = Plan { base: centre, width: 64, patches: None, bits: usize::MAX };
+        let mut outside = 0;
+        for width in (0..=widest.min(whole_width)).rev() {
+            outside += if width == widest { 0 } else { histogram[width as usize + 1] };
+            let bits = 56 + width as usize * values.len() + outside * (POSITION_BITS + widest) as usize;
+            if bits < best.bits {
+                best = Plan { base: centre, width, patches: Some((outside, widest)), bits };
+            }
+        }
+        best
+    }
+
+    /// Writes the block; `first` is the value before the prefix sum where `values` are deltas.
+    fn write(&self, values: &[i64], first: Option<i64>, out: &mut Vec<u8>) {
+        let codec = match (self.patches.is_some(), first.is_some()) {
+            (false, false) => BlockCodec::Frame,
+            (false, true) => BlockCodec::FrameDelta,
+            (true, false) => BlockCodec::Patched,
+            (true, true) => BlockCodec::PatchedDelta,
+        };
+        put_u8(out, codec as u8);
+        if let Some(first) = first {
+            put_varint_signed(out, first);
+        }
+        put_u8(out, self.width as u8);
+        put_varint_signed(out, self.base);
+        let mut offsets = [0u64; BLOCK_VALUES];
+        let offsets = &mut offsets[..values.len()];
+        let Some((count, patch_width)) = self.patches else {
+            for (offset, value) in offsets.iter_mut().zip(values) {
+                *offset = value.wrapping_sub(self.base) as u64;
+            }
+            return pack(offsets, self.width, out);
+        };
+        let half = half_range(self.width);
+        let (mut positions, mut outliers) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for (at, (offset, value)) in offsets.iter_mut().zip(values).enumerate() {
+            let deviation = value.wrapping_sub(self.base);
+            if bit_width(zigzag(deviation)) > self.width {
+                positions.push(at as u64);
+                outliers.push(zigzag(deviation));
+            } else {
+                *offset = deviation.wrapping_add(half) as u64;
+            }
+        }
+        pack(offsets, self.width, out);
+        put_varint(out, positions.len() as u64);
+        put_u8(out, patch_width as u8);
+        pack(&positions, POSITION_BITS, out);
+        pack(&outliers, patch_width, out);
+    }
+}
+
+/// Half of the symmetric range that `width` bits cover.
+fn half_range(width: u32) -> i64 {
+    if width == 0 { 0 } else { (1u64 << (width - 1)) as i64 }
+}
+
+/// The mean of the values near the median of a sample: outliers do not move it.
+fn robust_mean(values: &[i64]) -> i64 {
+    let mut sample = [0i64; 33];
+    let step = (values.len() / sample.len()).max(1);
+    let len = sample.len().min(values.len());
+    for (to, from) in sample.iter_mut().zip(values.iter().step_by(step)) {
+        *to = *from;
+    }
+    let sample = &mut sample[..len];
+    sample.sort_unstable();
+    let median = sample[len / 2];
+    let spread = sample[len * 3 / 4].wrapping_sub(sample[len / 4]) as u64;
+    if spread >= 1 << 48 {
+        return median;
+    }
+    let reach = (spread * 4 + 8) as i64;
+    let (mut sum, mut count) = (0i64, 0i64);
+    for value in values {
+        let deviation = value.wrapping_sub(median);
+        let near = i64::from(deviation.unsigned_abs() <= reach as u64);
+        sum += deviation * near;
+        count += near;
+    }
+    median.wrapping_add(sum / count.max(1))
+}
+
+/// Appends `count` integers to `out`. The caller has checked `count` against a limit.
+pub(crate) fn decode(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<i64>) -> Result<(), BytesError> {
+    let end = out.len() + count;
+    while out.len() < end {
+        let len = (end - out.len()).min(BLOCK_VALUES);
+        decode_block(cursor, len, out)?;
+    }
+    Ok(())
+}
+
+fn decode_block(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<i64>) -> Result<(), BytesError> {
+    let codec = BlockCodec::from_tag(cursor.u8()?).ok_or_else(|| cursor.error("an unknown block codec"))?;
+    let (patched, deltas) = match codec {
+        BlockCodec::Runs => return decode_runs(cursor, count, out),
+        BlockCodec::Frame => (false, false),
+        BlockCodec::FrameDelta => (false, true),
+        BlockCodec::Patched => (true, false),
+        BlockCodec::PatchedDelta => (true, true),
+    };
+    let first = if deltas { cursor.varint_signed()? } else { 0 };
+    let width = u32::from(cursor.u8()?);
+    let base = cursor.varint_signed()?;
+    let mut offsets = [0u64; BLOCK_VALUES];
+    let offsets = &mut offsets[..count];
+    unpack(cursor, width, offsets)?;
+    let start = out.len();
+    let zero = if patched { base.wrapping_sub(half_range(width)) } else { base };
+    out.extend(offsets.iter().map(|offset| zero.wrapping_add(*offset as i64)));
+    if patched {
+        apply_patches(cursor, base, &mut out[start..])?;
+    }
+    if deltas {
+        let mut sum = first.wrapping_sub(out[start]);
+        for value in &mut out[start..] {
+            sum = sum.wrapping_add(*value);
+            *value = sum;
+        }
+    }
+    Ok(())
+}
+
+fn apply_patches(cursor: &mut Cursor<'_>, base: i64, values: &mut [i64]) -> Result<(), BytesError> {
+    let count = cursor.varint()?;
+    if count > values.len() as u64 {
+        return Err(cursor.error("a block has more patches than values"));
+    }
+    let width = u32::from(cursor.u8()?);
+    let (mut positions, mut outliers) = ([0u64; BLOCK_VALUES], [0u64; BLOCK_VALUES]);
+    let (positions, outliers) = (&mut positions[..count as usize], &mut outliers[..count as usize]);
+    unpack(cursor, POSITION_BITS, positions)?;
+    unpack(cursor, width, outliers)?;
+    for (position, outlier) in positions.iter().zip(outliers.iter()) {
+        match values.get_mut(*position as usize) {
+            Some(value) => *value = base.wrapping_add(unzigzag(*outlier)),
+            None => return Err(cursor.error("a patch lies outside its block")),
+        }
+    }
+    Ok(())
+}
+
+fn decode_runs(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<i64>) -> Result<(), BytesError> {
+    let end = out.len() + count;
+    let mut value = 0i64;
+    while out.len() < end {
+        let len = cursor.varint()?;
+        if len == 0 || len > (end - out.len()) as u64 {
+            return Err(cursor.error("a run has no length or passes the end of its block"));
+        }
+        value = value.wrapping_add(cursor.varint_signed()?);
+        out.resize(out.len() + len as usize, value);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

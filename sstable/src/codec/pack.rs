@@ -1,0 +1,161 @@
+//! Bit packing of unsigned integers at one width.
+//!
+//! A full block of 1024 values lies in 16 lanes of 64-bit words, so that packing is the same shift for 16
+//! neighbours and the compiler vectorises it; a shorter block is one little-endian stream of bits.
+
+use disk::{BytesError, Cursor};
+
+/// Values of a full block.
+pub(crate) const BLOCK_VALUES: usize = 1024;
+const LANES: usize = 16;
+const ROWS: usize = BLOCK_VALUES / LANES;
+
+/// Bytes of `count` values at `width` bits. A full block of lanes is exactly as long as a stream of bits.
+pub(crate) fn packed_len(count: usize, width: u32) -> usize {
+    (count * width as usize).div_ceil(8)
+}
+
+fn mask(width: u32) -> u64 {
+    if width == 0 { 0 } else { u64::MAX >> (64 - width) }
+}
+
+/// Appends the low `width` (at most 64) bits of each of at most 1024 values.
+pub(crate) fn pack(values: &[u64], width: u32, out: &mut Vec<u8>) {
+    debug_assert!(width <= 64 && values.len() <= BLOCK_VALUES);
+    if width == 0 {
+        return;
+    }
+    match values.try_into() {
+        Ok(block) => pack_lanes(block, width, out),
+        Err(_) => pack_stream(values, width, out),
+    }
+}
+
+fn pack_lanes(values: &[u64; BLOCK_VALUES], width: u32, out: &mut Vec<u8>) {
+    let mask = mask(width);
+    let mut words = [[0u64; LANES]; ROWS];
+    for (row, lanes) in values.chunks_exact(LANES).enumerate() {
+        let bit = row * width as usize;
+        let (word, shift) = (bit / 64, (bit % 64) as u32);
+        for (to, from) in words[word].iter_mut().zip(lanes) {
+            *to |= (from & mask) << shift;
+        }
+        if shift + width > 64 {
+            for (to, from) in words[word + 1].iter_mut().zip(lanes) {
+                *to = (from & mask) >> (64 - shift);
+            }
+        }
+    }
+    for word in words[..width as usize].iter().flatten() {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+}
+
+fn pack_stream(values: &[u64], width: u32, out: &mut Vec<u8>) {
+    let mask = mask(width);
+    let end = out.len() + packed_len(values.len(), width);
+    let (mut word, mut filled) = (0u64, 0u32);
+    for value in values.iter().map(|value| value & mask) {
+        word |= value << filled;
+        filled += width;
+        if filled >= 64 {
+            out.extend_from_slice(&word.to_le_bytes());
+            filled -= 64;
+            word = if filled == 0 { 0 } else { value >> (width - filled) };
+        }
+    }
+    let missing = end - out.len();
+    out.extend_from_slice(&word.to_le_bytes()[..missing]);
+}
+
+/// Reads values packed at `width` into all of `out` (at most 1024).
+pub(crate) fn unpack(cursor: &mut Cursor<'_>, width: u32, out: &mut [u64]) -> Result<(), BytesError> {
+    if width > 64 {
+        return Err(cursor.error("a bit width of at most 64 was expected"));
+    }
+    let bytes = cursor.bytes(packed_len(out.len(), width))?;
+    if width == 0 {
+        out.fill(0);
+    } else if let Ok(block) = <&mut [u64; BLOCK_VALUES]>::try_from(&mut *out) {
+        unpack_lanes(bytes, width, block);
+    } else {
+        unpack_stream(bytes, width, out);
+    }
+    Ok(())
+}
+
+fn unpack_lanes(bytes: &[u8], width: u32, out: &mut [u64; BLOCK_VALUES]) {
+    let mask = mask(width);
+    let mut words = [[0u64; LANES]; ROWS];
+    for (word, bytes) in words.as_flattened_mut().iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+    }
+    for (row, lanes) in out.chunks_exact_mut(LANES).enumerate() {
+        let bit = row * width as usize;
+        let (word, shift) = (bit / 64, (bit % 64) as u32);
+        if shift + width > 64 {
+            for ((to, low), high) in lanes.iter_mut().zip(&words[word]).zip(&words[word + 1]) {
+                *to = ((low >> shift) | (high << (64 - shift))) & mask;
+            }
+        } else {
+            for (to, low) in lanes.iter_mut().zip(&words[word]) {
+                *to = (low >> shift) & mask;
+            }
+        }
+    }
+}
+
+fn unpack_stream(bytes: &[u8], width: u32, out: &mut [u64]) {
+    let mask = mask(width);
+    for (i, to) in out.iter_mut().enumerate() {
+        let bit = i * width as usize;
+        let (at, shift) = (bit / 8, (bit % 8) as u32);
+        *to = match bytes.get(at..at + 16) {
+            Some(window) => (u128::from_le_bytes(window.try_into().unwrap_or_default()) >> shift) as u64,
+            None => {
+                let mut window = [0; 16];
+                let tail = &bytes[at..];
+                window[..tail.len()].copy_from_slice(tail);
+                (u128::from_le_bytes(window) >> shift) as u64
+            }
+        } & mask;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_width_round_trips_in_full_and_short_blocks() {
+        let mut state = 1u64;
+        for width in 0..=64 {
+            for count in [0, 1, 7, 16, 63, 1000, 1023, 1024] {
+                let values: Vec<u64> = (0..count)
+                    .map(|_| {
+                        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        (state ^ (state >> 31)) & mask(width)
+                    })
+                    .collect();
+                let mut bytes = Vec::new();
+                pack(&values, width, &mut bytes);
+                assert_eq!(bytes.len(), packed_len(count, width));
+                let mut back = vec![0; count];
+                let mut cursor = Cursor::new(&bytes);
+                unpack(&mut cursor, width, &mut back).unwrap();
+                assert_eq!((back, cursor.is_empty()), (values, true), "width {width}, count {count}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn short_bytes_are_an_error(width in 1u32..=64, count in 1usize..=1024) {
+            let mut bytes = Vec::new();
+            pack(&vec![u64::MAX; count], width, &mut bytes);
+            bytes.pop();
+            prop_assert!(unpack(&mut Cursor::new(&bytes), width, &mut vec![0; count]).is_err());
+        }
+    }
+}

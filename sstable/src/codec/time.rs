@@ -1,0 +1,299 @@
+//! Stamps of a page: multiples of a unit, near a periodic grid where there is one.
+
+use super::integer::{self, IntegerEncoder};
+use crate::format::ColumnCodec;
+use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
+
+/// Most bits of the period with its fraction, so that 1024 periods stay inside 63 bits.
+const PERIOD_BITS: u32 = 52;
+const FRACTION_BITS_MAX: u32 = 16;
+/// Pages whose share of slips is larger than one in this many are not near a grid.
+const SLIP_SHARE: usize = 16;
+
+/// What all pages of a time column have in common.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TimeModel {
+    /// Every stamp is the first plus a multiple of this many ns.
+    unit: u64,
+    grid: Option<Grid>,
+}
+
+/// Sample k of a page lies near `k * period / 2^fraction` units behind the page's first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Grid {
+    period: u64,
+    fraction: u32,
+}
+
+impl TimeModel {
+    /// The model for the stamps of a chunk, which never decrease.
+    pub(crate) fn fit(times: &[i64], page_samples: usize) -> TimeModel {
+        let steps = TimeModel { unit: common_unit(times), grid: None };
+        let Some(grid) = steps.fit_grid(times) else { return steps };
+        let on_grid = TimeModel { grid: Some(grid), ..steps };
+        let page = &times[..page_samples.min(times.len())];
+        let cost = |model: TimeModel| {
+            let mut out = Vec::new();
+            model.encode_page(page, &mut IntegerEncoder::default(), &mut out).then_some(out.len())
+        };
+        match (cost(on_grid), cost(steps)) {
+            (Some(grid), Some(plain)) if grid < plain => on_grid,
+            _ => steps,
+        }
+    }
+
+    /// Stamps in units behind the first.
+    fn units(&self, times: &[i64]) -> Vec<i64> {
+        let divisor = ExactDivisor::new(self.unit);
+        let first = times.first().copied().unwrap_or(0);
+        times.iter().map(|time| divisor.divide(time.wrapping_sub(first) as u64) as i64).collect()
+    }
+
+    fn fit_grid(&self, times: &[i64]) -> Option<Grid> {
+        let units = self.units(times);
+        if units.len() < 8 || *units.last()? <= 0 {
+            return None;
+        }
+        let step = (units.len() / 128).max(1);
+        let mut sample: Vec<i64> = units.windows(2).step_by(step).map(|pair| pair[1] - pair[0]).collect();
+        sample.sort_unstable();
+        let (median, spread) =
+            (sample[sample.len() / 2], sample[sample.len() * 3 / 4] - sample[sample.len() / 4]);
+        if median <= 0 || spread > median / 4 {
+            return None;
+        }
+        let near = |delta: i64| (delta - median).unsigned_abs() <= median as u64 / 2;
+        let (mut sum, mut count) = (0u64, 0u64);
+        for pair in units.windows(2) {
+            let delta = pair[1] - pair[0];
+            let weight = u64::from(near(delta));
+            sum += delta as u64 * weight;
+            count += weight;
+        }
+        let fraction = FRACTION_BITS_MAX.min(PERIOD_BITS.checked_sub(64 - median.leading_zeros() + 1)?);
+        let period = u64::try_from((u128::from(sum) << fraction) / u128::from(count.max(1))).ok()?;
+        let grid = Grid { period, fraction };
+        Some(grid.refined(&units))
+    }
+
+    /// Appends one page; `false` (and nothing of use appended) when the page is too far from the grid.
+    pub(crate) fn encode_page(&self, times: &[i64], integers: &mut IntegerEncoder, out: &mut Vec<u8>) -> bool {
+        let mut units = self.units(times);
+        if let Some(grid) = self.grid {
+            let slips = grid.slips(&units);
+            if slips.len() > 2 + times.len() / SLIP_SHARE {
+                return false;
+            }
+            put_varint(out, slips.len() as u64);
+            let mut before = 0;
+            for (at, ticks) in &slips {
+                put_varint(out, (at - before) as u64);
+                put_varint_signed(out, *ticks);
+                before = *at;
+            }
+            subtract_grid(grid, &slips, &mut units);
+        }
+        integers.encode(&units, out);
+        true
+    }
+
+    /// Reads one page that begins with the stamp `first`.
+    pub(crate) fn decode_page(
+        &self, cursor: &mut Cursor<'_>, first: i64, count: usize, out: &mut Vec<i64>,
+    ) -> Result<(), BytesError> {
+        let start = out.len();
+        let slips = if self.grid.is_some() { read_slips(cursor, count)? } else { Vec::new() };
+        integer::decode(cursor, count, out)?;
+        let page = &mut out[start..];
+        match self.grid {
+            Some(grid) => {
+                let (mut from, mut slip) = (0, 0i64);
+                for (to, ticks) in slips.into_iter().chain([(count, 0)]) {
+                    self.stamp(grid, first, from, slip, &mut page[from..to]);
+                    from = to;
+                    slip = slip.wrapping_add(ticks);
+                }
+            }
+            None => page.iter_mut().for_each(|time| {
+                *time = first.wrapping_add(time.wrapping_mul(self.unit as i64));
+            }),
+        }
+        if page.first() != Some(&first) || !page.is_sorted() {
+            return Err(cursor.error("stamps of a page decrease or do not begin with its first time"));
+        }
+        Ok(())
+    }
+
+    /// Turns deviations of samples `k..` into stamps.
+    fn stamp(&self, grid: Grid, first: i64, k: usize, slip: i64, page: &mut [i64]) {
+        let mut position = (k as u64).wrapping_mul(grid.period);
+        for time in page {
+            let ticks = time.wrapping_add((position >> grid.fraction) as i64).wrapping_add(slip);
+            *time = first.wrapping_add(ticks.wrapping_mul(self.unit as i64));
+            position = position.wrapping_add(grid.period);
+        }
+    }
+
+    /// The same unit without a grid: every page can be written so.
+    pub(crate) fn without_grid(self) -> TimeModel {
+        TimeModel { grid: None, ..self }
+    }
+
+    /// Codec of the column.
+    pub(crate) fn codec(&self) -> ColumnCodec {
+        if self.grid.is_some() { ColumnCodec::Grid } else { ColumnCodec::Steps }
+    }
+
+    /// Appends the parameters of the column.
+    pub(crate) fn put_parameters(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.unit);
+        if let Some(grid) = self.grid {
+            put_varint(out, grid.period);
+            put_u8(out, grid.fraction as u8);
+        }
+    }
+
+    /// Reads the parameters of a column of `codec`.
+    pub(crate) fn parse(codec: ColumnCodec, cursor: &mut Cursor<'_>) -> Result<TimeModel, BytesError> {
+        let unit = cursor.varint()?;
+        let grid = match codec {
+            ColumnCodec::Grid => Some(Grid { period: cursor.varint()?, fraction: u32::from(cursor.u8()?) }),
+            ColumnCodec::Steps => None,
+            _ => return Err(cursor.error("a codec that is not one of stamps")),
+        };
+        if unit == 0 || grid.is_some_and(|grid| grid.fraction > FRACTION_BITS_MAX) {
+            return Err(cursor.error("a unit of 0 ns or a fraction above 16 bits"));
+        }
+        Ok(TimeModel { unit, grid })
+    }
+}
+
+fn read_slips(cursor: &mut Cursor<'_>, count: usize) -> Result<Vec<(usize, i64)>, BytesError> {
+    let slips = cursor.count(2)?;
+    let (mut list, mut at) = (Vec::with_capacity(slips), 0usize);
+    for _ in 0..slips {
+        let step = cursor.varint()?;
+        if step == 0 || step >= (count - at) as u64 {
+            return Err(cursor.error("a slip lies outside its page"));
+        }
+        at += step as usize;
+        list.push((at, cursor.varint_signed()?));
+    }
+    Ok(list)
+}
+
+/// Leaves the deviations from the grid (of a page or of a whole chunk).
+fn subtract_grid(grid: Grid, slips: &[(usize, i64)], units: &mut [i64]) {
+    let mut slips = slips.iter().peekable();
+    let mut slip = 0i64;
+    let mut position = 0u128;
+    for (k, unit) in units.iter_mut().enumerate() {
+        if let Some((_, ticks)) = slips.next_if(|(at, _)| *at == k) {
+            slip = slip.wrapping_add(*ticks);
+        }
+        *unit = unit.wrapping_sub((position >> grid.fraction) as i64).wrapping_sub(slip);
+        position += u128::from(grid.period);
+    }
+}
+
+impl Grid {
+    /// Where the stamps leave the grid for good: index, units. Whole periods where the phase is kept.
+    fn slips(self, units: &[i64]) -> Vec<(usize, i64)> {
+        let period = (self.period >> self.fraction) as i64;
+        let mut slips = Vec::new();
+        for (k, pair) in units.windows(2).enumerate() {
+            let excess = pair[1].wrapping_sub(pair[0]).wrapping_sub(period);
+            if excess.unsigned_abs() <= period as u64 / 2 {
+                continue;
+            }
+            let periods = (excess as f64 / period as f64).round();
+            let whole = (periods * (self.period as f64 / (1u64 << self.fraction) as f64)) as i64;
+            let kept = excess.wrapping_sub(whole).unsigned_abs() < period as u64 / 4;
+            slips.push((k + 1, if kept { whole } else { excess }));
+        }
+        slips
+    }
+
+    /// With the period that leaves no slope (least squares over at most 512 points).
+    fn refined(self, units: &[i64]) -> Grid {
+        let slips = self.slips(units);
+        let mut deviations = units.to_vec();
+        subtract_grid(self, &slips, &mut deviations);
+        let step = (units.len() / 512).max(1);
+        let points = deviations.iter().enumerate().step_by(step);
+        let count = points.clone().count() as f64;
+        let mean_k = points.clone().map(|(k, _)| k as f64).sum::<f64>() / count;
+        let mean = points.clone().map(|(_, d)| *d as f64).sum::<f64>() / count;
+        let (mut covariance, mut variance) = (0.0, 0.0);
+        for (k, deviation) in points {
+            covariance += (k as f64 - mean_k) * (*deviation as f64 - mean);
+            variance += (k as f64 - mean_k) * (k as f64 - mean_k);
+        }
+        let correction = covariance / variance * (1u64 << self.fraction) as f64;
+        let period = self.period as f64 + correction;
+        if correction.abs() < self.period as f64 / 256.0 && period >= 1.0 {
+            Grid { period: period.round() as u64, ..self }
+        } else {
+            self
+        }
+    }
+}
+
+/// The greatest number of ns that divides all distances from the first stamp; 1 where all are equal.
+fn common_unit(times: &[i64]) -> u64 {
+    let Some(first) = times.first() else { return 1 };
+    let mut unit = 0;
+    let distances = || times.iter().map(|time| time.wrapping_sub(*first) as u64);
+    for distance in distances().step_by((times.len() / 32).max(1)) {
+        unit = greatest_common_divisor(unit, distance);
+    }
+    for distance in distances() {
+        if unit == 1 {
+            return 1;
+        }
+        if unit == 0 || !ExactDivisor::new(unit).divides(distance) {
+            unit = greatest_common_divisor(unit, distance);
+        }
+    }
+    unit.max(1)
+}
+
+fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+/// Division of multiples by multiplication with the inverse modulo 2^64.
+#[derive(Clone, Copy)]
+struct ExactDivisor {
+    shift: u32,
+    inverse: u64,
+    quotient_max: u64,
+}
+
+impl ExactDivisor {
+    /// `divisor` is not 0.
+    fn new(divisor: u64) -> ExactDivisor {
+        let shift = divisor.trailing_zeros();
+        let odd = divisor >> shift;
+        let mut inverse = odd;
+        for _ in 0..5 {
+            inverse = inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse)));
+        }
+        ExactDivisor { shift, inverse, quotient_max: u64::MAX / divisor }
+    }
+
+    /// The quotient of a multiple of the divisor.
+    fn divide(self, multiple: u64) -> u64 {
+        (multiple >> self.shift).wrapping_mul(self.inverse)
+    }
+
+    fn divides(self, value: u64) -> bool {
+        value.trailing_zeros() >= self.shift && self.divide(value) <= self.quotient_max
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! FORMAT.md says what the constants say.
