@@ -2,19 +2,30 @@
 //!
 //! Samples and events together partition any interval exactly. States follow the order of receipt; each
 //! takes effect at the later of its own time and the effect of the state before it, so intervals never
-//! overlap or run backwards even when a server's clock is off:
+//! overlap or run backwards even when a clock is off. An event that changes no state moves nothing.
 //!
-//! - before the first *started*: `not_archived` (a channel with samples and no events at all, as an
+//! - before the first *started*: `not_archived` (a channel with samples and no events of its own, as an
 //!   import leaves it, is `held` from its first sample on);
 //! - started, not connected: `disconnected`;
-//! - *connected*: `held`; before the channel's first sample ever `unknown`;
+//! - *connected*: `held` if a sample was ever received, else `unknown` until the first one: `held` from the
+//!   later of its stamp and the connection;
 //! - *disconnected*, noticed at t: `unknown` from `last_heard`, `disconnected` from t;
-//! - *paused*: `paused`; *resumed*: as before; *stopped*, *retired*: `not_archived`;
-//! - *engine down*: `engine_down`, afterwards `disconnected` until the next *connected*;
-//! - *dropped* and damaged spans lie over what would be `held` or `unknown`, damage over drops;
-//! - from where knowledge ends: `unknown` while an engine runs, else `engine_down`.
+//! - *paused*: `paused`; *resumed*: as the connection stands; *stopped*, *retired*: `not_archived`, with
+//!   the connection gone;
+//! - *engine down*: `engine_down`, afterwards `disconnected` until the next *connected* (or still `paused`);
+//! - from where knowledge ends: `unknown` while an engine runs, else `engine_down`; `not_archived` stays;
+//! - *dropped* spans, first to last dropped stamp, lie over what would be `held` or `unknown`; damaged
+//!   spans lie over these three. Behind such a span the state is what it was.
+
+mod overlay;
+#[cfg(test)]
+mod tests;
+mod timeline;
 
 use sample::{Event, EventKind, TimeRange, Timestamp};
+
+use overlay::overlay;
+use timeline::Timeline;
 
 /// What was known of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -82,10 +93,11 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Nanoseconds in each state that occurs.
+    /// Nanoseconds in each state that occurs, held at the end of the i64 range.
     pub fn totals_ns(&self) -> Vec<(State, i64)> {
         let total = |state: State| {
-            self.intervals.iter().filter(|i| i.state == state).map(|i| i.range.to.since(i.range.from)).sum()
+            let intervals = self.intervals.iter().filter(|interval| interval.state == state);
+            intervals.fold(0, |ns: i64, i| ns.saturating_add(i.range.to.since(i.range.from)))
         };
         State::ALL.into_iter().map(|state| (state, total(state))).filter(|(_, ns)| *ns > 0).collect()
     }
@@ -102,6 +114,26 @@ impl Coverage {
     }
 }
 
+/// The first sample that was ever received of a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FirstSample {
+    /// Its stamp.
+    pub time: Timestamp,
+    /// Its place in the order of receipt. Where that was not kept it is taken to follow the first
+    /// connection in which it can have come: stamps run at most [`AHEAD_NS_MAX`] ahead of their receipt.
+    pub sequence: Option<u64>,
+}
+
+impl From<Timestamp> for FirstSample {
+    fn from(time: Timestamp) -> FirstSample {
+        FirstSample { time, sequence: None }
+    }
+}
+
+/// How far the stamp of a stored sample is taken to lie ahead of its receipt at most: 30 minutes, as an
+/// archive's `future_limit` is unless set otherwise.
+pub const AHEAD_NS_MAX: i64 = 30 * 60 * 1_000_000_000;
+
 /// What the fold works from.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
@@ -109,8 +141,8 @@ pub struct Facts<'a> {
     pub range: TimeRange,
     /// The channel's events and its engine's by sequence, from some known state at or before the range on.
     pub events: &'a [Event],
-    /// Time of the channel's first sample in order of receipt.
-    pub first_sample: Option<Timestamp>,
+    /// The channel's first sample in order of receipt.
+    pub first_sample: Option<FirstSample>,
     /// Stretches whose stored samples cannot be read.
     pub damaged: &'a [TimeRange],
     /// Up to here what happened is known.
@@ -119,153 +151,15 @@ pub struct Facts<'a> {
     pub running: bool,
 }
 
-/// States in order of receipt with the times from which they hold.
-struct Timeline {
-    changes: Vec<(Timestamp, State)>,
-    archiving: State,
-    connected: bool,
-    first_sample: Option<Timestamp>,
-    sampled: bool,
-}
-
-impl Timeline {
-    /// The state takes effect at the later of `time` and the effect of the state before it.
-    fn enter(&mut self, time: Timestamp, state: State) {
-        let effect = self.changes.last().map_or(time, |(before, _)| time.max(*before));
-        self.changes.push((effect, state));
-    }
-
-    /// The state as archiving and connection stand.
-    fn present(&self) -> State {
-        match (self.archiving, self.connected) {
-            (State::Held, true) if self.sampled => State::Held,
-            (State::Held, true) => State::Unknown,
-            (State::Held, false) => State::Disconnected,
-            (other, _) => other,
-        }
-    }
-
-    fn settle(&mut self, time: Timestamp) {
-        let state = self.present();
-        self.enter(time, state);
-    }
-
-    fn apply(&mut self, event: &Event) {
-        let time = event.time;
-        match &event.kind {
-            EventKind::Started => {
-                self.archiving = State::Held;
-                self.settle(time);
-            }
-            EventKind::Connected { .. } => {
-                self.connected = true;
-                self.settle(time);
-                if let Some(first) = self.first_sample.filter(|_| !self.sampled) {
-                    self.sampled = true;
-                    self.settle(first);
-                }
-            }
-            EventKind::Disconnected { last_heard } => {
-                if self.connected && self.archiving == State::Held {
-                    self.enter(*last_heard, State::Unknown);
-                }
-                self.connected = false;
-                self.settle(time);
-            }
-            EventKind::Paused => {
-                self.archiving = State::Paused;
-                self.settle(time);
-            }
-            EventKind::Resumed => {
-                self.archiving = State::Held;
-                self.settle(time);
-            }
-            EventKind::Stopped | EventKind::Retired => {
-                self.archiving = State::NotArchived;
-                self.settle(time);
-            }
-            EventKind::EngineDown { until } => {
-                self.connected = false;
-                if self.archiving != State::NotArchived {
-                    self.enter(time, State::EngineDown);
-                    self.settle(*until);
-                }
-            }
-            EventKind::Dropped { .. } | EventKind::TimeReplaced { .. } => {}
-        }
-    }
-}
-
 /// The coverage of `facts.range`.
 pub fn fold(facts: &Facts<'_>) -> Coverage {
-    let mut timeline = Timeline {
-        changes: Vec::new(),
-        archiving: State::NotArchived,
-        connected: false,
-        first_sample: facts.first_sample,
-        sampled: false,
-    };
-    let own = |e: &&Event| !matches!(e.kind, EventKind::EngineDown { .. } | EventKind::Dropped { .. });
-    if !facts.events.iter().any(|event| own(&event)) {
-        if let Some(first) = facts.first_sample {
-            timeline.archiving = State::Held;
-            timeline.connected = true;
-            timeline.sampled = true;
-            timeline.settle(first);
-        }
-    }
-    for event in facts.events {
-        timeline.apply(event);
-    }
-    if timeline.archiving != State::NotArchived {
-        timeline.enter(facts.knowledge_ends, if facts.running { State::Unknown } else { State::EngineDown });
-    }
-    let base = cut(&timeline.changes, facts.range);
-    let dropped: Vec<TimeRange> = facts
-        .events
-        .iter()
-        .filter_map(|event| match &event.kind {
-            EventKind::Dropped { to, .. } => Some(TimeRange::new(event.time, to.saturating_add(1))),
-            _ => None,
-        })
-        .collect();
-    let with_drops = overlay(&base, &dropped, State::Dropped);
-    overlay(&with_drops, facts.damaged, State::Damaged)
-}
-
-/// The part of a list of changes that lies in `range`.
-fn cut(changes: &[(Timestamp, State)], range: TimeRange) -> Coverage {
-    let mut coverage = Coverage::default();
-    let (mut from, mut state) = (range.from, State::NotArchived);
-    for (time, next) in changes {
-        let to = (*time).clamp(range.from, range.to.max(range.from));
-        coverage.push(from, to, state);
-        (from, state) = (to, *next);
-    }
-    coverage.push(from, range.to, state);
-    coverage
-}
-
-/// Lays `spans` over stretches where samples could have been.
-fn overlay(coverage: &Coverage, spans: &[TimeRange], state: State) -> Coverage {
-    let mut spans: Vec<TimeRange> = spans.iter().copied().filter(|s| !s.is_empty()).collect();
-    spans.sort_by_key(|span| span.from);
-    let mut out = Coverage::default();
-    for interval in &coverage.intervals {
-        let mut from = interval.range.from;
-        if matches!(interval.state, State::Held | State::Unknown | State::Dropped) {
-            for span in &spans {
-                let (start, end) = (span.from.max(from), span.to.min(interval.range.to));
-                if start < end {
-                    out.push(from, start, interval.state);
-                    out.push(start, end, state);
-                    from = end;
-                }
-            }
-        }
-        out.push(from, interval.range.to, interval.state);
-    }
-    out
+    let states = Timeline::of(facts).cut(facts.range);
+    let dropped = facts.events.iter().filter_map(|event| match &event.kind {
+        EventKind::Dropped { to, .. } => Some(TimeRange::new(event.time, to.saturating_add(1))),
+        _ => None,
+    });
+    let with_drops = overlay(&states, dropped.collect(), State::Dropped);
+    overlay(&with_drops, facts.damaged.to_vec(), State::Damaged)
 }
 
 /// Several archives' coverages of one range as one: at each moment the state that knows most.
@@ -289,6 +183,3 @@ pub fn best_of(range: TimeRange, each: &[Coverage]) -> Coverage {
     }
     out
 }
-
-#[cfg(test)]
-mod tests;

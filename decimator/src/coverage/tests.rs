@@ -1,5 +1,7 @@
 //! The fold against hand-made timelines.
 
+mod model;
+
 use super::*;
 
 fn event(sequence: u64, time: i64, kind: EventKind) -> Event {
@@ -10,7 +12,7 @@ fn folded(events: &[Event], first_sample: Option<i64>, running: bool, ends: i64)
     let coverage = fold(&Facts {
         range: TimeRange::new(Timestamp(0), Timestamp(1000)),
         events,
-        first_sample: first_sample.map(Timestamp),
+        first_sample: first_sample.map(|time| Timestamp(time).into()),
         damaged: &[],
         knowledge_ends: Timestamp(ends),
         running,
@@ -53,4 +55,23 @@ fn an_import_without_events_is_held_from_its_first_sample() {
         folded(&[], Some(300), false, 600),
         [(0, 300, State::NotArchived), (300, 600, State::Held), (600, 1000, State::EngineDown)]
     );
+}
+
+#[test]
+fn of_two_archives_the_one_that_knows_more_counts() {
+    let coverage = |intervals: &[(i64, i64, State)]| Coverage {
+        intervals: intervals
+            .iter()
+            .map(|(from, to, state)| Interval {
+                range: TimeRange::new(Timestamp(*from), Timestamp(*to)),
+                state: *state,
+            })
+            .collect(),
+    };
+    let one = coverage(&[(0, 40, State::Held), (40, 100, State::NotArchived)]);
+    let two = coverage(&[(0, 60, State::Disconnected), (60, 100, State::Held)]);
+    let range = TimeRange::new(Timestamp(0), Timestamp(100));
+    let expected = coverage(&[(0, 40, State::Held), (40, 60, State::Disconnected), (60, 100, State::Held)]);
+    assert_eq!(best_of(range, &[one.clone(), two]), expected);
+    assert_eq!(best_of(range, std::slice::from_ref(&one)), one);
 }

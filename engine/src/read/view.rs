@@ -164,7 +164,7 @@ impl ChannelView {
                 coverage::fold(&coverage::Facts {
                     range,
                     events: &snapshot.events,
-                    first_sample: snapshot.first_sample,
+                    first_sample: snapshot.first_sample.map(Into::into),
                     damaged: &damaged,
                     knowledge_ends: snapshot.knowledge_ends,
                     running: snapshot.running,
