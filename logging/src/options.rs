@@ -1,0 +1,49 @@
+//! The options `--log` with `--log-format`.
+
+use crate::layer::LineLayer;
+use std::io::IsTerminal;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What every program can be told about its log.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LogOptions {
+    /// What is logged on stderr: error, warn, info, debug, trace or off, also per part: info,engine=debug
+    #[arg(long = "log", value_name = "LEVEL", default_value = "info", global = true, value_parser = levels)]
+    level: Levels,
+    /// How log lines look
+    #[arg(long = "log-format", value_enum, default_value = "text", global = true)]
+    format: LogFormat,
+}
+
+/// A checked `--log`.
+#[derive(Clone, Debug)]
+struct Levels(Targets);
+
+fn levels(text: &str) -> Result<Levels, String> {
+    text.parse().map(Levels).map_err(|_| {
+        "expected error, warn, info, debug, trace or off, or a list such as info,engine=debug".to_owned()
+    })
+}
+
+impl LogOptions {
+    /// Begins to log. A second call in one process changes nothing.
+    pub fn start(&self) {
+        let stderr = std::io::stderr();
+        let colour =
+            stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let layer = LineLayer::new(self.format, colour, Box::new(stderr));
+        // It fails only where a subscriber is set already, which then goes on.
+        let _ = tracing_subscriber::registry().with(self.level.0.clone()).with(layer).try_init();
+    }
+}
