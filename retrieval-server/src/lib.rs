@@ -1,1 +1,40 @@
-//! (to be written)
+//! Retrieval over archives: HTTP for people and programs, over [`engine::read::Reader`] alone.
+//!
+//! [`router`] is the HTTP interface, [`serve`] runs it on a listener; [`answer`] answers the same requests
+//! without HTTP. [`columns`] is the binary format with its reference decoder. Nothing here can write.
+//!
+//! PROTOCOL.md beside this crate is the description for those who write clients.
+
+mod answer;
+pub mod columns;
+mod cursor;
+mod error;
+mod json;
+pub mod limits;
+mod metrics;
+mod names;
+mod negotiate;
+mod openapi;
+mod output;
+mod parameters;
+mod pattern;
+mod query;
+mod render;
+mod routes;
+mod segments;
+mod serve;
+mod server;
+mod stream;
+mod time;
+mod transform;
+
+pub use answer::answer;
+pub use error::{ApiError, Code};
+pub use openapi::document as openapi_document;
+pub use output::{Head, Output, Plain, Stopped};
+pub use parameters::{Pairs, from_body, from_query};
+pub use pattern::Pattern;
+pub use routes::{Kind, Parameter, ROUTES, Request, Route};
+pub use serve::serve;
+pub use server::{HttpSettings, ServerState, router};
+pub use time::{IsoWriter, TimeContext, TimeError, parse as parse_time};

@@ -1,0 +1,373 @@
+//! Reads the blocks of `columns`; the reference decoder.
+
+use super::{
+    ARRAY, BLOCK_HEAD_BYTES, COLUMN_ENTRY_BYTES, DESCRIPTOR, EDGE, FLAG_COMPLETE, FLAG_METADATA_KNOWN,
+    KIND_BATCH, KIND_END, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, RECEIVED, SEVERITY, STATUS,
+    STREAM_HEAD_BYTES, STRING_OFFSETS, TIME, USER_TAG, VALUE, VALUE_OFFSETS,
+};
+use crate::limits::COLUMNS_BLOCK_BYTES_MAX;
+use sample::{BytesColumn, Column, Kind, RunType, SampleBlock, StatusDomain, Timestamp, ValueType};
+use serde_json::Value;
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+/// Why bytes are no `columns` stream.
+#[derive(Debug)]
+pub enum DecodeError {
+    /// Reading failed.
+    Io(io::Error),
+    /// Written by a later version.
+    TooNew {
+        /// Major version found; this program reads up to [`MAJOR`].
+        major: u16,
+    },
+    /// The bytes do not fit the format.
+    Corrupt {
+        /// Offset of the block in the stream.
+        offset: u64,
+        /// What was found or missed.
+        what: &'static str,
+    },
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeError::Io(error) => write!(f, "reading the stream failed: {error}"),
+            DecodeError::TooNew { major } => {
+                write!(f, "the stream has major version {major}, this program reads up to {MAJOR}")
+            }
+            DecodeError::Corrupt { offset, what } => {
+                write!(f, "the block at byte {offset} of the stream is not valid: {what}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            DecodeError::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Samples of one channel, type and metadata version.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Batch {
+    /// Position of the channel in the answer.
+    pub channel_index: u32,
+    /// The channel's name.
+    pub name: String,
+    /// The samples; ranks count from 0 among equal times, for the format has none.
+    pub block: SampleBlock,
+    /// One a sample, or empty where the stream has no such column.
+    pub edge: Vec<bool>,
+    /// `type`, `metadata` and so on as in JSON answers.
+    pub json: Value,
+}
+
+/// The last block.
+#[derive(Clone, PartialEq, Debug)]
+pub struct End {
+    /// Whether nothing is missing.
+    pub complete: bool,
+    /// Samples of all channels, those beside the range not among them.
+    pub samples: u64,
+    /// Everything received at or before this survives a crash.
+    pub durable_until: Timestamp,
+    /// Problems, channels, cursors, gaps.
+    pub json: Value,
+}
+
+/// One block.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Block {
+    /// Samples.
+    Batch(Batch),
+    /// The end.
+    End(End),
+}
+
+/// Reads one block at a time. After [`Block::End`] there is none; a stream without it is an error.
+pub struct Decoder<R> {
+    input: R,
+    offset: u64,
+    checksum: crc32fast::Hasher,
+    ended: bool,
+}
+
+impl<R: Read> Decoder<R> {
+    /// Over a stream from its first byte.
+    pub fn new(input: R) -> Decoder<R> {
+        Decoder { input, offset: 0, checksum: crc32fast::Hasher::new(), ended: false }
+    }
+
+    fn corrupt(&self, what: &'static str) -> DecodeError {
+        DecodeError::Corrupt { offset: self.offset, what }
+    }
+
+    /// Appends exactly `count` bytes; memory grows with what arrives, not with what is announced.
+    fn take(&mut self, into: &mut Vec<u8>, count: u64) -> Result<(), DecodeError> {
+        let got = (&mut self.input).take(count).read_to_end(into).map_err(DecodeError::Io)?;
+        if got as u64 == count { Ok(()) } else { Err(self.corrupt("the stream ends inside it")) }
+    }
+
+    fn head(&mut self) -> Result<(), DecodeError> {
+        let mut head = Vec::new();
+        self.take(&mut head, STREAM_HEAD_BYTES as u64)?;
+        if head[..8] != MAGIC {
+            return Err(self.corrupt("the magic of a columns stream is missing"));
+        }
+        let major = u16::from_le_bytes([head[8], head[9]]);
+        if major > MAJOR {
+            return Err(DecodeError::TooNew { major });
+        }
+        self.checksum.update(&head);
+        self.offset = STREAM_HEAD_BYTES as u64;
+        Ok(())
+    }
+
+    /// The next block; `None` behind the end.
+    pub fn block(&mut self) -> Result<Option<Block>, DecodeError> {
+        if self.ended {
+            return Ok(None);
+        }
+        if self.offset == 0 {
+            self.head()?;
+        }
+        loop {
+            let mut bytes = Vec::new();
+            self.take(&mut bytes, BLOCK_HEAD_BYTES as u64)?;
+            let total = u64_at(&bytes, 8).unwrap_or(0);
+            if total < BLOCK_HEAD_BYTES as u64 || total % 8 != 0 || total > COLUMNS_BLOCK_BYTES_MAX {
+                return Err(self.corrupt("its length is impossible"));
+            }
+            self.take(&mut bytes, total - BLOCK_HEAD_BYTES as u64)?;
+            let kind = u32_at(&bytes, 0).unwrap_or(0);
+            if kind == KIND_END {
+                let end = self.end(&bytes)?;
+                self.ended = true;
+                return Ok(Some(Block::End(end)));
+            }
+            self.checksum.update(&bytes);
+            let block = match kind {
+                KIND_BATCH => Some(batch(&bytes).map_err(|what| self.corrupt(what))?),
+                // Of a later minor version.
+                _ => None,
+            };
+            self.offset += total;
+            if let Some(batch) = block {
+                return Ok(Some(Block::Batch(batch)));
+            }
+        }
+    }
+
+    fn end(&mut self, bytes: &[u8]) -> Result<End, DecodeError> {
+        let (body, sum) = bytes.split_at(bytes.len() - 8);
+        self.checksum.update(body);
+        let expected = u64::from(self.checksum.clone().finalize());
+        if u64_at(sum, 0) != Some(expected) {
+            return Err(self.corrupt("the checksum of the stream does not fit"));
+        }
+        let text = Text::of(body).map_err(|what| self.corrupt(what))?;
+        Ok(End {
+            complete: u32_at(body, 36).unwrap_or(0) & FLAG_COMPLETE != 0,
+            samples: u64_at(body, 16).unwrap_or(0),
+            durable_until: Timestamp(u64_at(body, 48).unwrap_or(0).cast_signed()),
+            json: text.json,
+        })
+    }
+}
+
+/// All blocks of a whole stream.
+pub fn decode(bytes: &[u8]) -> Result<(Vec<Batch>, End), DecodeError> {
+    let mut decoder = Decoder::new(bytes);
+    let mut batches = Vec::new();
+    loop {
+        match decoder.block()? {
+            Some(Block::Batch(batch)) => batches.push(batch),
+            Some(Block::End(end)) => return Ok((batches, end)),
+            None => return Err(decoder.corrupt("the end block is missing")),
+        }
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
+}
+
+/// What stands between a block's column entries and its columns.
+struct Text {
+    name: String,
+    json: Value,
+}
+
+impl Text {
+    fn of(bytes: &[u8]) -> Result<Text, &'static str> {
+        let outside = "its text lies outside";
+        let columns = u32_at(bytes, 4).ok_or(outside)? as usize;
+        let name_bytes = u32_at(bytes, 40).ok_or(outside)? as usize;
+        let json_bytes = u32_at(bytes, 44).ok_or(outside)? as usize;
+        let start = columns
+            .checked_mul(COLUMN_ENTRY_BYTES)
+            .and_then(|n| n.checked_add(BLOCK_HEAD_BYTES))
+            .ok_or(outside)?;
+        let middle = start.checked_add(name_bytes).ok_or(outside)?;
+        let end = middle.checked_add(json_bytes).ok_or(outside)?;
+        let name = bytes.get(start..middle).ok_or(outside)?;
+        let json = bytes.get(middle..end).ok_or(outside)?;
+        Ok(Text {
+            name: String::from_utf8(name.to_vec()).map_err(|_| "its channel name is not UTF-8")?,
+            json: serde_json::from_slice(json).map_err(|_| "its description is not JSON")?,
+        })
+    }
+}
+
+/// The content of the column with a tag and its element type.
+fn column(bytes: &[u8], wanted: u32) -> Result<Option<(u32, &[u8])>, &'static str> {
+    let count = u32_at(bytes, 4).unwrap_or(0) as usize;
+    let outside = "a column lies outside";
+    for i in 0..count {
+        let entry = BLOCK_HEAD_BYTES + i * COLUMN_ENTRY_BYTES;
+        let tag = u32_at(bytes, entry).ok_or(outside)?;
+        if tag != wanted {
+            continue;
+        }
+        let element = u32_at(bytes, entry + 4).ok_or(outside)?;
+        let size = |at: usize| u64_at(bytes, at).and_then(|n| usize::try_from(n).ok()).ok_or(outside);
+        let (offset, length) = (size(entry + 8)?, size(entry + 16)?);
+        if offset % 8 != 0 {
+            return Err("a column is not aligned");
+        }
+        let end = offset.checked_add(length).ok_or(outside)?;
+        return Ok(Some((element, bytes.get(offset..end).ok_or(outside)?)));
+    }
+    Ok(None)
+}
+
+fn required(bytes: &[u8], tag: u32) -> Result<&[u8], &'static str> {
+    Ok(column(bytes, tag)?.ok_or("a column is missing")?.1)
+}
+
+fn fixed<T, const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Result<Vec<T>, &'static str> {
+    let (chunks, rest) = bytes.as_chunks::<N>();
+    if rest.is_empty() {
+        Ok(chunks.iter().map(|c| read(*c)).collect())
+    } else {
+        Err("a column's length is odd")
+    }
+}
+
+/// Offsets that start at 0 and never decrease, as ends.
+fn ends(bytes: &[u8], behind: usize) -> Result<Vec<u32>, &'static str> {
+    let bad = "offsets are not valid";
+    let offsets = fixed(bytes, u64::from_le_bytes)?;
+    let ordered = offsets.windows(2).all(|pair| pair[0] <= pair[1]);
+    if !ordered || offsets.first() != Some(&0) || offsets.last() != Some(&(behind as u64)) {
+        return Err(bad);
+    }
+    offsets[1..].iter().map(|end| u32::try_from(*end).map_err(|_| bad)).collect()
+}
+
+fn strings(bytes: &[u8], content: &[u8], offsets: u32) -> Result<BytesColumn, &'static str> {
+    let ends = ends(required(bytes, offsets)?, content.len())?;
+    Ok(BytesColumn { ends, data: content.to_vec() })
+}
+
+fn elements(bytes: &[u8], kind: Kind) -> Result<Column, &'static str> {
+    let (element, v) = column(bytes, VALUE)?.ok_or("a column is missing")?;
+    if element != kind as u32 {
+        return Err("the value column is of another type");
+    }
+    Ok(match kind {
+        Kind::Bool => Column::Bool(v.to_vec()),
+        Kind::Enum => Column::Enum(fixed(v, u16::from_le_bytes)?),
+        Kind::Int8 => Column::Int8(fixed(v, i8::from_le_bytes)?),
+        Kind::Int16 => Column::Int16(fixed(v, i16::from_le_bytes)?),
+        Kind::Int32 => Column::Int32(fixed(v, i32::from_le_bytes)?),
+        Kind::Int64 => Column::Int64(fixed(v, i64::from_le_bytes)?),
+        Kind::UInt8 => Column::UInt8(v.to_vec()),
+        Kind::UInt16 => Column::UInt16(fixed(v, u16::from_le_bytes)?),
+        Kind::UInt32 => Column::UInt32(fixed(v, u32::from_le_bytes)?),
+        Kind::UInt64 => Column::UInt64(fixed(v, u64::from_le_bytes)?),
+        Kind::Float32 => Column::Float32(fixed(v, f32::from_le_bytes)?),
+        Kind::Float64 => Column::Float64(fixed(v, f64::from_le_bytes)?),
+        Kind::String => Column::String(strings(bytes, v, STRING_OFFSETS)?),
+        Kind::Structure => Column::Structure(strings(bytes, v, STRING_OFFSETS)?),
+    })
+}
+
+fn batch(bytes: &[u8]) -> Result<Batch, &'static str> {
+    let text = Text::of(bytes)?;
+    let count = usize::try_from(u64_at(bytes, 16).unwrap_or(0)).map_err(|_| "too many samples")?;
+    let type_code = u32_at(bytes, 28).unwrap_or(0);
+    let kind = u8::try_from(type_code & !ARRAY).ok().and_then(Kind::from_tag).ok_or("unknown value type")?;
+    let array = type_code & ARRAY != 0;
+    let mut values = elements(bytes, kind)?;
+    if array {
+        let ends = ends(required(bytes, VALUE_OFFSETS)?, values.len())?;
+        values = Column::Array { ends, elements: Box::new(values) };
+    }
+    let longs = |tag: u32| match column(bytes, tag)? {
+        Some((_, v)) => fixed(v, i64::from_le_bytes).map(Some),
+        None => Ok(None),
+    };
+    let (received, user_tag) = (longs(RECEIVED)?, longs(USER_TAG)?);
+    let message = match column(bytes, MESSAGE)? {
+        Some((_, v)) => Some(strings(bytes, v, MESSAGE_OFFSETS)?),
+        None => None,
+    };
+    let time = fixed(required(bytes, TIME)?, i64::from_le_bytes)?;
+    let run = RunType {
+        value: ValueType { kind, array },
+        domain: if u32_at(bytes, 32) == Some(0) { StatusDomain::Ca } else { StatusDomain::Pva },
+        metadata_known: u32_at(bytes, 36).unwrap_or(0) & FLAG_METADATA_KNOWN != 0,
+        user_tag: user_tag.is_some(),
+        message: message.is_some(),
+        received: received.is_some(),
+        descriptor: column(bytes, DESCRIPTOR)?.map(|(_, descriptor)| Arc::from(descriptor)),
+    };
+    let block = SampleBlock {
+        rank: ranks(&time),
+        time,
+        values,
+        severity: required(bytes, SEVERITY)?.to_vec(),
+        status: fixed(required(bytes, STATUS)?, u16::from_le_bytes)?,
+        user_tag: user_tag.unwrap_or_default(),
+        message: message.unwrap_or_default(),
+        received: received.unwrap_or_default(),
+        run,
+    };
+    let edge: Vec<bool> =
+        column(bytes, EDGE)?.map(|(_, v)| v.iter().map(|b| *b != 0).collect()).unwrap_or_default();
+    let optional = |present: bool, len: usize| len == if present { count } else { 0 };
+    let whole = block.time.len() == count
+        && block.values.len() == count
+        && block.severity.len() == count
+        && block.status.len() == count
+        && optional(block.run.user_tag, block.user_tag.len())
+        && optional(block.run.message, block.message.len())
+        && optional(block.run.received, block.received.len())
+        && (edge.is_empty() || edge.len() == count);
+    if !whole {
+        return Err("columns differ in length");
+    }
+    let channel_index = u32_at(bytes, 24).unwrap_or(0);
+    Ok(Batch { channel_index, name: text.name, block, edge, json: text.json })
+}
+
+fn ranks(times: &[i64]) -> Vec<u32> {
+    let mut rank = 0;
+    let next = |i: usize| {
+        rank = if i > 0 && times[i] == times[i - 1] { rank + 1 } else { 0 };
+        rank
+    };
+    (0..times.len()).map(next).collect()
+}

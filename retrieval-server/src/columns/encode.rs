@@ -1,0 +1,183 @@
+//! Writes the blocks of `columns`.
+
+use super::{
+    ARRAY, BLOCK_HEAD_BYTES, COLUMN_ENTRY_BYTES, DESCRIPTOR, EDGE, FLAG_COMPLETE, FLAG_METADATA_KNOWN,
+    KIND_BATCH, KIND_END, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, MINOR, RECEIVED, SEVERITY, STATUS,
+    STRING_OFFSETS, TIME, USER_TAG, VALUE, VALUE_OFFSETS, padding,
+};
+use crate::output::{Stopped, Writer};
+use sample::{BytesColumn, Column, Kind, SampleBlock, Timestamp};
+use serde_json::Value;
+
+/// The first bytes of a stream.
+pub fn stream_head() -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    out.extend(MAJOR.to_le_bytes());
+    out.extend(MINOR.to_le_bytes());
+    out.extend([0; 4]);
+    out
+}
+
+/// The fields of a block's head that differ.
+#[derive(Default)]
+struct BlockHead<'a> {
+    kind: u32,
+    samples: u64,
+    channel: u32,
+    value_type: u32,
+    domain: u32,
+    flags: u32,
+    name: &'a [u8],
+    durable_until: i64,
+}
+
+impl BlockHead<'_> {
+    /// Head, column entries, name and JSON; `columns` are (tag, element type, bytes), `tail` is what follows them.
+    fn bytes(&self, columns: &[(u32, u32, usize)], json: &[u8], tail: usize) -> Vec<u8> {
+        let text = self.name.len() + json.len();
+        let first = BLOCK_HEAD_BYTES + columns.len() * COLUMN_ENTRY_BYTES + text + padding(text);
+        let total = first + columns.iter().map(|(_, _, bytes)| bytes + padding(*bytes)).sum::<usize>() + tail;
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let mut out = Vec::with_capacity(first);
+        out.extend(self.kind.to_le_bytes());
+        out.extend(narrow(columns.len()).to_le_bytes());
+        out.extend((total as u64).to_le_bytes());
+        out.extend(self.samples.to_le_bytes());
+        for field in [self.channel, self.value_type, self.domain, self.flags] {
+            out.extend(field.to_le_bytes());
+        }
+        out.extend(narrow(self.name.len()).to_le_bytes());
+        out.extend(narrow(json.len()).to_le_bytes());
+        out.extend(self.durable_until.to_le_bytes());
+        out.extend([0; 8]);
+        let mut offset = first;
+        for (tag, element_type, bytes) in columns {
+            out.extend(tag.to_le_bytes());
+            out.extend(element_type.to_le_bytes());
+            out.extend((offset as u64).to_le_bytes());
+            out.extend((*bytes as u64).to_le_bytes());
+            offset += bytes + padding(*bytes);
+        }
+        out.extend_from_slice(self.name);
+        out.extend_from_slice(json);
+        out.resize(first, 0);
+        out
+    }
+}
+
+/// Bytes of one column.
+enum Bytes<'a> {
+    Borrowed(&'a [u8]),
+    Owned(Vec<u8>),
+}
+
+impl Bytes<'_> {
+    fn get(&self) -> &[u8] {
+        match self {
+            Bytes::Borrowed(bytes) => bytes,
+            Bytes::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// (tag, element type, content)
+type Columns<'a> = Vec<(u32, u32, Bytes<'a>)>;
+
+fn little<T: Copy, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Bytes<'static> {
+    Bytes::Owned(values.iter().flat_map(|v| bytes(*v)).collect())
+}
+
+/// Ends become offsets: one more entry, the first 0.
+fn offsets(ends: &[u32]) -> Bytes<'static> {
+    Bytes::Owned([0].iter().chain(ends).flat_map(|end| u64::from(*end).to_le_bytes()).collect())
+}
+
+fn strings<'a>(columns: &mut Columns<'a>, tags: (u32, u32), kind: Kind, strings: &'a BytesColumn) {
+    columns.push((tags.0, kind as u32, Bytes::Borrowed(&strings.data)));
+    columns.push((tags.1, Kind::UInt64 as u32, offsets(&strings.ends)));
+}
+
+fn values<'a>(columns: &mut Columns<'a>, column: &'a Column) {
+    let bytes = match column {
+        Column::Bool(v) | Column::UInt8(v) => Bytes::Borrowed(v),
+        Column::Enum(v) | Column::UInt16(v) => little(v, u16::to_le_bytes),
+        Column::Int8(v) => little(v, i8::to_le_bytes),
+        Column::Int16(v) => little(v, i16::to_le_bytes),
+        Column::Int32(v) => little(v, i32::to_le_bytes),
+        Column::Int64(v) => little(v, i64::to_le_bytes),
+        Column::UInt32(v) => little(v, u32::to_le_bytes),
+        Column::UInt64(v) => little(v, u64::to_le_bytes),
+        Column::Float32(v) => little(v, f32::to_le_bytes),
+        Column::Float64(v) => little(v, f64::to_le_bytes),
+        Column::String(v) | Column::Structure(v) => {
+            return strings(columns, (VALUE, STRING_OFFSETS), column.kind(), v);
+        }
+        Column::Array { ends, elements } => {
+            values(columns, elements);
+            columns.push((VALUE_OFFSETS, Kind::UInt64 as u32, offsets(ends)));
+            return;
+        }
+    };
+    columns.push((VALUE, column.kind() as u32, bytes));
+}
+
+/// Writes one batch. `edge` is absent where the stream has no such column; `json` describes it.
+pub fn batch(
+    out: &mut Writer<'_>,
+    channel: (u32, &str),
+    block: &SampleBlock,
+    edge: Option<bool>,
+    json: &Value,
+) -> Result<(), Stopped> {
+    let mut columns: Columns<'_> = vec![(TIME, Kind::Int64 as u32, little(&block.time, i64::to_le_bytes))];
+    values(&mut columns, &block.values);
+    columns.push((SEVERITY, Kind::UInt8 as u32, Bytes::Borrowed(&block.severity)));
+    columns.push((STATUS, Kind::UInt16 as u32, little(&block.status, u16::to_le_bytes)));
+    if block.run.received {
+        columns.push((RECEIVED, Kind::Int64 as u32, little(&block.received, i64::to_le_bytes)));
+    }
+    if block.run.user_tag {
+        columns.push((USER_TAG, Kind::Int64 as u32, little(&block.user_tag, i64::to_le_bytes)));
+    }
+    if block.run.message {
+        strings(&mut columns, (MESSAGE, MESSAGE_OFFSETS), Kind::String, &block.message);
+    }
+    if let Some(edge) = edge {
+        columns.push((EDGE, Kind::Bool as u32, Bytes::Owned(vec![u8::from(edge); block.len()])));
+    }
+    if let Some(descriptor) = &block.run.descriptor {
+        columns.push((DESCRIPTOR, Kind::UInt8 as u32, Bytes::Borrowed(descriptor)));
+    }
+    let value_type = block.run.value;
+    let head = BlockHead {
+        kind: KIND_BATCH,
+        samples: block.len() as u64,
+        channel: channel.0,
+        value_type: value_type.kind as u32 + if value_type.array { ARRAY } else { 0 },
+        domain: block.run.domain as u32,
+        flags: if block.run.metadata_known { FLAG_METADATA_KNOWN } else { 0 },
+        name: channel.1.as_bytes(),
+        durable_until: 0,
+    };
+    let entries: Vec<_> =
+        columns.iter().map(|(tag, element, bytes)| (*tag, *element, bytes.get().len())).collect();
+    out.put(&head.bytes(&entries, json.to_string().as_bytes(), 0))?;
+    for (_, _, bytes) in &columns {
+        let bytes = bytes.get();
+        out.put(bytes)?;
+        out.put(&[0; 8][..padding(bytes.len())])?;
+    }
+    Ok(())
+}
+
+/// The end block without its last eight bytes, the checksum.
+pub fn end_head(complete: bool, samples: u64, durable_until: Timestamp, json: &Value) -> Vec<u8> {
+    let head = BlockHead {
+        kind: KIND_END,
+        samples,
+        flags: if complete { FLAG_COMPLETE } else { 0 },
+        durable_until: durable_until.0,
+        ..BlockHead::default()
+    };
+    head.bytes(&[], json.to_string().as_bytes(), 8)
+}

@@ -1,0 +1,46 @@
+//! Every limit of the retrieval server, named once.
+
+use std::time::Duration;
+
+/// Samples of one JSON segment or `columns` batch.
+pub const SEGMENT_SAMPLES_MAX: usize = 65_536;
+/// Value bytes after which a segment or batch ends; one larger sample stands alone.
+pub const SEGMENT_BYTES_MAX: usize = 4 << 20;
+/// Estimated samples above which JSON and CSV are refused.
+pub const TEXT_SAMPLES_MAX: u64 = 50_000_000;
+/// Channels that `match=` may stand for.
+pub const MATCH_CHANNELS_MAX: usize = 1000;
+/// Names in one request.
+pub const NAMES_MAX: usize = 100_000;
+/// Channels whose snapshots one request holds at once; those beyond are taken when their turn comes.
+pub const VIEWS_HELD_MAX: usize = 1000;
+/// Unknown names of one request for which near names are looked up.
+pub const NEAR_NAMES_MAX: usize = 20;
+/// Rows of `/channels` where no `limit` is given.
+pub const CHANNELS_DEFAULT: u64 = 1000;
+/// Bytes of a glob or a regular expression.
+pub const PATTERN_BYTES_MAX: usize = 4096;
+/// Bytes of a compiled regular expression.
+pub const PATTERN_COMPILED_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a request's body.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one piece of an answer on its way to the client.
+pub const PIECE_BYTES: usize = 256 << 10;
+/// Pieces that wait for a slow client; with the one being filled about 1 MiB.
+pub const PIECES_QUEUED_MAX: usize = 3;
+/// Requests answered at the same time; one more is told to come back.
+pub const DATA_REQUESTS_MAX: usize = 64;
+/// When a client that was told to come back should.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Connections held open; more wait in the listener's queue.
+pub const CONNECTIONS_MAX: usize = 1024;
+/// How long a client may take to send a request's head.
+pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long running answers may go on after the order to stop.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// Bytes of `Varve-Problems` and of `Varve-Next`.
+pub const HEADER_BYTES_MAX: usize = 8 << 10;
+/// Plans made anew, without progress between, after planned files were replaced.
+pub const REPLANS_MAX: usize = 5;
+/// Bytes of one block that a decoder of `columns` takes.
+pub const COLUMNS_BLOCK_BYTES_MAX: u64 = 4 << 30;

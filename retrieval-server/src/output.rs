@@ -1,0 +1,175 @@
+//! Where the bytes of an answer go, piece by piece.
+
+use crate::error::ApiError;
+use crate::limits::PIECE_BYTES;
+use serde_json::Value;
+use std::hash::Hasher as _;
+use std::{fmt, io};
+
+/// What is known about an answer when its first piece leaves.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// Media type.
+    pub media_type: &'static str,
+    /// Samples of the whole answer, estimated unless `whole`.
+    pub samples: Option<u64>,
+    /// Bytes of the whole answer before compression, estimated unless `whole`.
+    pub bytes: Option<u64>,
+    /// Problems met so far.
+    pub problems: Vec<Value>,
+    /// Cursors of cut channels, where the format has no place for them.
+    pub next: Vec<Value>,
+    /// Hash of the whole answer, if this piece is all of it.
+    pub whole: Option<u64>,
+}
+
+/// The receiving end: a connection, a file, a pipe.
+pub trait Output {
+    /// Called once, before the first byte.
+    fn head(&mut self, head: &Head) -> io::Result<()>;
+    /// The next bytes.
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Whether somebody still listens.
+    fn listens(&self) -> bool;
+}
+
+/// Any writer receives an answer without its head.
+pub struct Plain<W>(pub W);
+
+impl<W: io::Write> Output for Plain<W> {
+    fn head(&mut self, _head: &Head) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn listens(&self) -> bool {
+        true
+    }
+}
+
+/// Why an answer ended early.
+#[derive(Debug)]
+pub enum Stopped {
+    /// Refused before the first byte.
+    Refused(ApiError),
+    /// Failed after the first byte in a format that cannot say so: the connection must break.
+    Broken(ApiError),
+    /// The receiving end is gone.
+    Gone(io::Error),
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stopped::Refused(error) | Stopped::Broken(error) => error.fmt(f),
+            Stopped::Gone(error) => write!(f, "the client is gone: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+impl From<ApiError> for Stopped {
+    fn from(error: ApiError) -> Stopped {
+        Stopped::Refused(error)
+    }
+}
+
+/// Collects rendered text and hands it on in pieces. The head leaves with the first piece, so that a short
+/// answer's head tells all and an error met early can still be a status.
+pub struct Writer<'a> {
+    output: &'a mut dyn Output,
+    /// Rendered and not yet handed on.
+    pub buffer: Vec<u8>,
+    /// What the head will say.
+    pub head: Head,
+    /// Samples rendered so far.
+    pub samples: u64,
+    started: bool,
+    checksum: Option<crc32fast::Hasher>,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer of an answer of one media type.
+    pub fn new(output: &'a mut dyn Output, media_type: &'static str) -> Writer<'a> {
+        let head = Head { media_type, ..Head::default() };
+        Writer { output, buffer: Vec::new(), head, samples: 0, started: false, checksum: None }
+    }
+
+    /// From now on computes the CRC-32 of what is handed on.
+    pub fn start_checksum(&mut self) {
+        self.checksum = Some(crc32fast::Hasher::new());
+    }
+
+    /// CRC-32 of all bytes so far.
+    pub fn checksum(&self) -> u32 {
+        let mut hasher = self.checksum.clone().unwrap_or_default();
+        hasher.update(&self.buffer);
+        hasher.finalize()
+    }
+
+    /// Whether bytes have left.
+    pub fn started(&self) -> bool {
+        self.started
+    }
+
+    /// Hands the buffer on when it is a piece; errs when nobody listens any more.
+    pub fn settle(&mut self) -> Result<(), Stopped> {
+        if self.buffer.len() >= PIECE_BYTES {
+            return self.flush();
+        }
+        if !self.output.listens() {
+            return Err(Stopped::Gone(io::ErrorKind::BrokenPipe.into()));
+        }
+        Ok(())
+    }
+
+    /// Appends bytes of any length.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
+        for piece in bytes.chunks(PIECE_BYTES) {
+            self.buffer.extend_from_slice(piece);
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, whole: bool) -> Result<(), Stopped> {
+        self.started = true;
+        let bytes = self.buffer.len() as u64;
+        if whole {
+            let mut hasher = std::hash::DefaultHasher::new();
+            hasher.write(self.head.media_type.as_bytes());
+            hasher.write(&self.buffer);
+            self.head.whole = Some(hasher.finish());
+            self.head.bytes = Some(bytes);
+            self.head.samples = self.head.samples.map(|_| self.samples);
+        } else if let (Some(estimate), 1..) = (self.head.samples, self.samples) {
+            let total = u128::from(bytes) * u128::from(estimate.max(self.samples)) / u128::from(self.samples);
+            self.head.bytes = Some(u64::try_from(total).unwrap_or(u64::MAX));
+        }
+        self.output.head(&self.head).map_err(Stopped::Gone)
+    }
+
+    fn flush(&mut self) -> Result<(), Stopped> {
+        if !self.started {
+            self.start(false)?;
+        }
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(&self.buffer);
+        }
+        self.output.bytes(&self.buffer).map_err(Stopped::Gone)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Hands on what is left; the answer is complete.
+    pub fn finish(mut self) -> Result<(), Stopped> {
+        if !self.started {
+            self.start(true)?;
+        }
+        self.flush()
+    }
+}

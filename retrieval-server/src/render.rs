@@ -1,0 +1,76 @@
+//! The formats of raw samples: what each must be able to write.
+
+mod columns;
+mod csv;
+mod json;
+
+pub(crate) use self::columns::ColumnsFormat;
+pub(crate) use self::csv::CsvFormat;
+pub(crate) use self::json::JsonFormat;
+
+use crate::names::Target;
+use crate::output::{Stopped, Writer};
+use crate::segments::Segment;
+use decimator::coverage::Interval;
+use sample::{TimeRange, Timestamp};
+use serde_json::Value;
+
+/// A sample beside the range: one row of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Beside {
+    /// The sample, as a segment of one.
+    pub segment: Segment,
+    /// Whether its value still held at the range's start; `None` for the sample behind the range.
+    pub held: Option<bool>,
+}
+
+/// Which sample beside the range.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Side {
+    /// The last before it.
+    Edge,
+    /// The first at or behind its end.
+    After,
+}
+
+/// What is known of a channel behind its last segment.
+#[derive(Clone, Debug)]
+pub(crate) struct Closing {
+    /// Where it was not recorded.
+    pub gaps: Vec<Interval>,
+    /// Where a cut answer goes on.
+    pub next: Option<String>,
+    /// Samples of the range in this answer.
+    pub samples: u64,
+}
+
+/// What is known of the whole answer at its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending {
+    /// What it lacks.
+    pub problems: Vec<Value>,
+    /// Everything received at or before this survives a crash.
+    pub durable_until: Option<Timestamp>,
+}
+
+/// A format of raw samples. Calls come in the order of the methods, from `open` to `close` for each channel.
+pub(crate) trait Format {
+    /// Media type.
+    fn media_type(&self) -> &'static str;
+    /// Whether problems can be told at the end; otherwise the connection must break.
+    fn tells_problems(&self) -> bool;
+    /// The answer begins.
+    fn start(&mut self, out: &mut Writer<'_>, range: TimeRange) -> Result<(), Stopped>;
+    /// A channel that cannot be answered.
+    fn refused(&mut self, out: &mut Writer<'_>, target: &Target) -> Result<(), Stopped>;
+    /// A channel begins.
+    fn open(&mut self, out: &mut Writer<'_>, target: &Target) -> Result<(), Stopped>;
+    /// A sample beside the range that was asked for, or that there is none.
+    fn beside(&mut self, out: &mut Writer<'_>, side: Side, sample: Option<&Beside>) -> Result<(), Stopped>;
+    /// A segment.
+    fn segment(&mut self, out: &mut Writer<'_>, segment: &Segment) -> Result<(), Stopped>;
+    /// A channel ends.
+    fn close(&mut self, out: &mut Writer<'_>, closing: &Closing) -> Result<(), Stopped>;
+    /// The answer ends.
+    fn end(&mut self, out: &mut Writer<'_>, ending: &Ending) -> Result<(), Stopped>;
+}

@@ -1,0 +1,325 @@
+//! Cuts one channel's samples into the segments of an answer.
+
+use crate::json::Elements;
+use crate::limits::{REPLANS_MAX, SEGMENT_BYTES_MAX, SEGMENT_SAMPLES_MAX};
+use crate::transform::Transform;
+use engine::read::{ChannelView, Order, Position, ReadError, Reader, Samples, Scan};
+use sample::{BytesColumn, Column, Metadata, SampleBlock};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A run of samples that share type and metadata, in the order of the answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    /// The samples; in a descending answer the times fall.
+    pub block: SampleBlock,
+    /// Metadata of all of them; `None` where it was not known.
+    pub metadata: Option<Arc<Metadata>>,
+}
+
+/// How one channel is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    /// Times, direction, start.
+    pub scan: Scan,
+    /// Most samples, if limited.
+    pub limit: Option<u64>,
+    /// What happens to the values.
+    pub transform: Transform,
+}
+
+/// The segments of one channel, bounded in samples and bytes, each read when it is asked for.
+pub(crate) struct Segments<'a> {
+    reader: &'a Reader,
+    view: ChannelView,
+    samples: Samples,
+    reading: Reading,
+    /// Samples still wanted.
+    left: Option<u64>,
+    last: Option<Position>,
+    replans: usize,
+    ended: bool,
+    next: Option<Position>,
+    /// Pieces cut and transformed, not yet part of a segment.
+    pieces: VecDeque<Segment>,
+    /// An error met behind samples that had to be delivered first.
+    failure: Option<ReadError>,
+}
+
+impl<'a> Segments<'a> {
+    /// Over `view`; nothing is read yet. `reader` is asked again when planned files have gone.
+    pub(crate) fn new(reader: &'a Reader, view: ChannelView, reading: Reading) -> Segments<'a> {
+        Segments {
+            samples: view.samples(&reading.scan),
+            reader,
+            view,
+            reading,
+            left: reading.limit,
+            last: None,
+            replans: 0,
+            ended: false,
+            next: None,
+            pieces: VecDeque::new(),
+            failure: None,
+        }
+    }
+
+    /// The view that is being read.
+    pub(crate) fn view(&self) -> &ChannelView {
+        &self.view
+    }
+
+    /// Where to go on if the limit cut the answer; known after the last segment.
+    pub(crate) fn next(&self) -> Option<Position> {
+        self.next
+    }
+
+    /// The next segment. After an error there are no more.
+    pub(crate) fn segment(&mut self) -> Result<Option<Segment>, ReadError> {
+        if let Some(error) = self.failure.take() {
+            return Err(error);
+        }
+        let mut open: Option<Open> = None;
+        loop {
+            let mut piece = match self.piece() {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
+                Err(error) if open.is_none() => return Err(error),
+                Err(error) => {
+                    self.failure = Some(error);
+                    break;
+                }
+            };
+            let segment = match &mut open {
+                None => open.insert(Open::new(&piece)),
+                Some(segment) if segment.admits(&piece, self.reading.transform.widen.is_some()) => segment,
+                Some(_) => {
+                    self.pieces.push_front(piece);
+                    break;
+                }
+            };
+            let fits = segment.append(&piece);
+            if fits < piece.block.len() {
+                piece.block = piece.block.slice(fits, piece.block.len());
+                self.pieces.push_front(piece);
+                break;
+            }
+        }
+        Ok(open.map(Open::close))
+    }
+
+    fn piece(&mut self) -> Result<Option<Segment>, ReadError> {
+        loop {
+            if let Some(piece) = self.pieces.pop_front() {
+                return Ok(Some(piece));
+            }
+            let Some(block) = self.block()? else { return Ok(None) };
+            self.cut(&block);
+        }
+    }
+
+    /// The next block in the order of the answer, cut at the limit.
+    fn block(&mut self) -> Result<Option<SampleBlock>, ReadError> {
+        while !self.ended {
+            let block = match self.samples.next() {
+                None => {
+                    self.ended = true;
+                    return Ok(None);
+                }
+                Some(Ok(block)) if block.is_empty() => continue,
+                Some(Ok(block)) => block,
+                Some(Err(ReadError::Vanished(_))) if self.replans < REPLANS_MAX => {
+                    self.plan_again()?;
+                    continue;
+                }
+                Some(Err(error)) => {
+                    self.ended = true;
+                    return Err(error);
+                }
+            };
+            self.replans = 0;
+            if self.left == Some(0) {
+                // The limit was reached, and here is one more.
+                self.ended = true;
+                self.next = self.last;
+                return Ok(None);
+            }
+            let mut block = match self.reading.scan.order {
+                Order::Ascending => block,
+                Order::Descending => reversed(&block),
+            };
+            if let Some(left) = self.left {
+                let keep = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
+                self.left = Some(left - keep as u64);
+                if keep < block.len() {
+                    block = block.slice(0, keep);
+                    self.ended = true;
+                }
+            }
+            let (time, rank) = block.position(block.len() - 1);
+            self.last = Some(Position { time, rank });
+            if self.ended {
+                self.next = self.last;
+            }
+            return Ok(Some(block));
+        }
+        Ok(None)
+    }
+
+    fn plan_again(&mut self) -> Result<(), ReadError> {
+        self.replans += 1;
+        let Some(view) = self.reader.view(self.view.name(), self.reading.scan.range)? else { return Ok(()) };
+        self.view = view;
+        let beyond = self.last.or(self.reading.scan.beyond);
+        self.samples = self.view.samples(&Scan { beyond, ..self.reading.scan });
+        Ok(())
+    }
+
+    /// Cuts a block where metadata changes.
+    fn cut(&mut self, block: &SampleBlock) {
+        let transform = self.reading.transform;
+        let mut start = 0;
+        while start < block.len() {
+            let (metadata, end) =
+                if block.run.metadata_known { self.same_metadata(block, start) } else { (None, block.len()) };
+            let piece = transform.apply(block.slice(start, end), metadata.as_deref());
+            self.pieces.push_back(Segment { block: piece, metadata });
+            start = end;
+        }
+    }
+
+    /// Metadata of sample `start` and the first sample behind it that has another.
+    fn same_metadata(&self, block: &SampleBlock, start: usize) -> (Option<Arc<Metadata>>, usize) {
+        let changes = self.view.metadata();
+        let index = |time: i64| changes.partition_point(|(from, _)| from.0 <= time);
+        let own = index(block.time[start]);
+        let rest = &block.time[start..];
+        let end = start + rest.partition_point(|time| index(*time) == own);
+        let metadata = own.checked_sub(1).map(|i| changes[i].1.clone());
+        (metadata, end)
+    }
+}
+
+/// A segment that is being filled.
+struct Open {
+    segment: Segment,
+    bytes: usize,
+    /// Other metadata of its samples, when types are widened.
+    others: Vec<Arc<Metadata>>,
+    /// Whether one of its samples had none.
+    unknown: bool,
+}
+
+impl Open {
+    fn new(piece: &Segment) -> Open {
+        let block = SampleBlock::new(piece.block.run.clone());
+        let segment = Segment { block, metadata: piece.metadata.clone() };
+        Open { segment, bytes: 0, others: Vec::new(), unknown: piece.metadata.is_none() }
+    }
+
+    fn admits(&self, piece: &Segment, widened: bool) -> bool {
+        let same = match (&self.segment.metadata, &piece.metadata) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a.same_bits(b),
+            (None, None) => true,
+            _ => false,
+        };
+        self.segment.block.run == piece.block.run && (same || widened)
+    }
+
+    /// Appends as many samples as fit, at least one to an empty segment; says how many.
+    fn append(&mut self, piece: &Segment) -> usize {
+        let room = SEGMENT_SAMPLES_MAX - self.segment.block.len();
+        let mut count = piece.block.len().min(room);
+        let bytes = piece.block.values.byte_len();
+        if self.bytes + bytes <= SEGMENT_BYTES_MAX {
+            self.bytes += bytes;
+        } else {
+            let mut fits = 0;
+            while fits < count {
+                let row = row_bytes(&piece.block.values, fits);
+                if self.bytes + row > SEGMENT_BYTES_MAX && (fits > 0 || !self.segment.block.is_empty()) {
+                    break;
+                }
+                self.bytes += row;
+                fits += 1;
+            }
+            count = fits;
+        }
+        if count > 0 {
+            self.segment.block.append(&piece.block, 0, count);
+            match &piece.metadata {
+                Some(metadata) => {
+                    let known = |m: &Arc<Metadata>| Arc::ptr_eq(m, metadata);
+                    if !self.segment.metadata.as_ref().is_some_and(known) && !self.others.iter().any(known) {
+                        self.others.push(metadata.clone());
+                    }
+                }
+                None => self.unknown = true,
+            }
+        }
+        count
+    }
+
+    fn close(mut self) -> Segment {
+        if self.unknown {
+            self.segment.metadata = None;
+        } else if let Some(metadata) = &mut self.segment.metadata {
+            for other in &self.others {
+                if !other.same_bits(metadata) {
+                    *metadata = Arc::new(common(metadata, other));
+                }
+            }
+        }
+        self.segment
+    }
+}
+
+/// What holds in both.
+fn common(a: &Metadata, b: &Metadata) -> Metadata {
+    fn same<T: PartialEq + Clone>(a: &Option<T>, b: &Option<T>) -> Option<T> {
+        if a == b { a.clone() } else { None }
+    }
+    Metadata {
+        units: same(&a.units, &b.units),
+        precision: same(&a.precision, &b.precision),
+        display_low: same(&a.display_low, &b.display_low),
+        display_high: same(&a.display_high, &b.display_high),
+        alarm_low: same(&a.alarm_low, &b.alarm_low),
+        alarm_high: same(&a.alarm_high, &b.alarm_high),
+        warning_low: same(&a.warning_low, &b.warning_low),
+        warning_high: same(&a.warning_high, &b.warning_high),
+        control_low: same(&a.control_low, &b.control_low),
+        control_high: same(&a.control_high, &b.control_high),
+        states: same(&a.states, &b.states),
+        description: same(&a.description, &b.description),
+        host: same(&a.host, &b.host),
+        settings: same(&a.settings, &b.settings),
+    }
+}
+
+fn bytes_in(strings: &BytesColumn, from: usize, to: usize) -> usize {
+    let end = |i: usize| if i == 0 { 0 } else { strings.ends[i - 1] as usize };
+    end(to) - end(from)
+}
+
+/// Value bytes of sample `i`.
+fn row_bytes(column: &Column, i: usize) -> usize {
+    let rows = column.elements(i);
+    match column {
+        Column::Array { elements, .. } => match &**elements {
+            Column::String(b) | Column::Structure(b) => bytes_in(b, rows.start, rows.end),
+            fixed => rows.len() * fixed.kind().width().unwrap_or(0),
+        },
+        Column::String(b) | Column::Structure(b) => bytes_in(b, i, i + 1),
+        fixed => fixed.kind().width().unwrap_or(0),
+    }
+}
+
+fn reversed(block: &SampleBlock) -> SampleBlock {
+    let mut out = SampleBlock::new(block.run.clone());
+    out.reserve(block.len());
+    for i in (0..block.len()).rev() {
+        out.append(block, i, i + 1);
+    }
+    out
+}

@@ -1,0 +1,324 @@
+//! The HTTP interface as an axum router.
+
+use crate::answer::{answer_route, readiness};
+use crate::error::{ApiError, Code};
+use crate::limits::{BODY_BYTES_MAX, DATA_REQUESTS_MAX, HEADER_BYTES_MAX};
+use crate::metrics::{HttpMetrics, RequestTimer};
+use crate::negotiate::{self, Encoding};
+use crate::output::{Head, Stopped};
+use crate::parameters::{self, Pairs};
+use crate::routes::{self, ROUTES, Request, Route};
+use crate::stream::{StreamBody, StreamOutput};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use engine::read::Reader;
+use engine::status::StatusSource;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+/// The part of the configuration that concerns HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// Origins whose pages may read answers; `*` is any.
+    pub cors_origins: Vec<String>,
+    /// A client that takes nothing for so long is cut.
+    pub idle_timeout: Duration,
+    /// Requests answered at the same time; one more is told to come back.
+    pub requests_max: usize,
+}
+
+impl Default for HttpSettings {
+    fn default() -> HttpSettings {
+        HttpSettings {
+            cors_origins: vec!["*".into()],
+            idle_timeout: Duration::from_secs(60),
+            requests_max: DATA_REQUESTS_MAX,
+        }
+    }
+}
+
+/// What every request is answered from. Cheap to clone.
+#[derive(Clone)]
+pub struct ServerState {
+    /// The archives.
+    pub reader: Reader,
+    /// The engine in this process, if one runs.
+    pub status: Option<Arc<dyn StatusSource>>,
+    /// Settings.
+    pub settings: Arc<HttpSettings>,
+    /// When this server started.
+    pub started: Instant,
+    metrics: HttpMetrics,
+    running: Arc<Semaphore>,
+}
+
+impl ServerState {
+    /// Over `reader`; `status` where an engine runs in this process.
+    pub fn new(reader: Reader, status: Option<Arc<dyn StatusSource>>, settings: HttpSettings) -> ServerState {
+        ServerState {
+            reader,
+            status,
+            running: Arc::new(Semaphore::new(settings.requests_max)),
+            settings: Arc::new(settings),
+            started: Instant::now(),
+            metrics: HttpMetrics::new(),
+        }
+    }
+
+    pub(crate) fn metrics_text(&self) -> String {
+        self.metrics.text(self.status.as_ref().map(|source| source.metrics()))
+    }
+}
+
+/// All reading routes.
+pub fn router(state: ServerState) -> axum::Router {
+    let mut router = axum::Router::new();
+    for route in ROUTES {
+        let handler = move |State(state): State<ServerState>, request: axum::extract::Request| async move {
+            respond(state, route, request).await
+        };
+        let methods =
+            if route.reads() { MethodFilter::GET.or(MethodFilter::POST) } else { MethodFilter::GET };
+        router = router.route(route.path, on(methods, handler));
+    }
+    let one = |State(state): State<ServerState>, request: axum::extract::Request| async move {
+        respond(state, routes::row(Request::Channel), request).await
+    };
+    router
+        .route("/api/v1/channels/{*name}", on(MethodFilter::GET.or(MethodFilter::POST), one))
+        .method_not_allowed_fallback(async |method: Method, uri: axum::http::Uri| {
+            let message = format!("{} does not take {method}", uri.path());
+            refusal(&ApiError { status: 405, ..ApiError::of(Code::BadParameter, message) })
+        })
+        .fallback(async |uri: axum::http::Uri| refusal(&ApiError::no_route(uri.path())))
+        .layer(cors(&state.settings))
+        .with_state(state)
+}
+
+const VARVE_SAMPLES: HeaderName = HeaderName::from_static("varve-samples");
+const VARVE_BYTES_ESTIMATE: HeaderName = HeaderName::from_static("varve-bytes-estimate");
+const VARVE_PROBLEMS: HeaderName = HeaderName::from_static("varve-problems");
+const VARVE_NEXT: HeaderName = HeaderName::from_static("varve-next");
+
+fn cors(settings: &HttpSettings) -> CorsLayer {
+    let origins = if settings.cors_origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::from(Any)
+    } else {
+        let list: Vec<HeaderValue> = settings.cors_origins.iter().flat_map(|o| o.parse()).collect();
+        AllowOrigin::list(list)
+    };
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, header::ACCEPT, header::IF_NONE_MATCH])
+        .expose_headers([VARVE_SAMPLES, VARVE_BYTES_ESTIMATE, VARVE_PROBLEMS, VARVE_NEXT, header::ETAG])
+}
+
+fn refusal(error: &ApiError) -> Response {
+    let mut response = Response::new(Body::from(error.body_json()));
+    *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(routes::JSON_MEDIA_TYPE));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(seconds) = error.retry_after_s() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// A request, read whole.
+struct Asked {
+    permit: Option<OwnedSemaphorePermit>,
+    pairs: Pairs,
+    encoding: Encoding,
+    if_none_match: Option<String>,
+}
+
+async fn respond(state: ServerState, route: &'static Route, request: axum::extract::Request) -> Response {
+    let mut timer = state.metrics.begin(route.path);
+    let asked = match ask(&state, route, request).await {
+        Ok(asked) => asked,
+        Err(error) => {
+            timer.code(error.status);
+            return refusal(&error);
+        }
+    };
+    if route.request == Request::Ready {
+        let (ready, body) = tokio::task::spawn_blocking(move || readiness(&state))
+            .await
+            .unwrap_or_else(|_| (false, json!({"ready": false, "reasons": ["the check failed"]})));
+        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        timer.code(status.as_u16());
+        let mut response = Response::new(Body::from(format!("{body}\n")));
+        *response.status_mut() = status;
+        let json = HeaderValue::from_static(routes::JSON_MEDIA_TYPE);
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        return response;
+    }
+    run(state, route, asked, timer).await
+}
+
+async fn ask(state: &ServerState, route: &Route, request: axum::extract::Request) -> Result<Asked, ApiError> {
+    let permit = permit(state, route)?;
+    let (head, body) = request.into_parts();
+    let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let mut pairs = parameters::from_query(head.uri.query().unwrap_or_default())?;
+    if let Some(name) = head.uri.path().strip_prefix("/api/v1/channels/") {
+        let name = percent_decode_str(name)
+            .decode_utf8()
+            .map_err(|_| ApiError::parameter("channel", "the name in the path is not UTF-8"))?;
+        pairs.insert(0, ("channel".into(), name.into_owned()));
+    }
+    if head.method == Method::POST {
+        let bytes =
+            axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| ApiError::body(BODY_BYTES_MAX))?;
+        pairs.extend(parameters::from_body(text(header::CONTENT_TYPE), &bytes)?);
+    }
+    if route.request == Request::Samples && !pairs.iter().any(|(name, _)| name == "format") {
+        pairs.push(("format".into(), negotiate::format(text(header::ACCEPT)).into()));
+    }
+    let encoding = negotiate::encoding(text(header::ACCEPT_ENCODING));
+    Ok(Asked { permit, pairs, encoding, if_none_match: text(header::IF_NONE_MATCH).map(Into::into) })
+}
+
+fn permit(state: &ServerState, route: &Route) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+    if !route.reads() {
+        return Ok(None);
+    }
+    state.running.clone().try_acquire_owned().map(Some).map_err(|_| {
+        let message = format!(
+            "{} requests are being answered already; try again in a moment",
+            state.settings.requests_max
+        );
+        ApiError::of(Code::TooMany, message)
+    })
+}
+
+/// Answers on a blocking thread; returns when the head is known.
+async fn run(state: ServerState, route: &'static Route, asked: Asked, mut timer: RequestTimer) -> Response {
+    let Asked { permit, pairs, encoding, if_none_match } = asked;
+    let (mut output, head, body) = match StreamOutput::new(encoding, state.settings.idle_timeout) {
+        Ok(ends) => ends,
+        Err(error) => {
+            timer.code(503);
+            return refusal(&ApiError::of(Code::Unavailable, format!("compression failed: {error}")));
+        }
+    };
+    tokio::task::spawn_blocking(move || {
+        let answered = answer_route(&state, route, &pairs, &mut output);
+        match answered {
+            Ok(()) => {
+                if let Err(error) = output.finish() {
+                    tracing::debug!(route = route.path, %error, "the client left");
+                }
+            }
+            Err(Stopped::Refused(error)) => {
+                timer.code(error.status);
+                output.refuse(error);
+            }
+            Err(Stopped::Broken(error)) => {
+                tracing::warn!(route = route.path, %error, "an answer broke off");
+            }
+            Err(Stopped::Gone(error)) => tracing::debug!(route = route.path, %error, "the client left"),
+        }
+        drop(permit);
+    });
+    match head.await {
+        Ok(Ok(head)) => response(&head, encoding, if_none_match.as_deref(), body),
+        Ok(Err(error)) => refusal(&error),
+        // The thread ended without a word, which a panic does.
+        Err(_) => refusal(&ApiError {
+            status: 500,
+            ..ApiError::of(Code::Unavailable, "the request failed inside the server; its log tells more")
+        }),
+    }
+}
+
+fn response(head: &Head, encoding: Encoding, if_none_match: Option<&str>, body: StreamBody) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(head.media_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding, origin"));
+    let number = |n: Option<u64>| n.map(HeaderValue::from);
+    let etag = head.whole.map(negotiate::tag);
+    for (name, value) in [
+        (VARVE_SAMPLES, number(head.samples)),
+        (VARVE_BYTES_ESTIMATE, number(head.bytes).filter(|_| head.samples.is_some())),
+        (VARVE_PROBLEMS, list(&head.problems)),
+        (VARVE_NEXT, list(&head.next)),
+        (header::ETAG, etag.as_deref().and_then(|tag| tag.parse().ok())),
+    ] {
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
+    }
+    let known = etag.is_some_and(|etag| negotiate::has_already(if_none_match, &etag));
+    let mut response = if known {
+        Response::new(Body::empty())
+    } else {
+        match (encoding, head.whole.and(head.bytes)) {
+            (Encoding::Zstd, _) => {
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("zstd"));
+            }
+            (Encoding::Gzip, _) => {
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            (Encoding::Identity, Some(bytes)) => {
+                headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+            }
+            (Encoding::Identity, None) => {}
+        }
+        Response::new(Body::new(body))
+    };
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    *response.headers_mut() = headers;
+    response
+}
+
+/// A JSON list for a header: ASCII, cut to what a header may hold; none where it is empty.
+fn list(items: &[Value]) -> Option<HeaderValue> {
+    if items.is_empty() {
+        return None;
+    }
+    let mut text = String::from("[");
+    for (i, item) in items.iter().enumerate() {
+        let item = ascii(&item.to_string());
+        if text.len() + item.len() + 100 > HEADER_BYTES_MAX {
+            let left = items.len() - i;
+            let more =
+                json!({"code": "limit", "message": format!("{left} more do not fit into this header")});
+            text.push_str(&format!("{}{more}", if i > 0 { "," } else { "" }));
+            break;
+        }
+        if i > 0 {
+            text.push(',');
+        }
+        text.push_str(&item);
+    }
+    text.push(']');
+    text.parse().ok()
+}
+
+/// JSON text with everything beyond ASCII escaped.
+fn ascii(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() && c != '\x7f' {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,185 @@
+//! An answer on its way from a blocking thread to a connection, bounded in bytes.
+
+use crate::error::ApiError;
+use crate::limits::{PIECE_BYTES, PIECES_QUEUED_MAX};
+use crate::negotiate::Encoding;
+use crate::output::{Head, Output};
+use axum::body::Bytes;
+use flate2::write::GzEncoder;
+use http_body::{Body, Frame};
+use std::io::{self, Write as _};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+/// What travels.
+enum Piece {
+    Bytes(Bytes),
+    /// The answer is whole. A stream that closes without it is broken.
+    End,
+}
+
+/// The body of a response: what a [`StreamOutput`] sends. Breaks the connection if that is dropped early.
+pub(crate) struct StreamBody {
+    pieces: mpsc::Receiver<Piece>,
+    ended: bool,
+}
+
+impl Body for StreamBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        self.pieces.poll_recv(context).map(|piece| match piece {
+            Some(Piece::Bytes(bytes)) => Some(Ok(Frame::data(bytes))),
+            Some(Piece::End) => {
+                self.ended = true;
+                None
+            }
+            None => {
+                self.ended = true;
+                Some(Err(io::Error::other("the answer broke off")))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended
+    }
+}
+
+/// Compression of a stream; what is ready waits in the inner vector.
+enum Encoder {
+    Identity(Vec<u8>),
+    Zstd(Box<zstd::stream::write::Encoder<'static, Vec<u8>>>),
+    Gzip(Box<GzEncoder<Vec<u8>>>),
+}
+
+impl Encoder {
+    fn new(encoding: Encoding) -> io::Result<Encoder> {
+        Ok(match encoding {
+            Encoding::Identity => Encoder::Identity(Vec::new()),
+            Encoding::Zstd => Encoder::Zstd(Box::new(zstd::stream::write::Encoder::new(Vec::new(), 1)?)),
+            Encoding::Gzip => {
+                Encoder::Gzip(Box::new(GzEncoder::new(Vec::new(), flate2::Compression::fast())))
+            }
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Encoder::Identity(ready) => ready.extend_from_slice(bytes),
+            Encoder::Zstd(encoder) => encoder.write_all(bytes)?,
+            Encoder::Gzip(encoder) => encoder.write_all(bytes)?,
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self) -> &mut Vec<u8> {
+        match self {
+            Encoder::Identity(ready) => ready,
+            Encoder::Zstd(encoder) => encoder.get_mut(),
+            Encoder::Gzip(encoder) => encoder.get_mut(),
+        }
+    }
+
+    fn finish(self) -> io::Result<Vec<u8>> {
+        match self {
+            Encoder::Identity(ready) => Ok(ready),
+            Encoder::Zstd(encoder) => encoder.finish(),
+            Encoder::Gzip(encoder) => encoder.finish(),
+        }
+    }
+}
+
+/// What the connection waits for: the head of the answer or a refusal.
+pub(crate) type HeadReceiver = oneshot::Receiver<Result<Head, ApiError>>;
+
+/// The sending end; used on a blocking thread only.
+pub(crate) struct StreamOutput {
+    head: Option<oneshot::Sender<Result<Head, ApiError>>>,
+    pieces: mpsc::Sender<Piece>,
+    encoder: Encoder,
+    runtime: Handle,
+    idle_timeout: Duration,
+}
+
+impl StreamOutput {
+    /// A pair of ends. A client that takes nothing for `idle_timeout` is gone.
+    pub(crate) fn new(
+        encoding: Encoding,
+        idle_timeout: Duration,
+    ) -> io::Result<(StreamOutput, HeadReceiver, StreamBody)> {
+        let (head, receiver) = oneshot::channel();
+        let (pieces, taken) = mpsc::channel(PIECES_QUEUED_MAX);
+        let encoder = Encoder::new(encoding)?;
+        let output =
+            StreamOutput { head: Some(head), pieces, encoder, runtime: Handle::current(), idle_timeout };
+        Ok((output, receiver, StreamBody { pieces: taken, ended: false }))
+    }
+
+    /// Refuses; without effect once the head has left.
+    pub(crate) fn refuse(&mut self, error: ApiError) {
+        if let Some(head) = self.head.take() {
+            // The client may have gone.
+            let _ = head.send(Err(error));
+        }
+    }
+
+    /// The answer is whole.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        let StreamOutput { pieces, encoder, runtime, idle_timeout, .. } = self;
+        let rest = encoder.finish()?;
+        let send = |piece| send(&runtime, &pieces, idle_timeout, piece);
+        for chunk in rest.chunks(PIECE_BYTES) {
+            send(Piece::Bytes(Bytes::copy_from_slice(chunk)))?;
+        }
+        send(Piece::End)
+    }
+}
+
+fn send(runtime: &Handle, pieces: &mpsc::Sender<Piece>, idle: Duration, piece: Piece) -> io::Result<()> {
+    let piece = match pieces.try_send(piece) {
+        Ok(()) => return Ok(()),
+        Err(mpsc::error::TrySendError::Closed(_)) => return Err(io::ErrorKind::BrokenPipe.into()),
+        Err(mpsc::error::TrySendError::Full(piece)) => piece,
+    };
+    match runtime.block_on(async { tokio::time::timeout(idle, pieces.send(piece)).await }) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client took nothing for too long")),
+    }
+}
+
+impl Output for StreamOutput {
+    fn head(&mut self, head: &Head) -> io::Result<()> {
+        match self.head.take() {
+            Some(sender) => sender.send(Ok(head.clone())).map_err(|_| io::ErrorKind::BrokenPipe.into()),
+            None => Ok(()),
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for chunk in bytes.chunks(PIECE_BYTES) {
+            self.encoder.write(chunk)?;
+            let ready = self.encoder.ready();
+            if ready.len() >= PIECE_BYTES {
+                let piece = Bytes::from(std::mem::take(ready));
+                send(&self.runtime, &self.pieces, self.idle_timeout, Piece::Bytes(piece))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn listens(&self) -> bool {
+        !self.pieces.is_closed()
+    }
+}
