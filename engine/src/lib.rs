@@ -5,6 +5,12 @@
 
 pub mod clock;
 pub mod config;
+pub mod error;
+pub mod identity;
+pub mod layout;
 pub mod limits;
+pub mod manifest;
+pub mod planted;
 pub mod read;
 pub mod status;
+pub mod wal;

@@ -1,0 +1,135 @@
+//! Why the engine's files could not be opened, read or written.
+
+use crate::wal::BufferFull;
+use disk::{DiskError, FormatError};
+use sample::Timestamp;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What went wrong with an archive's own files.
+#[derive(Debug, Clone)]
+pub enum Error {
+    /// The file system refused, bytes are damaged, too new or too large.
+    Format(FormatError),
+    /// A newer program of the same major version wrote the file: it may be read, never written.
+    NewerMinor {
+        /// The file.
+        path: PathBuf,
+        /// Its version, major then minor.
+        found: (u16, u16),
+        /// The newest version that this program writes.
+        supported: (u16, u16),
+    },
+    /// The file belongs to another archive.
+    ForeignFile {
+        /// The file.
+        path: PathBuf,
+        /// The archive that was opened.
+        expected: crate::identity::ArchiveId,
+        /// The archive that the file names.
+        found: crate::identity::ArchiveId,
+    },
+    /// There is an archive already where one was to be created.
+    Exists(PathBuf),
+    /// The log's buffer did not take a record.
+    LogBuffer(BufferFull),
+    /// Nothing is acknowledged any more: the log failed and could not be begun anew.
+    Poisoned {
+        /// Since when.
+        since: Timestamp,
+        /// What happened.
+        what: String,
+    },
+    /// A thread could not be started.
+    Thread(Arc<std::io::Error>),
+    /// A sync of the write-ahead log failed earlier: nothing is written before the log is restarted.
+    LogFailed {
+        /// The log's directory.
+        dir: PathBuf,
+    },
+}
+
+impl Error {
+    /// Damage at `offset` bytes into the file.
+    pub fn corrupt(path: &Path, offset: u64, what: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+        Error::Format(FormatError::corrupt(path, offset, what))
+    }
+
+    /// Whether the file system had no room: the same call may succeed later.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Error::Format(FormatError::Io(error)) if error.is_full())
+    }
+
+    /// Whether the file does not exist.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Error::Format(error) if error.is_missing())
+    }
+
+    /// Whether a file's bytes are at fault.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Error::Format(error) if error.is_damage())
+    }
+}
+
+impl From<DiskError> for Error {
+    fn from(error: DiskError) -> Error {
+        Error::Format(FormatError::Io(error))
+    }
+}
+
+impl From<FormatError> for Error {
+    fn from(error: FormatError) -> Error {
+        Error::Format(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Format(error) => error.fmt(f),
+            Error::NewerMinor { path, found, supported } => write!(
+                f,
+                "{} has format {}.{}, this program writes up to {}.{}: it can be read, but use a newer version \
+                 of the program to write to this archive",
+                path.display(),
+                found.0,
+                found.1,
+                supported.0,
+                supported.1
+            ),
+            Error::ForeignFile { path, expected, found } => write!(
+                f,
+                "{} belongs to archive {found}, not to {expected}: move it to its own archive",
+                path.display()
+            ),
+            Error::Exists(path) => {
+                write!(f, "{} exists: there is an archive already; choose an empty directory", path.display())
+            }
+            Error::LogBuffer(error) => error.fmt(f),
+            Error::Poisoned { since, what } => write!(
+                f,
+                "nothing is acknowledged any more since {} ns: {what}; check the disk, then restart the engine",
+                since.0
+            ),
+            Error::Thread(error) => write!(f, "cannot start a thread: {error}"),
+            Error::LogFailed { dir } => write!(
+                f,
+                "the last sync of the write-ahead log in {} failed: nothing more is written to its segments, \
+                 a new one has to be begun; check the disk",
+                dir.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Format(error) => Some(error),
+            Error::LogBuffer(error) => Some(error),
+            Error::Thread(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}

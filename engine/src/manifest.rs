@@ -1,0 +1,223 @@
+//! The list of an archive's live files, replaced whole.
+
+mod bytes;
+
+use crate::error::Error;
+use crate::identity::ArchiveId;
+use crate::layout::{Layout, MANIFEST_NAME};
+use disk::{Disk, FILE_HEADER_BYTES, FileHeader, FormatError, replace};
+use sample::{ChannelId, Timestamp, Week};
+use std::path::Path;
+
+/// Kind and version of the `MANIFEST` file.
+pub const MANIFEST_HEADER: FileHeader = FileHeader::new(*b"\x9aVman\r\n\0", 1, 0);
+
+/// The fields at the beginning of a `MANIFEST`: name, offset, length in bytes. FORMAT.md shows the same.
+pub const MANIFEST_FIELDS: [(&str, usize, usize); 14] = [
+    ("file header", 0, FILE_HEADER_BYTES),
+    ("length", 16, 8),
+    ("archive id", 24, 16),
+    ("generation", 40, 8),
+    ("wal_from", 48, 8),
+    ("next_table", 56, 8),
+    ("next_channel", 64, 8),
+    ("next_sequence", 72, 8),
+    ("heartbeat", 80, 8),
+    ("fixed bytes", 88, 4),
+    ("table bytes", 92, 4),
+    ("classes", 96, 4),
+    ("tables", 100, 4),
+    ("dropped", 104, 4),
+];
+/// Bytes of a manifest's fixed part in this version.
+pub const MANIFEST_FIXED_BYTES: usize = 108;
+
+/// The fields of one table in a `MANIFEST`: name, offset, length in bytes.
+pub const TABLE_FIELDS: [(&str, usize, usize); 16] = [
+    ("id", 0, 8),
+    ("week", 8, 4),
+    ("generation", 12, 4),
+    ("class", 16, 2),
+    ("flags", 18, 2),
+    ("footer crc", 20, 4),
+    ("len", 24, 8),
+    ("first", 32, 8),
+    ("last", 40, 8),
+    ("channels", 48, 8),
+    ("samples", 56, 8),
+    ("value bytes", 64, 8),
+    ("lowest channel", 72, 8),
+    ("highest channel", 80, 8),
+    ("first sequence", 88, 8),
+    ("last sequence", 96, 8),
+];
+/// Bytes of one table in a manifest of this version.
+pub const TABLE_BYTES: usize = 104;
+
+/// Bits of a table's flags.
+pub const TABLE_FLAGS: [(&str, u16); 4] =
+    [("decimated", DECIMATED), ("carry-in", CARRY_IN), ("late", LATE), ("samples", SAMPLES)];
+const DECIMATED: u16 = 1 << 0;
+const CARRY_IN: u16 = 1 << 1;
+const LATE: u16 = 1 << 2;
+const SAMPLES: u16 = 1 << 3;
+
+/// Most bytes of a manifest: about two million tables.
+pub const MANIFEST_BYTES_MAX: u64 = 256 << 20;
+
+const _: () = {
+    assert!(MANIFEST_FIELDS[13].1 + MANIFEST_FIELDS[13].2 == MANIFEST_FIXED_BYTES);
+    assert!(TABLE_FIELDS[15].1 + TABLE_FIELDS[15].2 == TABLE_BYTES);
+};
+
+/// One live SSTable: `weeks/<monday>.<generation>/<id>.sst`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TableEntry {
+    /// Its number in the archive.
+    pub id: u64,
+    /// The partition it belongs to.
+    pub week: Week,
+    /// Generation of the partition's directory.
+    pub generation: u32,
+    /// Its retention class: index into [`Manifest::classes`].
+    pub class: u16,
+    /// Whether it holds decimated rows instead of what was received.
+    pub decimated: bool,
+    /// Whether it holds its partition's carry-in.
+    pub holds_carry_in: bool,
+    /// Whether it holds late runs.
+    pub late: bool,
+    /// Length of the file in bytes.
+    pub len: u64,
+    /// Checksum of the file's footer.
+    pub footer_crc: u32,
+    /// Earliest and latest time of a sample, if there is one.
+    pub samples_span: Option<(Timestamp, Timestamp)>,
+    /// Number of channels.
+    pub channels: u64,
+    /// Number of samples.
+    pub samples: u64,
+    /// Bytes of the values before encoding.
+    pub value_bytes: u64,
+    /// Lowest and highest channel id.
+    pub channel_span: (ChannelId, ChannelId),
+    /// Lowest and highest log sequence of what it holds.
+    pub sequence_span: (u64, u64),
+}
+
+/// A file that is live no more and will be removed after a grace time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DroppedFile {
+    /// Path inside the archive, `/` between components.
+    pub file: String,
+    /// When it was dropped.
+    pub since: Timestamp,
+}
+
+/// The list of an archive's live files with what must survive a restart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Manifest {
+    /// The archive.
+    pub archive: ArchiveId,
+    /// Counts the manifests of the archive: each one stored has a higher one, also after an error.
+    pub generation: u64,
+    /// The live tables.
+    pub tables: Vec<TableEntry>,
+    /// First sequence of the log that is not in tables.
+    pub wal_from: u64,
+    /// Number of the next table.
+    pub next_table: u64,
+    /// Id of the next channel.
+    pub next_channel: u64,
+    /// The next number of the order of receipt ([`sample::Event::sequence`]).
+    pub next_sequence: u64,
+    /// When the engine was alive last, as far as the manifest knows.
+    pub heartbeat: Timestamp,
+    /// Names of the retention classes; tables name them by index.
+    pub classes: Vec<String>,
+    /// Files to be removed.
+    pub dropped: Vec<DroppedFile>,
+    /// Version of the file it was read from.
+    version: FileHeader,
+}
+
+impl Manifest {
+    /// Of an archive that holds nothing.
+    pub fn new(archive: ArchiveId) -> Manifest {
+        Manifest {
+            archive,
+            generation: 0,
+            tables: Vec::new(),
+            wal_from: 1,
+            next_table: 1,
+            next_channel: 1,
+            next_sequence: 1,
+            heartbeat: Timestamp::MIN,
+            classes: Vec::new(),
+            dropped: Vec::new(),
+            version: MANIFEST_HEADER,
+        }
+    }
+
+    /// Reads an archive's `MANIFEST`; `None` when there is no such file.
+    ///
+    /// # Errors
+    /// The disk's; damage, with file and offset; a newer major version; [`Error::ForeignFile`].
+    pub fn load(disk: &dyn Disk, layout: &Layout, archive: ArchiveId) -> Result<Option<Manifest>, Error> {
+        let path = layout.manifest();
+        let file = match disk.open(&path) {
+            Ok(file) => file,
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let len = file.len()?;
+        if len > MANIFEST_BYTES_MAX {
+            return Err(limit(len).into());
+        }
+        let mut bytes = vec![0; usize::try_from(len).map_err(|_| limit(len))?];
+        let found = file.read_at(0, &mut bytes)?;
+        let manifest = bytes::decode(&bytes[..found], &path)?;
+        if manifest.archive != archive {
+            return Err(Error::ForeignFile { path, expected: archive, found: manifest.archive });
+        }
+        Ok(Some(manifest))
+    }
+
+    /// Replaces the archive's `MANIFEST` durably. The caller has raised the generation. After an error the
+    /// file is the former one or this one, so this one's generation is used up either way.
+    ///
+    /// # Errors
+    /// The disk's; [`Error::NewerMinor`] when this was read from a newer program's file.
+    pub fn store(&self, disk: &dyn Disk, layout: &Layout) -> Result<(), Error> {
+        if !self.writable() {
+            return Err(Error::NewerMinor {
+                path: layout.manifest(),
+                found: (self.version.major, self.version.minor),
+                supported: (MANIFEST_HEADER.major, MANIFEST_HEADER.minor),
+            });
+        }
+        let bytes = bytes::encode(self);
+        if bytes.len() as u64 > MANIFEST_BYTES_MAX {
+            return Err(limit(bytes.len() as u64).into());
+        }
+        Ok(replace(disk, layout.root(), MANIFEST_NAME, &bytes)?)
+    }
+
+    /// Whether this program may replace it: not when a newer minor version wrote it.
+    pub fn writable(&self) -> bool {
+        MANIFEST_HEADER.may_append_to(&self.version)
+    }
+}
+
+fn limit(found: u64) -> FormatError {
+    FormatError::Limit { what: "bytes of the manifest", max: MANIFEST_BYTES_MAX, found }
+}
+
+/// Damage of a manifest, with what helps.
+fn damaged(path: &Path, offset: usize, what: &str) -> Error {
+    let what = format!("{what}; rebuild the manifest from the tables with `archtool reindex`");
+    Error::corrupt(path, offset as u64, what)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! A manifest as bytes.
+
+use super::{
+    CARRY_IN, DECIMATED, DroppedFile, LATE, MANIFEST_FIELDS, MANIFEST_FIXED_BYTES, MANIFEST_HEADER, Manifest,
+    SAMPLES, TABLE_BYTES, TableEntry, damaged,
+};
+use crate::error::Error;
+use crate::identity::ArchiveId;
+use disk::{BytesError, Cursor, FileHeader, checksum, put_i64, put_str, put_u16, put_u32, put_u64, put_u128};
+use sample::{ChannelId, Timestamp, Week};
+use std::path::Path;
+
+const LENGTH_AT: usize = MANIFEST_FIELDS[1].1;
+const CRC_BYTES: usize = 4;
+
+pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
+    let mut out = MANIFEST_HEADER.encode().to_vec();
+    put_u64(&mut out, 0); // the length, known at the end
+    put_u128(&mut out, manifest.archive.0);
+    put_u64(&mut out, manifest.generation);
+    put_u64(&mut out, manifest.wal_from);
+    put_u64(&mut out, manifest.next_table);
+    put_u64(&mut out, manifest.next_channel);
+    put_u64(&mut out, manifest.next_sequence);
+    put_i64(&mut out, manifest.heartbeat.0);
+    for count in [
+        MANIFEST_FIXED_BYTES,
+        TABLE_BYTES,
+        manifest.classes.len(),
+        manifest.tables.len(),
+        manifest.dropped.len(),
+    ] {
+        // More than 2^32 of anything is far beyond MANIFEST_BYTES_MAX, which the caller checks.
+        put_u32(&mut out, count as u32);
+    }
+    for class in &manifest.classes {
+        put_str(&mut out, class);
+    }
+    for table in &manifest.tables {
+        put_table(&mut out, table);
+    }
+    for dropped in &manifest.dropped {
+        put_i64(&mut out, dropped.since.0);
+        put_str(&mut out, &dropped.file);
+    }
+    let len = (out.len() + CRC_BYTES) as u64;
+    out[LENGTH_AT..LENGTH_AT + 8].copy_from_slice(&len.to_le_bytes());
+    let crc = checksum(&out);
+    put_u32(&mut out, crc);
+    out
+}
+
+fn put_table(out: &mut Vec<u8>, table: &TableEntry) {
+    let flag = |set: bool, bit: u16| if set { bit } else { 0 };
+    put_u64(out, table.id);
+    out.extend_from_slice(&table.week.0.to_le_bytes());
+    put_u32(out, table.generation);
+    put_u16(out, table.class);
+    put_u16(
+        out,
+        flag(table.decimated, DECIMATED)
+            | flag(table.holds_carry_in, CARRY_IN)
+            | flag(table.late, LATE)
+            | flag(table.samples_span.is_some(), SAMPLES),
+    );
+    put_u32(out, table.footer_crc);
+    put_u64(out, table.len);
+    let (first, last) = table.samples_span.unwrap_or_default();
+    put_i64(out, first.0);
+    put_i64(out, last.0);
+    put_u64(out, table.channels);
+    put_u64(out, table.samples);
+    put_u64(out, table.value_bytes);
+    put_u64(out, table.channel_span.0.0);
+    put_u64(out, table.channel_span.1.0);
+    put_u64(out, table.sequence_span.0);
+    put_u64(out, table.sequence_span.1);
+}
+
+pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Manifest, Error> {
+    let header = MANIFEST_HEADER.decode(bytes, path)?;
+    let body = checked(bytes, path)?;
+    let mut cursor = Cursor::new(body);
+    let manifest = body_of(&mut cursor, header).and_then(|manifest| {
+        // A newer minor version may say more behind what this one knows.
+        if !manifest.writable() { Ok(manifest) } else { cursor.finish().map(|()| manifest) }
+    });
+    manifest.map_err(|error| damaged(path, error.position, error.what))
+}
+
+/// All but the checksum, which holds.
+fn checked<'a>(bytes: &'a [u8], path: &Path) -> Result<&'a [u8], Error> {
+    let mut cursor = Cursor::new(bytes);
+    let len = cursor.bytes(LENGTH_AT).and_then(|_| cursor.u64());
+    let len = len.map_err(|error| damaged(path, error.position, error.what))?;
+    if len != bytes.len() as u64 {
+        return Err(damaged(path, LENGTH_AT, "the file does not have the length that it names"));
+    }
+    let (body, crc) = bytes
+        .split_last_chunk::<CRC_BYTES>()
+        .ok_or_else(|| damaged(path, bytes.len(), "the file ends before its checksum"))?;
+    if u32::from_le_bytes(*crc) != checksum(body) {
+        return Err(damaged(path, body.len(), "the checksum fails"));
+    }
+    Ok(body)
+}
+
+fn body_of(cursor: &mut Cursor<'_>, version: FileHeader) -> Result<Manifest, BytesError> {
+    cursor.bytes(LENGTH_AT + 8)?;
+    let mut manifest = Manifest::new(ArchiveId(cursor.u128()?));
+    manifest.version = version;
+    let newer = !manifest.writable();
+    manifest.generation = cursor.u64()?;
+    manifest.wal_from = cursor.u64()?;
+    manifest.next_table = cursor.u64()?;
+    manifest.next_channel = cursor.u64()?;
+    manifest.next_sequence = cursor.u64()?;
+    manifest.heartbeat = Timestamp(cursor.i64()?);
+    let fixed_bytes = size(cursor, MANIFEST_FIXED_BYTES)?;
+    let table_bytes = size(cursor, TABLE_BYTES)?;
+    let classes = cursor.u32()?;
+    let tables = cursor.u32()?;
+    let dropped = cursor.u32()?;
+    cursor.bytes(fixed_bytes - MANIFEST_FIXED_BYTES)?;
+    for _ in 0..classes {
+        manifest.classes.push(cursor.counted_str()?.to_owned());
+    }
+    for _ in 0..tables {
+        let at = cursor.position();
+        let mut fields = Cursor::new(cursor.bytes(table_bytes)?);
+        let table = get_table(&mut fields, manifest.classes.len(), newer);
+        let in_file = |error: BytesError| BytesError { position: at + error.position, what: error.what };
+        manifest.tables.push(table.map_err(in_file)?);
+    }
+    for _ in 0..dropped {
+        let since = Timestamp(cursor.i64()?);
+        let error = cursor.error("a dropped file's path leads out of the archive");
+        let file = cursor.counted_str()?.to_owned();
+        if !stays_inside(&file) {
+            return Err(error);
+        }
+        manifest.dropped.push(DroppedFile { file, since });
+    }
+    Ok(manifest)
+}
+
+/// A size that newer minor versions may raise and nobody may lower.
+fn size(cursor: &mut Cursor<'_>, least: usize) -> Result<usize, BytesError> {
+    let error = cursor.error("a size is smaller than version 1.0 had it");
+    usize::try_from(cursor.u32()?).ok().filter(|size| *size >= least).ok_or(error)
+}
+
+fn get_table(cursor: &mut Cursor<'_>, classes: usize, newer: bool) -> Result<TableEntry, BytesError> {
+    let id = cursor.u64()?;
+    let week = Week(i32::from_le_bytes(cursor.array()?));
+    let generation = cursor.u32()?;
+    let error = cursor.error("a table's retention class is not in the list");
+    let class = cursor.u16()?;
+    if usize::from(class) >= classes {
+        return Err(error);
+    }
+    let error = cursor.error("a table has flags that this program does not know");
+    let flags = cursor.u16()?;
+    if flags & !(DECIMATED | CARRY_IN | LATE | SAMPLES) != 0 && !newer {
+        return Err(error);
+    }
+    Ok(TableEntry {
+        id,
+        week,
+        generation,
+        class,
+        decimated: flags & DECIMATED != 0,
+        holds_carry_in: flags & CARRY_IN != 0,
+        late: flags & LATE != 0,
+        footer_crc: cursor.u32()?,
+        len: cursor.u64()?,
+        samples_span: Some((Timestamp(cursor.i64()?), Timestamp(cursor.i64()?)))
+            .filter(|_| flags & SAMPLES != 0),
+        channels: cursor.u64()?,
+        samples: cursor.u64()?,
+        value_bytes: cursor.u64()?,
+        channel_span: (ChannelId(cursor.u64()?), ChannelId(cursor.u64()?)),
+        sequence_span: (cursor.u64()?, cursor.u64()?),
+    })
+}
+
+/// Whether a relative path cannot lead out of the directory it starts from.
+fn stays_inside(path: &str) -> bool {
+    path.split('/')
+        .all(|component| !matches!(component, "" | "." | "..") && !component.contains(['\\', '\0']))
+}

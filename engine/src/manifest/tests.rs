@@ -1,0 +1,1 @@
+//! A manifest survives what it should and nothing else.

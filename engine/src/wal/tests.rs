@@ -1,0 +1,1 @@
+//! The log against a disk that fails, fills up, crashes and rots.
