@@ -45,11 +45,27 @@ impl State {
         }
     }
 
-    fn push(&self, kind: Stored, bytes: &[u8]) {
-        if !self.sender.push(self.sent(), kind, bytes) {
+    /// Returns whether the server's name should be asked for again.
+    fn push(&self, kind: Stored, bytes: &[u8]) -> bool {
+        let pushed = self.sender.push(self.sent(), kind, bytes);
+        if !pushed.queued {
             let value = matches!(kind, Stored::Value { .. });
             if value { &self.values_lost } else { &self.states_lost }.fetch_add(1, Relaxed);
         }
+        pushed.ask
+    }
+
+    /// What libca calls the server now.
+    ///
+    /// # Safety
+    /// Inside a callback of this state's channel.
+    unsafe fn host(&self, channel: ChannelId) -> String {
+        let mut host = [0u8; HOST_BYTES_MAX];
+        // SAFETY: the caller's promise; the buffer is as long as told.
+        unsafe {
+            (self.api.ca_get_host_name)(channel, host.as_mut_ptr().cast::<c_char>(), host.len() as c_uint)
+        };
+        String::from_utf8_lossy(&crate::dbr::text(&host)).into_owned()
     }
 
     /// The channel is connected: say so, subscribe anew if this is another type than before.
@@ -64,9 +80,7 @@ impl State {
                 read: (api.ca_read_access)(channel) != 0,
                 write: (api.ca_write_access)(channel) != 0,
             };
-            let mut host = [0u8; HOST_BYTES_MAX];
-            (api.ca_get_host_name)(channel, host.as_mut_ptr().cast::<c_char>(), host.len() as c_uint);
-            let server = self.sender.server(&String::from_utf8_lossy(&crate::dbr::text(&host)));
+            let server = self.sender.server(&self.host(channel), now());
             ((api.ca_field_type)(channel), (api.ca_element_count)(channel), access, server)
         };
         self.server.store(server, Relaxed);
@@ -107,8 +121,8 @@ impl State {
     /// As [`State::up`], with no subscription left.
     unsafe fn subscribe(&self, channel: ChannelId, field: FieldType) {
         let subscriptions = [
-            (&self.values, field.time_dbr(), 0, self.settings.events.bits()),
             (&self.metadata, field.control_dbr(), 1, DBE_PROPERTY),
+            (&self.values, field.time_dbr(), 0, self.settings.events.bits()),
         ];
         for (slot, dbr, count, mask) in subscriptions {
             let mut id = ptr::null_mut();
@@ -135,16 +149,15 @@ impl State {
         self.subscribed.store((field as u8).into(), Relaxed);
     }
 
-    fn event(&self, dbr: c_long, count: c_long, data: *const c_void) {
+    /// A value or metadata. Returns whether the server's name should be asked for again.
+    fn event(&self, dbr: c_long, count: c_long, data: *const c_void) -> bool {
         let (Ok(dbr), Ok(count)) = (u16::try_from(dbr), u32::try_from(count)) else {
-            self.push(Stored::Error { status: ECA_BADTYPE }, &[]);
-            return;
+            return self.push(Stored::Error { status: ECA_BADTYPE }, &[]);
         };
         let value = FieldType::of_time_dbr(dbr).and_then(|field| field.time_bytes(count as usize));
         let control = FieldType::of_control_dbr(dbr).filter(|_| count == 1).map(FieldType::control_bytes);
         let Some(length) = value.or(control) else {
-            self.push(Stored::Error { status: ECA_BADTYPE }, &[]);
-            return;
+            return self.push(Stored::Error { status: ECA_BADTYPE }, &[]);
         };
         // SAFETY: libca hands over `count` elements of type `dbr`, laid out as `api::open` has checked,
         // for the time of the callback.
@@ -154,7 +167,7 @@ impl State {
         } else {
             Stored::Metadata { dbr }
         };
-        self.push(kind, bytes);
+        self.push(kind, bytes)
     }
 }
 
@@ -195,8 +208,10 @@ unsafe extern "C" fn on_event(arguments: EventArguments) {
     let state = unsafe { state(arguments.user) };
     if arguments.status != ECA_NORMAL || arguments.data.is_null() {
         state.push(Stored::Error { status: arguments.status }, &[]);
-    } else {
-        state.event(arguments.dbr, arguments.count, arguments.data);
+    } else if state.event(arguments.dbr, arguments.count, arguments.data) {
+        // SAFETY: inside a callback of the channel.
+        let host = unsafe { state.host(arguments.channel) };
+        state.sender.server_is(state.server.load(Relaxed), &host, now());
     }
 }
 

@@ -102,7 +102,8 @@ impl Context {
 
     /// Creates a channel and searches for it, from any thread. Its entries carry `token`: use a fresh
     /// one for each channel, as entries of a dropped channel may still be queued.
-    /// After a batch of creations call [`Context::flush`].
+    /// After a batch of creations call [`Context::flush`]. Thousands at once keep a server so busy that it
+    /// merges updates of channels it has connected already; 500 every 20 ms do not.
     ///
     /// # Errors
     /// [`Error::Name`], or [`Error::Ca`] when libca refuses the name, as it does above 1000 bytes or so.

@@ -120,3 +120,32 @@ pub(crate) fn text(field: &[u8]) -> Box<[u8]> {
     let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
     field[..end].into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layouts_are_those_of_db_access() {
+        // sizeof and offsetof(value) of struct dbr_time_x, then of struct dbr_ctrl_x, from db_access.h.
+        let expected = [
+            (52, 12, 44, 4),
+            (16, 14, 30, 28),
+            (16, 12, 52, 48),
+            (16, 14, 424, 422),
+            (16, 15, 22, 21),
+            (16, 12, 48, 44),
+            (24, 16, 88, 80),
+        ];
+        for (code, (field, expected)) in FieldType::ALL.into_iter().zip(expected).enumerate() {
+            let time = field.time_bytes(1).unwrap();
+            assert_eq!((time, field.time_offset(), field.control_bytes(), field.control_offset()), expected);
+            assert_eq!(FieldType::from_code(i64::try_from(code).unwrap()), Some(field));
+            assert_eq!(FieldType::of_time_dbr(field.time_dbr()), Some(field));
+            assert_eq!(FieldType::of_control_dbr(field.control_dbr()), Some(field));
+        }
+        assert_eq!((FieldType::from_code(-1), FieldType::from_code(7)), (None, None));
+        assert_eq!((FieldType::of_time_dbr(13), FieldType::of_control_dbr(35)), (None, None));
+        assert_eq!(FieldType::Double.time_bytes(usize::MAX), None);
+    }
+}

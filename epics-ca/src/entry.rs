@@ -29,8 +29,9 @@ pub struct Entry<'a> {
 
 /// What happened.
 ///
-/// On connect come `Up`, then the first `Value` and the first `Metadata`; on disconnect `Down`. `Access`
-/// comes whenever libca tells the rights: around every connect and disconnect, and when they change.
+/// On connect come `Access` and `Up`, then the first `Metadata`, then the first `Value` (the server may,
+/// but hardly does, turn the last two round); on disconnect `Down`, then `Access` without rights. After a
+/// reconnect metadata and value come again, even if nothing changed.
 #[derive(Clone, Copy, Debug)]
 pub enum EntryKind<'a> {
     /// Connected.

@@ -83,11 +83,52 @@ struct Front {
     servers: Vec<Server>,
 }
 
+/// A server, by what libca calls it. libca tells the numeric address until it has found the name: such a
+/// server is asked for again now and then, and when a name comes both are the same from then on.
 #[derive(Debug)]
 struct Server {
     host: Arc<str>,
     last_heard: Timestamp,
+    /// Its number, or that of the server it turned out to be.
+    same_as: u32,
+    /// When to ask for its name, and how long to wait after that; doubled each time.
+    ask: Timestamp,
+    pause_ns: i64,
 }
+
+impl Front {
+    fn server(&mut self, number: u32) -> Option<&mut Server> {
+        let number = self.servers.get(number as usize)?.same_as;
+        self.servers.get_mut(number as usize)
+    }
+
+    fn ask(&mut self, number: u32, now: Timestamp) -> bool {
+        let Some(server) = self.servers.get_mut(number as usize).filter(|server| now >= server.ask) else {
+            return false;
+        };
+        server.ask = now.saturating_add(server.pause_ns);
+        server.pause_ns = server.pause_ns.saturating_mul(2);
+        true
+    }
+
+    fn number(&mut self, host: &str, now: Timestamp) -> u32 {
+        if let Some(number) = self.numbers.get(host) {
+            return *number;
+        }
+        let number = u32::try_from(self.servers.len()).unwrap_or(u32::MAX);
+        let host: Arc<str> = host.into();
+        let numeric = host.parse::<std::net::SocketAddr>().is_ok();
+        let ask = if numeric { now.saturating_add(FIRST_PAUSE_NS) } else { Timestamp::MAX };
+        let server =
+            Server { host: host.clone(), last_heard: now, same_as: number, ask, pause_ns: FIRST_PAUSE_NS };
+        self.servers.push(server);
+        self.numbers.insert(host, number);
+        number
+    }
+}
+
+/// From a server's first connection to the first time its name is asked for again.
+const FIRST_PAUSE_NS: i64 = 100_000_000;
 
 #[derive(Debug, Default)]
 struct Batch {
@@ -136,25 +177,40 @@ pub(crate) struct Sent {
     pub(crate) server: Option<u32>,
 }
 
+/// What became of an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Pushed {
+    /// Whether it found room.
+    pub(crate) queued: bool,
+    /// Whether it is time to ask libca again what the server is called.
+    pub(crate) ask: bool,
+}
+
 impl Sender {
     /// The number of the server `host`, the same at every call.
-    pub(crate) fn server(&self, host: &str) -> u32 {
-        let mut front = self.shared.lock();
-        if let Some(number) = front.numbers.get(host) {
-            return *number;
-        }
-        let host: Arc<str> = host.into();
-        let number = u32::try_from(front.servers.len()).unwrap_or(u32::MAX);
-        front.servers.push(Server { host: host.clone(), last_heard: Timestamp::MIN });
-        front.numbers.insert(host, number);
-        number
+    pub(crate) fn server(&self, host: &str, now: Timestamp) -> u32 {
+        self.shared.lock().number(host, now)
     }
 
-    /// Appends an entry; `false` when it found no room, which is then counted in the figures.
-    pub(crate) fn push(&self, sent: Sent, kind: Stored, bytes: &[u8]) -> bool {
+    /// Server `number`, known by its address, is called `host` now.
+    pub(crate) fn server_is(&self, number: u32, host: &str, now: Timestamp) {
+        let mut front = self.shared.lock();
+        let known = front.number(host, now);
+        let Some(server) = front.servers.get_mut(number as usize).filter(|_| known != number) else { return };
+        server.same_as = known;
+        server.ask = Timestamp::MAX;
+        let heard = server.last_heard;
+        if let Some(server) = front.server(known) {
+            server.last_heard = server.last_heard.max(heard);
+        }
+    }
+
+    /// Appends an entry, unless there is no room, which is then counted in the figures.
+    pub(crate) fn push(&self, sent: Sent, kind: Stored, bytes: &[u8]) -> Pushed {
         let mut guard = self.shared.lock();
         let front = &mut *guard;
-        let server = sent.server.and_then(|number| front.servers.get_mut(number as usize));
+        let ask = sent.server.is_some_and(|number| front.ask(number, sent.received));
+        let server = sent.server.and_then(|number| front.server(number));
         let kind = match kind {
             Stored::Down { .. } => {
                 Stored::Down { last_heard: server.map_or(sent.received, |server| server.last_heard) }
@@ -172,7 +228,7 @@ impl Sender {
         if used > limit {
             let lost = if value { &mut front.values_lost } else { &mut front.states_lost };
             *lost = lost.saturating_add(1);
-            return false;
+            return Pushed { queued: false, ask };
         }
         front.batch.bytes.extend_from_slice(bytes);
         let end = front.batch.bytes.len();
@@ -184,7 +240,7 @@ impl Sender {
         if asleep {
             self.shared.arrived.notify_one();
         }
-        true
+        Pushed { queued: true, ask }
     }
 }
 
@@ -243,9 +299,9 @@ impl Receiver {
 
     /// When any channel of the server last told anything; `None` for a server never met.
     pub fn last_heard(&self, host: &str) -> Option<Timestamp> {
-        let front = self.shared.lock();
+        let mut front = self.shared.lock();
         let number = *front.numbers.get(host)?;
-        front.servers.get(number as usize).map(|server| server.last_heard)
+        front.server(number).map(|server| server.last_heard)
     }
 
     /// For another thread that has something to say to the reader.

@@ -24,13 +24,13 @@ fn down() -> Stored {
 fn a_full_queue_still_takes_states() {
     let (sender, mut receiver) = queue(64 << 10);
     let mut values = 0;
-    while sender.push(sent(values, 0), value(8), &[7; 8]) {
+    while sender.push(sent(values, 0), value(8), &[7; 8]).queued {
         values += 1;
     }
     let room = (64 << 10) - (64 << 10) / QUEUE_RESERVE_SHARE;
     assert_eq!(values as usize, room / (SLOT + 8));
     let mut states = 0;
-    while sender.push(sent(states, 0), down(), &[]) {
+    while sender.push(sent(states, 0), down(), &[]).queued {
         states += 1;
     }
     assert!(states as usize >= (64 << 10) / QUEUE_RESERVE_SHARE / SLOT, "{states}");
@@ -38,7 +38,7 @@ fn a_full_queue_still_takes_states() {
     assert_eq!((figures.values_lost, figures.states_lost), (1, 1));
     assert!(figures.high_bytes <= figures.limit_bytes && figures.bytes == figures.high_bytes);
     assert_eq!(receiver.drain(|_| ()) as u64, values + states);
-    assert!(sender.push(sent(0, 0), value(8), &[7; 8]));
+    assert!(sender.push(sent(0, 0), value(8), &[7; 8]).queued);
     assert_eq!(receiver.drain(|_| ()), 1);
     assert_eq!(receiver.drain(|_| ()), 0);
 }
@@ -46,9 +46,9 @@ fn a_full_queue_still_takes_states() {
 #[test]
 fn an_entry_larger_than_the_queue_is_refused() {
     let (sender, receiver) = queue(64 << 10);
-    assert!(!sender.push(sent(1, 0), value(64 << 10), &vec![0; 64 << 10]));
+    assert!(!sender.push(sent(1, 0), value(64 << 10), &vec![0; 64 << 10]).queued);
     assert_eq!(receiver.figures().values_lost, 1);
-    assert!(sender.push(sent(1, 0), value(1), &[0]));
+    assert!(sender.push(sent(1, 0), value(1), &[0]).queued);
 }
 
 #[test]
@@ -56,8 +56,8 @@ fn buffers_never_grow_beyond_their_first_size() {
     let (sender, mut receiver) = queue(64 << 10);
     let room = receiver.back.bytes.capacity();
     for _ in 0..3 {
-        while sender.push(sent(0, 0), value(100), &[0; 100]) {}
-        while sender.push(sent(0, 0), down(), &[]) {}
+        while sender.push(sent(0, 0), value(100), &[0; 100]).queued {}
+        while sender.push(sent(0, 0), down(), &[]).queued {}
         receiver.drain(|_| ());
         assert_eq!(receiver.back.bytes.capacity(), room);
         assert_eq!(receiver.back.entries.capacity(), (64 << 10) / SLOT);
@@ -67,8 +67,8 @@ fn buffers_never_grow_beyond_their_first_size() {
 #[test]
 fn a_disconnect_tells_when_the_server_was_last_heard() {
     let (sender, mut receiver) = queue(64 << 10);
-    let (a, b) = (sender.server("a:5064"), sender.server("b:5064"));
-    assert_eq!(sender.server("a:5064"), a);
+    let (a, b) = (sender.server("a:5064", Timestamp(0)), sender.server("b:5064", Timestamp(0)));
+    assert_eq!(sender.server("a:5064", Timestamp(1)), a);
     let from = |server, token, received| Sent { server: Some(server), ..sent(token, received) };
     let up = Stored::Up {
         field: FieldType::Double,
@@ -90,6 +90,34 @@ fn a_disconnect_tells_when_the_server_was_last_heard() {
     assert_eq!(seen, [(1, 10), (3, 10)]);
     assert_eq!(receiver.last_heard("b:5064"), Some(Timestamp(20)));
     assert_eq!(receiver.last_heard("c:5064"), None);
+    receiver.drain(|_| ());
+    assert_eq!(receiver.servers.len(), 2);
+}
+
+#[test]
+fn a_server_known_by_its_address_turns_out_to_be_a_named_one() {
+    let (sender, mut receiver) = queue(64 << 10);
+    let address = sender.server("10.0.0.1:5064", Timestamp(0));
+    let name = sender.server("ioc:5064", Timestamp(0));
+    let from = |server, received| Sent { server: Some(server), ..sent(1, received) };
+    let second = 1_000_000_000;
+    assert!(!sender.push(from(address, 1), value(1), &[0]).ask);
+    let asks = (0..3600).filter(|i| sender.push(from(address, i * second), value(1), &[0]).ask).count();
+    assert!((5..20).contains(&asks), "{asks}");
+    sender.server_is(address, "10.0.0.1:5064", Timestamp(0));
+    sender.push(from(name, 4000 * second), value(1), &[0]);
+    sender.push(from(address, 4001 * second), down(), &[]);
+    sender.server_is(address, "ioc:5064", Timestamp(0));
+    sender.push(from(address, 4002 * second), down(), &[]);
+    let mut heard = Vec::new();
+    receiver.drain(|entry| {
+        if let EntryKind::Down { last_heard } = entry.kind {
+            heard.push(last_heard.0 / second);
+        }
+    });
+    assert_eq!(heard, [3599, 4000]);
+    assert!(!sender.push(from(address, 9000 * second), value(1), &[0]).ask);
+    assert_eq!(receiver.last_heard("ioc:5064"), Some(Timestamp(9000 * second)));
 }
 
 #[test]
@@ -125,7 +153,7 @@ fn two_senders_lose_nothing_uncounted() {
             for i in 0..each {
                 let bytes = i.to_le_bytes().repeat(1 + (i % 7) as usize);
                 let sent = Sent { lost_total: lost, ..sent(token, i64::try_from(i).unwrap()) };
-                lost += u64::from(!sender.push(sent, value(bytes.len()), &bytes));
+                lost += u64::from(!sender.push(sent, value(bytes.len()), &bytes).queued);
             }
             lost
         })
@@ -165,7 +193,7 @@ proptest! {
         for (i, (is_value, length, drain)) in steps.into_iter().enumerate() {
             let bytes = vec![i.to_le_bytes()[0]; length];
             let kind = if is_value { value(length) } else { Stored::Metadata { dbr: 34 } };
-            if sender.push(sent(i as u64, 0), kind, &bytes) {
+            if sender.push(sent(i as u64, 0), kind, &bytes).queued {
                 expected.push_back((i as u64, is_value, bytes));
             }
             if drain {
