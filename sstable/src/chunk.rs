@@ -8,9 +8,12 @@ mod split;
 mod statistics;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::any_block;
 
 pub use decode::{decode, decode_range};
 pub use encode::encode;
+pub(crate) use encode::encode_with;
 pub use header::{ChunkHeader, Page, TimeReference, chunk_header_len};
 pub use split::split;
 pub use statistics::{Extremes, NumericStatistics, Statistics};

@@ -70,17 +70,17 @@ impl ValueModel {
     /// The model for a column.
     pub(crate) fn fit(column: &Column) -> ValueModel {
         by_class!(column,
-            integers _v => ValueModel::Integers,
-            floats v => ValueModel::Floats(FloatModel::fit(v, TRIAL_ELEMENTS)),
-            texts v => ValueModel::Texts(TextModel::fit(v)),
-            arrays ends elements => {
-                let first = ends.first().map_or(0, |end| u64::from(*end));
-                let equal = ends.windows(2).all(|pair| u64::from(pair[1] - pair[0]) == first);
-                ValueModel::Arrays {
-                    length: equal.then_some(first),
-                    elements: Box::new(ValueModel::fit_elements(elements)),
-                }
-            })
+        integers _v => ValueModel::Integers,
+        floats v => ValueModel::Floats(FloatModel::fit(v, TRIAL_ELEMENTS)),
+        texts v => ValueModel::Texts(TextModel::fit(v)),
+        arrays ends elements => {
+            let first = ends.first().map_or(0, |end| u64::from(*end));
+            let equal = ends.windows(2).all(|pair| u64::from(pair[1] - pair[0]) == first);
+            ValueModel::Arrays {
+                length: equal.then_some(first),
+                elements: Box::new(ValueModel::fit_elements(elements)),
+            }
+        })
     }
 
     /// The model for array elements, where zstd may win.
@@ -102,36 +102,44 @@ impl ValueModel {
 
     /// Appends values `range` as a page.
     pub(crate) fn encode(
-        &self, column: &Column, range: Range<usize>, integers: &mut IntegerEncoder, out: &mut Vec<u8>,
+        &self,
+        column: &Column,
+        range: Range<usize>,
+        integers: &mut IntegerEncoder,
+        out: &mut Vec<u8>,
     ) {
         if let ValueModel::Compressed = self {
             return text::put_compressed(&fixed_bytes(column, range), out);
         }
         by_class!(column,
-            integers v => {
-                let wide: Vec<i64> = v[range].iter().map(|value| *value as i64).collect();
-                integers.encode(&wide, out);
-            },
-            floats v => if let ValueModel::Floats(model) = self {
-                model.encode(&v[range], integers, out);
-            },
-            texts v => if let ValueModel::Texts(model) = self {
-                model.encode(v, range.start, range.end, integers, out);
-            },
-            arrays ends elements => if let ValueModel::Arrays { length, elements: model } = self {
-                if length.is_none() {
-                    let lengths: Vec<i64> =
-                        range.clone().map(|i| element_range(ends, &(i..i + 1)).len() as i64).collect();
-                    integers.encode(&lengths, out);
-                }
-                model.encode(elements, element_range(ends, &range), integers, out);
-            });
+        integers v => {
+            let wide: Vec<i64> = v[range].iter().map(|value| *value as i64).collect();
+            integers.encode(&wide, out);
+        },
+        floats v => if let ValueModel::Floats(model) = self {
+            model.encode(&v[range], integers, out);
+        },
+        texts v => if let ValueModel::Texts(model) = self {
+            model.encode(v, range.start, range.end, integers, out);
+        },
+        arrays ends elements => if let ValueModel::Arrays { length, elements: model } = self {
+            if length.is_none() {
+                let lengths: Vec<i64> =
+                    range.clone().map(|i| element_range(ends, &(i..i + 1)).len() as i64).collect();
+                integers.encode(&lengths, out);
+            }
+            model.encode(elements, element_range(ends, &range), integers, out);
+        });
     }
 
     /// Appends a page of `count` values to `out`, a column of the kind that the model was parsed for.
     /// `out` never holds more than `limits` allow; `count` was checked by the caller.
     pub(crate) fn decode(
-        &self, cursor: &mut Cursor<'_>, count: usize, limits: Limits, out: &mut Column,
+        &self,
+        cursor: &mut Cursor<'_>,
+        count: usize,
+        limits: Limits,
+        out: &mut Column,
     ) -> Result<(), BytesError> {
         if let (ValueModel::Compressed, Some(width)) = (self, out.kind().width()) {
             let mut bytes = Vec::new();
@@ -139,28 +147,28 @@ impl ValueModel {
             return extend_fixed(out, &bytes).map_err(|what| cursor.error(what));
         }
         by_class!(out,
-            integers v => {
-                let mut wide = Vec::with_capacity(count);
-                integer::decode(cursor, count, &mut wide)?;
-                if !extend_narrow(v, &wide) {
-                    return Err(cursor.error("an integer does not fit its type"));
-                }
-            },
-            floats v => match self {
-                ValueModel::Floats(model) => model.decode(cursor, count, v)?,
-                _ => return Err(cursor.error(NOT_OF_TYPE)),
-            },
-            texts v => match self {
-                ValueModel::Texts(model) => model.decode(cursor, count, limits.bytes, v)?,
-                _ => return Err(cursor.error(NOT_OF_TYPE)),
-            },
-            arrays ends elements => match self {
-                ValueModel::Arrays { length, elements: model } => {
-                    let grown = read_ends(cursor, *length, count, limits, elements, ends)?;
-                    model.decode(cursor, grown, limits, elements)?;
-                }
-                _ => return Err(cursor.error(NOT_OF_TYPE)),
-            });
+        integers v => {
+            let mut wide = Vec::with_capacity(count);
+            integer::decode(cursor, count, &mut wide)?;
+            if !extend_narrow(v, &wide) {
+                return Err(cursor.error("an integer does not fit its type"));
+            }
+        },
+        floats v => match self {
+            ValueModel::Floats(model) => model.decode(cursor, count, v)?,
+            _ => return Err(cursor.error(NOT_OF_TYPE)),
+        },
+        texts v => match self {
+            ValueModel::Texts(model) => model.decode(cursor, count, limits.bytes, v)?,
+            _ => return Err(cursor.error(NOT_OF_TYPE)),
+        },
+        arrays ends elements => match self {
+            ValueModel::Arrays { length, elements: model } => {
+                let grown = read_ends(cursor, *length, count, limits, elements, ends)?;
+                model.decode(cursor, grown, limits, elements)?;
+            }
+            _ => return Err(cursor.error(NOT_OF_TYPE)),
+        });
         Ok(())
     }
 
@@ -198,7 +206,9 @@ impl ValueModel {
 
     /// Reads the parameters of a column of `codec` that holds values of `value_type`.
     pub(crate) fn parse(
-        codec: ColumnCodec, value_type: ValueType, cursor: &mut Cursor<'_>,
+        codec: ColumnCodec,
+        value_type: ValueType,
+        cursor: &mut Cursor<'_>,
     ) -> Result<ValueModel, BytesError> {
         let kind = value_type.kind;
         match (codec, value_type.array) {
@@ -247,7 +257,12 @@ fn is_integer(kind: Kind) -> bool {
 
 /// Reads the ends of `count` arrays and says by how many elements they grow.
 fn read_ends(
-    cursor: &mut Cursor<'_>, length: Option<u64>, count: usize, limits: Limits, elements: &Column, ends: &mut Vec<u32>,
+    cursor: &mut Cursor<'_>,
+    length: Option<u64>,
+    count: usize,
+    limits: Limits,
+    elements: &Column,
+    ends: &mut Vec<u32>,
 ) -> Result<usize, BytesError> {
     let lengths = match length {
         Some(length) => vec![i64::try_from(length).unwrap_or(-1); count],
@@ -263,7 +278,9 @@ fn read_ends(
     let mut end = start;
     for length in lengths {
         let next = usize::try_from(length).ok().and_then(|length| end.checked_add(length));
-        end = next.filter(|next| *next <= most).ok_or_else(|| cursor.error("arrays are longer than a chunk may be"))?;
+        end = next
+            .filter(|next| *next <= most)
+            .ok_or_else(|| cursor.error("arrays are longer than a chunk may be"))?;
         ends.push(u32::try_from(end).map_err(|_| cursor.error("arrays are longer than a chunk may be"))?);
     }
     Ok(end - start)
@@ -307,7 +324,11 @@ pub(crate) fn fixed_bytes(column: &Column, range: Range<usize>) -> Vec<u8> {
 
 /// Appends values from little-endian bytes, a whole number of them.
 pub(crate) fn extend_fixed(column: &mut Column, bytes: &[u8]) -> Result<(), &'static str> {
-    fn extend<T, const N: usize>(to: &mut Vec<T>, bytes: &[u8], from: fn([u8; N]) -> T) -> Result<(), &'static str> {
+    fn extend<T, const N: usize>(
+        to: &mut Vec<T>,
+        bytes: &[u8],
+        from: fn([u8; N]) -> T,
+    ) -> Result<(), &'static str> {
         let chunks = bytes.chunks_exact(N);
         if !chunks.remainder().is_empty() {
             return Err("bytes that are no whole number of values");

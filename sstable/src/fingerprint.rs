@@ -12,7 +12,12 @@ pub fn fingerprint(sample: &Sample) -> [u8; 16] {
     let value_type = sample.value.value_type();
     let [low, high] = sample.status.code.to_le_bytes();
     hasher.update(&[
-        value_type.kind as u8, u8::from(value_type.array), sample.severity as u8, sample.status.domain as u8, low, high,
+        value_type.kind as u8,
+        u8::from(value_type.array),
+        sample.severity as u8,
+        sample.status.domain as u8,
+        low,
+        high,
     ]);
     match &sample.value {
         Value::Array(elements) => hash_elements(&mut hasher, elements),

@@ -8,6 +8,7 @@ mod tests;
 
 pub(crate) use chunk::*;
 pub use chunk::{CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX, SAMPLE_VALUE_BYTES_MAX};
+pub use record::CARRIED_VALUE_BYTES_MAX;
 pub(crate) use record::*;
 pub(crate) use table::*;
 

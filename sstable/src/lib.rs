@@ -1,10 +1,39 @@
 //! Immutable sorted tables of compressed chunks.
+//!
+//! FORMAT.md describes every byte. From the inside out:
+//! - a **chunk** is one channel's samples of one type in columns: [`split`] a block, [`encode`], [`decode`],
+//!   [`ChunkHeader`];
+//! - a **record** is everything else: events, metadata, channel records, carry-ins;
+//! - a **block** is a checked piece of a file: one chunk, or many small chunks and records;
+//! - a **table** is blocks in the order of their [`Key`]s with an index, a channel dictionary and a footer:
+//!   [`TableWriter`], [`Table`], and [`Scan`] where index or footer are lost.
+//!
+//! This crate never changes a finished file and knows no index outside it.
 #![allow(dead_code, unused_imports, clippy::allow_attributes_without_reason)]
+
+mod block;
+mod block_index;
+mod cache;
 mod chunk;
 mod codec;
 mod fingerprint;
+mod footer;
 mod format;
+mod key;
+mod reader;
+mod record;
+mod table;
+mod writer;
 
-pub use chunk::*;
+pub use cache::BlockCache;
+pub use chunk::{
+    ChunkHeader, Extremes, NumericStatistics, Page, Statistics, TimeReference, chunk_header_len, decode,
+    decode_range, encode, split,
+};
 pub use fingerprint::fingerprint;
-pub use format::{CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX, SAMPLE_VALUE_BYTES_MAX};
+pub use footer::{TableInfo, TableKind, TableSummary};
+pub use format::{CARRIED_VALUE_BYTES_MAX, CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX, SAMPLE_VALUE_BYTES_MAX};
+pub use key::Key;
+pub use record::*;
+pub use table::{ChunkSummary, Entry, Locator, Table};
+pub use writer::TableWriter;

@@ -18,12 +18,16 @@ impl ChunkHeader {
     /// When the bytes are damaged (positions count from the chunk's beginning) or `times` is missing or is
     /// not of these pages.
     pub fn decode_pages(
-        &self, pages: Range<usize>, body: &[u8], times: Option<&[i64]>,
+        &self,
+        pages: Range<usize>,
+        body: &[u8],
+        times: Option<&[i64]>,
     ) -> Result<SampleBlock, BytesError> {
         let samples = self.samples_of(pages.clone());
         let mut columns = Decoded::default();
         if let Some(reference) = self.time_reference() {
-            columns.time = self.check_times(&pages, times).map_err(|what| BytesError { position: 0, what })?;
+            columns.time =
+                self.check_times(&pages, times).map_err(|what| BytesError { position: 0, what })?;
             debug_assert_eq!(columns.time.len(), samples.len(), "{reference:?}");
         }
         let mut segments: Vec<_> = self.columns.iter().map(|column| self.empty(column)).collect();
@@ -97,12 +101,18 @@ impl ChunkHeader {
     }
 
     /// Checked bytes of one of `pages`.
-    fn page_bytes<'b>(&self, pages: &Range<usize>, page: usize, body: &'b [u8]) -> Result<&'b [u8], BytesError> {
+    fn page_bytes<'b>(
+        &self,
+        pages: &Range<usize>,
+        page: usize,
+        body: &'b [u8],
+    ) -> Result<&'b [u8], BytesError> {
         let start = self.pages.get(pages.start).map_or(0, |first| first.offset);
         let Some(page) = self.pages.get(page) else {
             return Err(BytesError { position: 0, what: "a page that the chunk does not have" });
         };
-        let bytes = page.offset.checked_sub(start).and_then(|from| body.get(from..from.checked_add(page.len)?));
+        let bytes =
+            page.offset.checked_sub(start).and_then(|from| body.get(from..from.checked_add(page.len)?));
         let damaged = |what| BytesError { position: page.offset, what };
         let bytes = bytes.ok_or_else(|| damaged("the bytes end inside a page"))?;
         if checksum(bytes) == page.crc { Ok(bytes) } else { Err(damaged("a page fails its checksum")) }
@@ -134,7 +144,11 @@ impl ChunkHeader {
 
     /// Appends the units of a part; `bytes` begin `start` bytes into the chunk.
     fn append_part(
-        &self, part: &super::header::Part, bytes: &[u8], start: usize, units: &mut Column,
+        &self,
+        part: &super::header::Part,
+        bytes: &[u8],
+        start: usize,
+        units: &mut Column,
     ) -> Result<(), BytesError> {
         let damaged = |what| BytesError { position: part.offset, what };
         let from = part.offset.wrapping_sub(start);
@@ -148,8 +162,12 @@ impl ChunkHeader {
 
     fn finish(&self, columns: Decoded, count: usize) -> Result<SampleBlock, BytesError> {
         let mut block = SampleBlock::new(self.run.clone());
-        block.received =
-            columns.received.iter().zip(&columns.time).map(|(delay, time)| delay.wrapping_add(*time)).collect();
+        block.received = columns
+            .received
+            .iter()
+            .zip(&columns.time)
+            .map(|(delay, time)| delay.wrapping_add(*time))
+            .collect();
         block.rank = if columns.rank.is_empty() { vec![0; count] } else { columns.rank };
         block.time = columns.time;
         block.severity = columns.severity;
@@ -206,7 +224,12 @@ fn at(error: BytesError, offset: usize) -> BytesError {
 }
 
 fn decode_segment(
-    column: &HeaderColumn, segment: &mut Cursor<'_>, first: i64, count: usize, times: &mut Vec<i64>, out: &mut Column,
+    column: &HeaderColumn,
+    segment: &mut Cursor<'_>,
+    first: i64,
+    count: usize,
+    times: &mut Vec<i64>,
+    out: &mut Column,
 ) -> Result<(), BytesError> {
     match &column.model {
         ColumnModel::Time(model) => model.decode_page(segment, first, count, times)?,

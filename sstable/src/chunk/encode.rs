@@ -8,7 +8,10 @@ use crate::codec::text::TextModel;
 use crate::codec::time::TimeModel;
 use crate::codec::{ValueModel, by_class, fixed_bytes};
 use crate::format::*;
-use disk::{FormatError, checksum, put_bytes, put_f32, put_i64, put_u8, put_u16, put_u32, put_u64, put_varint, put_varint_signed};
+use disk::{
+    FormatError, checksum, put_bytes, put_f32, put_i64, put_u8, put_u16, put_u32, put_u64, put_varint,
+    put_varint_signed,
+};
 use sample::{ChannelId, Column, Kind, SampleBlock, Severity, StatusDomain};
 use std::ops::Range;
 
@@ -33,13 +36,36 @@ struct EncodedColumn {
 /// messages in several samples ([`super::split`] cuts so that this does not happen), a value above 1 GiB, a
 /// message above 1 MiB or a type descriptor above 512 KiB.
 pub fn encode(
-    channel: ChannelId, block: &SampleBlock, late: bool, times_of: Option<ChannelId>,
+    channel: ChannelId,
+    block: &SampleBlock,
+    late: bool,
+    times_of: Option<ChannelId>,
 ) -> Result<Vec<u8>, FormatError> {
+    encode_with(channel, block, late, times_of, super::time_hash(&block.time)).map(|encoded| encoded.bytes)
+}
+
+/// A chunk, and how much of it is stamps.
+pub(crate) struct EncodedChunk {
+    pub(crate) bytes: Vec<u8>,
+    /// Bytes of the time column; 0 where it is a reference.
+    pub(crate) time_bytes: usize,
+}
+
+/// As [`encode`], with the hash of the stamps known.
+pub(crate) fn encode_with(
+    channel: ChannelId,
+    block: &SampleBlock,
+    late: bool,
+    times_of: Option<ChannelId>,
+    time_hash: u128,
+) -> Result<EncodedChunk, FormatError> {
     check_limits(block)?;
     let (value_bytes, elements) = total_size(block);
     let shift = page_shift(value_bytes, block.len());
-    let pages: Vec<Range<usize>> =
-        (0..block.len()).step_by(1 << shift).map(|from| from..(from + (1 << shift)).min(block.len())).collect();
+    let pages: Vec<Range<usize>> = (0..block.len())
+        .step_by(1 << shift)
+        .map(|from| from..(from + (1 << shift)).min(block.len()))
+        .collect();
 
     let in_parts = block.len() == 1 && large::needs_parts(block.values.byte_len(), elements);
     let mut columns = vec![match times_of {
@@ -82,13 +108,17 @@ pub fn encode(
         put_varint(&mut header, block.run.descriptor.as_ref().map_or(0, |d| d.len() as u64 + 1));
         header.extend_from_slice(block.run.descriptor.as_deref().unwrap_or_default());
     }
-    put_tables(block, &pages, &columns, &body, &parts, &mut header);
-    Ok(assemble(header, &body, &parts))
+    put_tables(block, time_hash as u64, &pages, &columns, &body, &parts, &mut header);
+    Ok(EncodedChunk { bytes: assemble(header, &body, &parts), time_bytes: columns[0].data.len() })
 }
 
 fn check_limits(block: &SampleBlock) -> Result<(), FormatError> {
     let limit = |what, found: usize, max: usize| {
-        if found <= max { Ok(()) } else { Err(FormatError::Limit { what, max: max as u64, found: found as u64 }) }
+        if found <= max {
+            Ok(())
+        } else {
+            Err(FormatError::Limit { what, max: max as u64, found: found as u64 })
+        }
     };
     let (bytes, elements) = total_size(block);
     limit("samples of a chunk", block.len(), CHUNK_SAMPLES_MAX)?;
@@ -100,7 +130,11 @@ fn check_limits(block: &SampleBlock) -> Result<(), FormatError> {
     limit("bytes of one value", block.values.byte_len(), SAMPLE_VALUE_BYTES_MAX)?;
     limit("elements of one value", elements, SAMPLE_VALUE_BYTES_MAX)?;
     limit("bytes of an alarm message", block.message.data.len(), CHUNK_VALUE_BYTES_MAX)?;
-    limit("bytes of a type descriptor", block.run.descriptor.as_ref().map_or(0, |d| d.len()), DESCRIPTOR_BYTES_MAX)
+    limit(
+        "bytes of a type descriptor",
+        block.run.descriptor.as_ref().map_or(0, |d| d.len()),
+        DESCRIPTOR_BYTES_MAX,
+    )
 }
 
 /// Pages hold 1024 samples, fewer where the values are large.
@@ -214,7 +248,12 @@ fn fixed_fields(channel: ChannelId, block: &SampleBlock, late: bool, shift: u8) 
 
 /// Statistics, hash of the stamps, columns, pages, parts.
 fn put_tables(
-    block: &SampleBlock, pages: &[Range<usize>], columns: &[EncodedColumn], body: &[Vec<u8>], parts: &[Vec<u8>],
+    block: &SampleBlock,
+    time_hash: u64,
+    pages: &[Range<usize>],
+    columns: &[EncodedColumn],
+    body: &[Vec<u8>],
+    parts: &[Vec<u8>],
     header: &mut Vec<u8>,
 ) {
     let mut gatherer = Gatherer::new(block);
@@ -222,7 +261,7 @@ fn put_tables(
     let statistics = gatherer.finish();
     statistics.put(block.first(), header);
     let has_bounds = statistics.numeric.is_some_and(|numeric| numeric.extremes.is_some());
-    put_u64(header, super::time_hash(&block.time) as u64);
+    put_u64(header, time_hash);
     put_varint(header, columns.len() as u64);
     for column in columns {
         put_u8(header, column.tag as u8);
@@ -246,7 +285,11 @@ fn put_tables(
 }
 
 fn put_page_facts(
-    block: &SampleBlock, page: &Range<usize>, bounds: Option<Option<PageExtremes>>, worst: Severity, header: &mut Vec<u8>,
+    block: &SampleBlock,
+    page: &Range<usize>,
+    bounds: Option<Option<PageExtremes>>,
+    worst: Severity,
+    header: &mut Vec<u8>,
 ) {
     put_varint(header, block.time[page.start].wrapping_sub(block.time[0]) as u64);
     if let Some(extremes) = bounds {

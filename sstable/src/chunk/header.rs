@@ -7,7 +7,9 @@ use crate::codec::time::TimeModel;
 use crate::codec::{extend_fixed, text::TextModel};
 use crate::format::*;
 use disk::{BytesError, Cursor, checksum};
-use sample::{BytesColumn, ChannelId, Column, Kind, RunType, Severity, StatusDomain, TimeRange, Timestamp, ValueType};
+use sample::{
+    BytesColumn, ChannelId, Column, Kind, RunType, Severity, StatusDomain, TimeRange, Timestamp, ValueType,
+};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -97,7 +99,9 @@ pub(super) enum ColumnModel {
     Values(ValueModel),
     Parts,
     /// An optional column that this program does not know, and whether it has segments.
-    Unknown { in_pages: bool },
+    Unknown {
+        in_pages: bool,
+    },
 }
 
 impl HeaderColumn {
@@ -147,7 +151,9 @@ impl ChunkHeader {
         }
         if header.run.value.kind == Kind::Structure {
             header.run.descriptor = match cursor.varint()?.checked_sub(1) {
-                Some(len) if len > cursor.remaining() as u64 => return Err(cursor.error("a descriptor that is cut")),
+                Some(len) if len > cursor.remaining() as u64 => {
+                    return Err(cursor.error("a descriptor that is cut"));
+                }
                 Some(len) => Some(Arc::from(cursor.bytes(len as usize)?)),
                 None => None,
             };
@@ -210,7 +216,8 @@ impl ChunkHeader {
         let Some(touched) = self.pages.get(pages.clone()) else { return none };
         match (touched.first(), touched.last()) {
             (Some(first), Some(last)) => {
-                let end = if self.parts.is_empty() { (last.offset + last.len) as u64 } else { self.chunk_len };
+                let end =
+                    if self.parts.is_empty() { (last.offset + last.len) as u64 } else { self.chunk_len };
                 first.offset as u64..end
             }
             _ => none,
@@ -238,7 +245,11 @@ impl ChunkHeader {
     }
 
     fn read_column(
-        &self, tag: u8, codec: u8, parameters: &[u8], units: &mut Option<u64>,
+        &self,
+        tag: u8,
+        codec: u8,
+        parameters: &[u8],
+        units: &mut Option<u64>,
     ) -> Result<HeaderColumn, BytesError> {
         let mut cursor = Cursor::new(parameters);
         let unknown = ColumnModel::Unknown { in_pages: codec & CODEC_IN_PAGES != 0 };
@@ -324,7 +335,8 @@ impl ChunkHeader {
             self.pages.push(page);
         }
         let times = || self.pages.iter().map(|page| page.first);
-        if times().next() != Some(self.first) || !times().is_sorted() || times().next_back() > Some(self.last) {
+        if times().next() != Some(self.first) || !times().is_sorted() || times().next_back() > Some(self.last)
+        {
             return Err(cursor.error("pages of a chunk are not in the order of time"));
         }
         Ok(offset)
@@ -332,7 +344,10 @@ impl ChunkHeader {
 
     /// Reads the table of parts; says where the chunk ends.
     fn read_parts(
-        &mut self, cursor: &mut Cursor<'_>, units: Option<u64>, mut offset: usize,
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        units: Option<u64>,
+        mut offset: usize,
     ) -> Result<usize, BytesError> {
         let Some(units) = units else { return Ok(offset) };
         let count = cursor.count(5)?;
@@ -371,10 +386,15 @@ fn read_fixed(cursor: &mut Cursor<'_>) -> Result<ChunkHeader, BytesError> {
     let kind = Kind::from_tag(cursor.u8()?).ok_or_else(|| cursor.error("an unknown kind of values"))?;
     let page_shift = cursor.u8()?;
     let known: u16 = CHUNK_FLAGS.iter().map(|(_, flag)| flag).sum();
-    let ends_in_order =
-        if count == 1 { (first, first_rank) == (last, last_rank) } else { (first, first_rank) < (last, last_rank) };
+    let ends_in_order = if count == 1 {
+        (first, first_rank) == (last, last_rank)
+    } else {
+        (first, first_rank) < (last, last_rank)
+    };
     if flags & !known != 0 || page_shift > PAGE_SHIFT_MAX {
-        return Err(cursor.error("unknown flags or an impossible page size: use a newer version of the program"));
+        return Err(
+            cursor.error("unknown flags or an impossible page size: use a newer version of the program")
+        );
     }
     if !(1..=CHUNK_SAMPLES_MAX as u32).contains(&count) || !ends_in_order {
         return Err(cursor.error("an impossible number of samples, or ends that are not in order"));

@@ -51,7 +51,10 @@ pub(super) fn encode_parts(column: &Column) -> (usize, Vec<Vec<u8>>) {
 
 /// Appends the units of one part.
 pub(super) fn decode_part(
-    bytes: &[u8], value_type: ValueType, count: usize, out: &mut Column,
+    bytes: &[u8],
+    value_type: ValueType,
+    count: usize,
+    out: &mut Column,
 ) -> Result<(), BytesError> {
     let mut cursor = Cursor::new(bytes);
     let model = ValueModel::read(ValueType::scalar(part_kind(value_type)), &mut cursor)?;
@@ -81,7 +84,8 @@ pub(super) fn value_of_units(units: Column, value_type: ValueType) -> Result<Col
             }
             cursor.finish()?;
             let end = u32::try_from(texts.len()).map_err(|_| too_long)?;
-            let elements = if kind == Kind::String { Column::String(texts) } else { Column::Structure(texts) };
+            let elements =
+                if kind == Kind::String { Column::String(texts) } else { Column::Structure(texts) };
             Column::Array { ends: vec![end], elements: Box::new(elements) }
         }
         (units, ..) => Column::Array { ends: vec![end], elements: Box::new(units) },

@@ -71,7 +71,8 @@ mod tests {
         (0..CHUNK_SAMPLES_MAX as i64 + 1).for_each(|i| assert!(block.push(&scalar(i))));
         assert_eq!(split(&block), [0..CHUNK_SAMPLES_MAX, CHUNK_SAMPLES_MAX..CHUNK_SAMPLES_MAX + 1]);
 
-        let array = |i, len: usize| Sample::new(Timestamp(i), Value::Array(Box::new(Column::UInt8(vec![7; len]))));
+        let array =
+            |i, len: usize| Sample::new(Timestamp(i), Value::Array(Box::new(Column::UInt8(vec![7; len]))));
         let mut block = SampleBlock::new(RunType::plain(ValueType::array(Kind::UInt8)));
         let half = CHUNK_VALUE_BYTES_MAX / 2;
         for (i, len) in [half, half, 1, 4 * half, 0].into_iter().enumerate() {

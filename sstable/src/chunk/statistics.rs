@@ -1,9 +1,7 @@
 //! What a chunk says about its values without being decoded.
 
 use crate::codec::by_class;
-use crate::format::{
-    STATISTICS_FINITE, STATISTICS_INVALID, STATISTICS_NOT_FINITE, STATISTICS_NUMERIC,
-};
+use crate::format::{STATISTICS_FINITE, STATISTICS_INVALID, STATISTICS_NOT_FINITE, STATISTICS_NUMERIC};
 use disk::{BytesError, Cursor, put_f64, put_u8, put_varint};
 use sample::{Column, SampleBlock, Severity, Timestamp};
 use std::ops::Range;
@@ -89,7 +87,8 @@ impl<'a> Gatherer<'a> {
             positive_infinite: 0,
             negative_infinite: 0,
         });
-        let statistics = Statistics { count: block.len() as u32, worst: Severity::NoAlarm, invalid: 0, numeric };
+        let statistics =
+            Statistics { count: block.len() as u32, worst: Severity::NoAlarm, invalid: 0, numeric };
         Gatherer { block, statistics }
     }
 
@@ -174,8 +173,7 @@ impl Statistics {
     pub(crate) fn put(&self, first_time: Timestamp, out: &mut Vec<u8>) {
         let numeric = self.numeric.as_ref();
         let extremes = numeric.and_then(|numeric| numeric.extremes);
-        let not_finite =
-            numeric.filter(|n| n.nan > 0 || n.positive_infinite > 0 || n.negative_infinite > 0);
+        let not_finite = numeric.filter(|n| n.nan > 0 || n.positive_infinite > 0 || n.negative_infinite > 0);
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         put_u8(
             out,
@@ -206,7 +204,11 @@ impl Statistics {
     }
 
     /// Reads what [`Statistics::put`] wrote.
-    pub(crate) fn read(cursor: &mut Cursor<'_>, first_time: Timestamp, count: u32) -> Result<Statistics, BytesError> {
+    pub(crate) fn read(
+        cursor: &mut Cursor<'_>,
+        first_time: Timestamp,
+        count: u32,
+    ) -> Result<Statistics, BytesError> {
         let flags = cursor.u8()?;
         let known = STATISTICS_NUMERIC | STATISTICS_FINITE | STATISTICS_NOT_FINITE | STATISTICS_INVALID;
         let needs_numbers = flags & (STATISTICS_FINITE | STATISTICS_NOT_FINITE) != 0;
@@ -215,7 +217,7 @@ impl Statistics {
         }
         let worst = Severity::from_code(u16::from(cursor.u8()?))
             .ok_or_else(|| cursor.error("a severity of 0 to 3 was expected"))?;
-        let mut number = |cursor: &mut Cursor<'_>| {
+        let number = |cursor: &mut Cursor<'_>| {
             let number = u32::try_from(cursor.varint()?).ok().filter(|number| *number <= count);
             number.ok_or_else(|| cursor.error("statistics count more samples than there are"))
         };
@@ -223,7 +225,7 @@ impl Statistics {
         let numeric = if flags & STATISTICS_NUMERIC != 0 {
             let (first, last) = (cursor.f64()?, cursor.f64()?);
             let extremes = if flags & STATISTICS_FINITE != 0 {
-                let mut time = |cursor: &mut Cursor<'_>| {
+                let time = |cursor: &mut Cursor<'_>| {
                     Ok::<_, BytesError>(Timestamp(first_time.0.wrapping_add(cursor.varint()? as i64)))
                 };
                 let (min, min_time) = (cursor.f64()?, time(cursor)?);

@@ -39,7 +39,8 @@ impl FloatModel {
             model.encode(trial, &mut IntegerEncoder::default(), &mut out);
             out.len()
         };
-        let scales = scale::find(values, false).chain(narrow.then(|| scale::find(values, true)).into_iter().flatten());
+        let scales =
+            scale::find(values, false).chain(narrow.then(|| scale::find(values, true)).into_iter().flatten());
         let few_exceptions = |scale: &Scale| scale.exceptions(values) <= values.len() / EXCEPTION_SHARE;
         let scaled = scales.filter(few_exceptions).map(FloatModel::Scaled);
         [patterns].into_iter().chain(scaled).min_by_key(|model| cost(*model)).unwrap_or(patterns)
@@ -66,7 +67,10 @@ impl FloatModel {
 
     /// Appends the `count` values of a page to `out`.
     pub(crate) fn decode<F: Float>(
-        self, cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<F>,
+        self,
+        cursor: &mut Cursor<'_>,
+        count: usize,
+        out: &mut Vec<F>,
     ) -> Result<(), BytesError> {
         let start = out.len();
         let exceptions = match self {
@@ -82,9 +86,8 @@ impl FloatModel {
                     out[start + at] = F::from_pattern(pattern);
                 }
             }
-            FloatModel::Single => out.extend(
-                ordered.iter().map(|pattern| F::from_single(ordered_single(*pattern as i32) as u32)),
-            ),
+            FloatModel::Single => out
+                .extend(ordered.iter().map(|pattern| F::from_single(ordered_single(*pattern as i32) as u32))),
             FloatModel::Double => {
                 out.extend(ordered.iter().map(|pattern| F::from_pattern(ordered_double(*pattern) as u64)));
             }

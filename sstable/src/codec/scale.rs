@@ -52,7 +52,8 @@ impl Float for f64 {
     }
     fn single(self) -> Option<u32> {
         // Conversions may change the payload of a NaN.
-        (f64::from(self as f32).to_bits() == self.to_bits() && !self.is_nan()).then(|| (self as f32).to_bits())
+        (f64::from(self as f32).to_bits() == self.to_bits() && !self.is_nan())
+            .then(|| (self as f32).to_bits())
     }
     fn from_single(pattern: u32) -> f64 {
         f64::from(f32::from_bits(pattern))
@@ -103,7 +104,12 @@ macro_rules! specialised {
 impl Scale {
     /// Appends the integers of `values`; those that do not come back to the bit are listed (index,
     /// pattern) and repeat the integer before them.
-    pub(crate) fn encode<F: Float>(self, values: &[F], out: &mut Vec<i64>, exceptions: &mut Vec<(usize, u64)>) {
+    pub(crate) fn encode<F: Float>(
+        self,
+        values: &[F],
+        out: &mut Vec<i64>,
+        exceptions: &mut Vec<(usize, u64)>,
+    ) {
         specialised!(self, encode_all::<F>(self.factor, values, out, exceptions));
     }
 
@@ -121,7 +127,10 @@ fn scaled<F: Float, const DIVIDE: bool, const SINGLE: bool>(integer: i64, factor
 }
 
 fn encode_all<F: Float, const DIVIDE: bool, const SINGLE: bool>(
-    factor: f64, values: &[F], out: &mut Vec<i64>, exceptions: &mut Vec<(usize, u64)>,
+    factor: f64,
+    values: &[F],
+    out: &mut Vec<i64>,
+    exceptions: &mut Vec<(usize, u64)>,
 ) {
     let by = if DIVIDE { factor } else { 1.0 / factor };
     let start = out.len();
@@ -152,7 +161,9 @@ fn comes_back<F: Float, const DIVIDE: bool, const SINGLE: bool>(value: F, intege
 }
 
 fn decode_all<F: Float, const DIVIDE: bool, const SINGLE: bool>(
-    factor: f64, integers: &[i64], out: &mut Vec<F>,
+    factor: f64,
+    integers: &[i64],
+    out: &mut Vec<F>,
 ) {
     out.extend(integers.iter().map(|integer| scaled::<F, DIVIDE, SINGLE>(*integer, factor)));
 }
@@ -211,9 +222,8 @@ fn least_bits<F: Float>(probe: &[F], single: bool) -> Vec<Scale> {
     if divisor <= tolerance * 8.0 || !(1.0..1e12).contains(&steps) {
         return Vec::new();
     }
-    let near = |factor: f64| {
-        (-3i64..=3).map(move |ulps| f64::from_bits(factor.to_bits().wrapping_add(ulps as u64)))
-    };
+    let near =
+        |factor: f64| (-3i64..=3).map(move |ulps| f64::from_bits(factor.to_bits().wrapping_add(ulps as u64)));
     let times = near(greatest / steps).map(|factor| Scale { divide: false, single, factor });
     let over = near(steps / greatest).map(|factor| Scale { divide: true, single, factor });
     times.chain(over).filter(|scale| scale.factor.is_finite() && scale.factor > 0.0).collect()

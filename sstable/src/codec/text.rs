@@ -43,11 +43,17 @@ impl TextModel {
 
     /// Appends texts `from..to`.
     pub(crate) fn encode(
-        &self, texts: &BytesColumn, from: usize, to: usize, integers: &mut IntegerEncoder, out: &mut Vec<u8>,
+        &self,
+        texts: &BytesColumn,
+        from: usize,
+        to: usize,
+        integers: &mut IntegerEncoder,
+        out: &mut Vec<u8>,
     ) {
         match self {
             TextModel::Dictionary(dictionary) => {
-                let index: HashMap<&[u8], i64> = (0..dictionary.len()).map(|i| (dictionary.get(i), i as i64)).collect();
+                let index: HashMap<&[u8], i64> =
+                    (0..dictionary.len()).map(|i| (dictionary.get(i), i as i64)).collect();
                 let indices: Vec<i64> =
                     (from..to).map(|i| index.get(texts.get(i)).copied().unwrap_or(0)).collect();
                 integers.encode(&indices, out);
@@ -64,7 +70,11 @@ impl TextModel {
 
     /// Appends `count` texts to `out`, whose bytes must stay below `bytes_max`.
     pub(crate) fn decode(
-        &self, cursor: &mut Cursor<'_>, count: usize, bytes_max: usize, out: &mut BytesColumn,
+        &self,
+        cursor: &mut Cursor<'_>,
+        count: usize,
+        bytes_max: usize,
+        out: &mut BytesColumn,
     ) -> Result<(), BytesError> {
         let mut integers = Vec::with_capacity(count);
         integer::decode(cursor, count, &mut integers)?;
@@ -142,7 +152,11 @@ pub(crate) fn put_compressed(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends the `len` bytes that [`put_compressed`] wrote. The caller has checked `len` against a limit.
-pub(crate) fn read_compressed(cursor: &mut Cursor<'_>, len: usize, out: &mut Vec<u8>) -> Result<(), BytesError> {
+pub(crate) fn read_compressed(
+    cursor: &mut Cursor<'_>,
+    len: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), BytesError> {
     match cursor.u8()? {
         PLAIN => out.extend_from_slice(cursor.bytes(len)?),
         ZSTD => {

@@ -77,7 +77,12 @@ impl TimeModel {
     }
 
     /// Appends one page; `false` (and nothing of use appended) when the page is too far from the grid.
-    pub(crate) fn encode_page(&self, times: &[i64], integers: &mut IntegerEncoder, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn encode_page(
+        &self,
+        times: &[i64],
+        integers: &mut IntegerEncoder,
+        out: &mut Vec<u8>,
+    ) -> bool {
         let mut units = self.units(times);
         if let Some(grid) = self.grid {
             let slips = grid.slips(&units);
@@ -99,7 +104,11 @@ impl TimeModel {
 
     /// Reads one page that begins with the stamp `first`.
     pub(crate) fn decode_page(
-        &self, cursor: &mut Cursor<'_>, first: i64, count: usize, out: &mut Vec<i64>,
+        &self,
+        cursor: &mut Cursor<'_>,
+        first: i64,
+        count: usize,
+        out: &mut Vec<i64>,
     ) -> Result<(), BytesError> {
         let start = out.len();
         let slips = if self.grid.is_some() { read_slips(cursor, count)? } else { Vec::new() };

@@ -54,7 +54,8 @@ const _: () = {
     assert!(at == CHUNK_FIXED_BYTES);
 };
 const _: () = assert!(CHUNK_SAMPLES_MAX % (1 << PAGE_SHIFT_MAX) == 0);
-const _: () = assert!(DESCRIPTOR_BYTES_MAX + 4 * TEXT_DICTIONARY_BYTES_MAX < CHUNK_HEADER_BYTES_MAX / 2 + (1 << 18));
+const _: () =
+    assert!(DESCRIPTOR_BYTES_MAX + 4 * TEXT_DICTIONARY_BYTES_MAX < CHUNK_HEADER_BYTES_MAX / 2 + (1 << 18));
 
 /// Bits of the flags of a chunk header: name, bit.
 pub(crate) const CHUNK_FLAGS: [(&str, u16); 7] = [

@@ -47,7 +47,8 @@ fn single_precision_decimals_are_scaled() {
 #[test]
 fn special_values_among_decimals_are_exceptions() {
     let mut values: Vec<f64> = (0..2000).map(|i| noise(i) as f64 / 100.0).collect();
-    let specials = [-0.0, f64::NAN, f64::from_bits(0x7ff0_0000_dead_beef), f64::INFINITY, f64::NEG_INFINITY, 1e300];
+    let specials =
+        [-0.0, f64::NAN, f64::from_bits(0x7ff0_0000_dead_beef), f64::INFINITY, f64::NEG_INFINITY, 1e300];
     for (i, special) in specials.into_iter().enumerate() {
         values[i * 150] = special;
     }

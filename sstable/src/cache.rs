@@ -1,0 +1,88 @@
+//! Shared blocks that were read lately, bounded in bytes.
+
+use crate::block::SharedBlock;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A cache for the shared blocks of any number of tables. When it is full the block that was not used for
+/// the longest time goes.
+#[derive(Debug)]
+pub struct BlockCache {
+    bytes_max: usize,
+    next_table: AtomicU64,
+    content: Mutex<Content>,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    blocks: HashMap<(u64, u64), (u64, Arc<SharedBlock>)>,
+    /// Last use of each block.
+    uses: BTreeMap<u64, (u64, u64)>,
+    clock: u64,
+    bytes: usize,
+}
+
+impl BlockCache {
+    /// A cache of at most `bytes_max` bytes (of unpacked blocks); 0 keeps nothing.
+    pub fn new(bytes_max: usize) -> Arc<BlockCache> {
+        Arc::new(BlockCache { bytes_max, next_table: AtomicU64::new(1), content: Mutex::default() })
+    }
+
+    /// Bytes held now.
+    pub fn bytes(&self) -> usize {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    }
+
+    /// A number under which one opened table keeps its blocks.
+    pub(crate) fn register(&self) -> u64 {
+        self.next_table.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The block at `offset` of `table`.
+    pub(crate) fn get(&self, table: u64, offset: u64) -> Option<Arc<SharedBlock>> {
+        let content = &mut *self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        content.clock += 1;
+        let (used, block) = content.blocks.get_mut(&(table, offset))?;
+        content.uses.remove(used);
+        *used = content.clock;
+        content.uses.insert(content.clock, (table, offset));
+        Some(block.clone())
+    }
+
+    /// Keeps a block, letting others go.
+    pub(crate) fn insert(&self, table: u64, offset: u64, block: &Arc<SharedBlock>) {
+        if block.memory_bytes() > self.bytes_max {
+            return;
+        }
+        let content = &mut *self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        content.clock += 1;
+        content.bytes += block.memory_bytes();
+        let before = content.blocks.insert((table, offset), (content.clock, block.clone()));
+        content.uses.insert(content.clock, (table, offset));
+        if let Some((used, before)) = before {
+            content.uses.remove(&used);
+            content.bytes -= before.memory_bytes();
+        }
+        while content.bytes > self.bytes_max
+            && let Some((_, key)) = content.uses.pop_first()
+        {
+            if let Some((_, gone)) = content.blocks.remove(&key) {
+                content.bytes -= gone.memory_bytes();
+            }
+        }
+    }
+
+    /// Forgets the blocks of a table that is closed.
+    pub(crate) fn forget(&self, table: u64) {
+        let content = &mut *self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        let Content { blocks, uses, bytes, .. } = content;
+        blocks.retain(|(owner, _), (used, block)| {
+            if *owner == table {
+                uses.remove(used);
+                *bytes -= block.memory_bytes();
+            }
+            *owner != table
+        });
+    }
+}

@@ -1,0 +1,174 @@
+//! What lies behind an entry: samples, headers, payloads.
+
+use crate::Key;
+use crate::chunk::{ChunkHeader, TimeReference};
+use crate::format::BLOCK_HEADER_BYTES;
+use crate::table::{Entry, Table, read_exactly};
+use disk::{BytesError, FormatError};
+use sample::{SampleBlock, TimeRange, Timestamp};
+use std::ops::Range;
+
+/// Chunks up to this length are read whole, not page by page.
+const WHOLE_BYTES_MAX: u64 = 64 << 10;
+
+/// A chunk of which a part has been read.
+struct OpenChunk {
+    header: ChunkHeader,
+    /// Where the chunk begins in the file (its block, for a shared one): errors name it.
+    offset: u64,
+    /// The whole chunk, if it was read or is in memory anyway.
+    bytes: Option<Vec<u8>>,
+}
+
+impl Table {
+    /// The bytes of an entry: a chunk, or a record's payload.
+    ///
+    /// # Errors
+    /// When it cannot be read or its block is damaged. A chunk checks itself when it is decoded.
+    pub fn payload(&self, entry: &Entry) -> Result<Vec<u8>, FormatError> {
+        let locator = entry.locator;
+        match locator.slot {
+            None => {
+                let body = locator.len.saturating_sub(BLOCK_HEADER_BYTES as u64);
+                read_exactly(&*self.file, locator.offset + BLOCK_HEADER_BYTES as u64, body)
+            }
+            Some(slot) => {
+                let block = self.shared_block(locator.offset, locator.len)?;
+                let found = block.entries.get(slot as usize).map(|found| block.payload(found).to_vec());
+                found.ok_or_else(|| self.damaged(entry, "a shared block has fewer entries than it had"))
+            }
+        }
+    }
+
+    /// The header of a chunk.
+    ///
+    /// # Errors
+    /// When the entry is no chunk, cannot be read or is damaged.
+    pub fn chunk_header(&self, entry: &Entry) -> Result<ChunkHeader, FormatError> {
+        Ok(self.open_chunk(entry, false)?.header)
+    }
+
+    /// The samples of a chunk that lie in `range`; only the pages needed are read and decoded. Stamps that
+    /// stand in another chunk are fetched from there.
+    ///
+    /// # Errors
+    /// When the entry is no chunk, cannot be read or is damaged.
+    pub fn samples(&self, entry: &Entry, range: TimeRange) -> Result<SampleBlock, FormatError> {
+        let chunk = self.open_chunk(entry, true)?;
+        // The last representable instant lies outside every range, but not outside every chunk.
+        let whole =
+            range.from <= chunk.header.first && (chunk.header.last < range.to || range.to == Timestamp::MAX);
+        let pages = if whole { 0..chunk.header.pages().len() } else { chunk.header.pages_touching(range) };
+        let block = self.decode(&chunk, pages)?;
+        let inside = if whole { 0..block.len() } else { block.indices(range) };
+        Ok(if inside.len() == block.len() { block } else { block.slice(inside.start, inside.end) })
+    }
+
+    /// All samples of a chunk.
+    ///
+    /// # Errors
+    /// As [`Table::samples`].
+    pub fn all_samples(&self, entry: &Entry) -> Result<SampleBlock, FormatError> {
+        let chunk = self.open_chunk(entry, true)?;
+        let pages = 0..chunk.header.pages().len();
+        self.decode(&chunk, pages)
+    }
+
+    fn decode(&self, chunk: &OpenChunk, pages: Range<usize>) -> Result<SampleBlock, FormatError> {
+        let times = match chunk.header.time_reference() {
+            Some(reference) => Some(self.times(reference, pages.clone(), chunk.offset)?),
+            None => None,
+        };
+        let body = self.body(chunk, &pages)?;
+        chunk
+            .header
+            .decode_pages(pages, &body, times.as_deref())
+            .map_err(|error| error.in_file(self.path(), chunk.offset))
+    }
+
+    /// The stamps that a chunk refers to: those of the chunk of the other channel which begins at the same
+    /// time, has as many samples and stamps with the same hash, and holds them itself.
+    fn times(
+        &self,
+        reference: TimeReference,
+        pages: Range<usize>,
+        offset: u64,
+    ) -> Result<Vec<i64>, FormatError> {
+        let at = TimeRange::new(reference.first, reference.first.saturating_add(1));
+        for entry in self.entries(Key::SAMPLES, reference.channel, at) {
+            let entry = entry?;
+            let fits = entry.key.bin == reference.first.0
+                && entry.chunk.as_ref().is_some_and(|chunk| chunk.statistics.count == reference.count);
+            if !fits {
+                continue;
+            }
+            let chunk = self.open_chunk(&entry, true)?;
+            if chunk.header.time_hash == reference.time_hash && chunk.header.time_reference().is_none() {
+                let body = self.body(&chunk, &pages)?;
+                return chunk
+                    .header
+                    .decode_times(pages, &body)
+                    .map_err(|error| error.in_file(self.path(), chunk.offset));
+            }
+        }
+        Err(FormatError::corrupt(
+            self.path(),
+            offset,
+            "a chunk refers to the stamps of one that is not there",
+        ))
+    }
+
+    /// Reads the header; the whole chunk too when it is small and `with_body` asks for it.
+    fn open_chunk(&self, entry: &Entry, with_body: bool) -> Result<OpenChunk, FormatError> {
+        let Some(summary) = &entry.chunk else {
+            return Err(self.damaged(entry, "a chunk was expected, this entry is a record"));
+        };
+        let locator = entry.locator;
+        let in_block = locator.slot.is_none();
+        let offset = locator.offset + if in_block { BLOCK_HEADER_BYTES as u64 } else { 0 };
+        let whole = !in_block || (with_body && locator.len <= WHOLE_BYTES_MAX);
+        let bytes = if whole {
+            self.payload(entry)?
+        } else {
+            read_exactly(&*self.file, offset, summary.header_len as u64)?
+        };
+        let header = ChunkHeader::parse(&bytes).map_err(|error| error.in_file(self.path(), offset))?;
+        self.check_entry(entry, &header).map_err(|what| self.damaged(entry, what))?;
+        Ok(OpenChunk { header, offset, bytes: whole.then_some(bytes) })
+    }
+
+    /// Index and chunk say the same.
+    fn check_entry(&self, entry: &Entry, header: &ChunkHeader) -> Result<(), &'static str> {
+        let key = Key::new(Key::SAMPLES, header.channel, header.first.0);
+        let fills_block = entry.locator.slot.is_some()
+            || header.chunk_len.checked_add(BLOCK_HEADER_BYTES as u64) == Some(entry.locator.len);
+        if key != entry.key || header.last != entry.last || !fills_block {
+            return Err("a chunk is not the one that the index names");
+        }
+        Ok(())
+    }
+
+    /// The bytes of the chunk that decoding `pages` needs.
+    fn body<'c>(
+        &self,
+        chunk: &'c OpenChunk,
+        pages: &Range<usize>,
+    ) -> Result<std::borrow::Cow<'c, [u8]>, FormatError> {
+        let extent = chunk.header.extent_of(pages.clone());
+        match &chunk.bytes {
+            Some(bytes) => bytes
+                .get(extent.start as usize..extent.end as usize)
+                .map(std::borrow::Cow::Borrowed)
+                .ok_or(BytesError { position: 8, what: "a chunk is not as long as it says" })
+                .map_err(|error| error.in_file(self.path(), chunk.offset)),
+            None => {
+                let len = extent.end - extent.start;
+                read_exactly(&*self.file, chunk.offset + extent.start, len).map(std::borrow::Cow::Owned)
+            }
+        }
+    }
+
+    fn damaged(&self, entry: &Entry, what: &'static str) -> FormatError {
+        FormatError::corrupt(self.path(), entry.locator.offset, what)
+    }
+}

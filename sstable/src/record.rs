@@ -1,0 +1,19 @@
+//! Payloads of everything that is not samples.
+
+mod carry_in;
+mod channel;
+mod dictionary;
+mod event;
+pub(crate) mod field;
+mod metadata;
+mod sample_bytes;
+#[cfg(test)]
+mod tests;
+
+pub use carry_in::{Archiving, CarriedSample, CarryIn, Connection, decode_carry_in, encode_carry_in};
+pub use channel::{ChannelChange, ChannelRecord, decode_channel_records, encode_channel_records};
+pub use dictionary::{DictionaryRow, NewestReading, ValueDescription};
+pub(crate) use dictionary::{decode_row, encode_row};
+pub use event::{decode_events, encode_events};
+pub use metadata::{decode_metadata, encode_metadata};
+pub use sample_bytes::{decode_sample, encode_sample};

@@ -1,0 +1,298 @@
+//! One table, opened for reading.
+
+use crate::Key;
+use crate::block::{BlockHeader, SharedBlock, unpack_rows};
+use crate::block_index::IndexRow;
+use crate::cache::BlockCache;
+use crate::chunk::{ChunkHeader, Statistics};
+use crate::footer::{Footer, TableInfo, TableSummary, decode_prologue};
+use crate::format::*;
+use crate::record::{DictionaryRow, decode_row};
+use disk::{Disk, File, FormatError};
+use sample::{ChannelId, TimeRange, Timestamp};
+use std::path::Path;
+use std::sync::Arc;
+
+/// An open table. Opening reads the first and last bytes with the block index; the rest is read when asked
+/// for. All reads are positioned, so a table serves any number of threads.
+#[derive(Debug)]
+pub struct Table {
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) info: TableInfo,
+    pub(crate) footer: Footer,
+    pub(crate) rows: Vec<IndexRow>,
+    cache: Arc<BlockCache>,
+    cache_key: u64,
+}
+
+/// One entry of a table: a chunk of samples or a record.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Entry {
+    /// Its key.
+    pub key: Key,
+    /// Time of the last sample or item.
+    pub last: Timestamp,
+    /// About the chunk; `None` for records.
+    pub chunk: Option<ChunkSummary>,
+    /// Where it lies.
+    pub locator: Locator,
+}
+
+/// What is known of a chunk without decoding it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ChunkSummary {
+    /// Rank of the first sample.
+    pub first_rank: u32,
+    /// Whether it is a late run.
+    pub late: bool,
+    /// Facts about the samples.
+    pub statistics: Statistics,
+    /// Length of the chunk header in bytes.
+    pub(crate) header_len: usize,
+}
+
+/// Where an entry lies in its table.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Locator {
+    /// Offset of the block in the file.
+    pub offset: u64,
+    /// Length of the block.
+    pub len: u64,
+    /// Number of the entry in a shared block; `None` where the block is one chunk.
+    pub slot: Option<u32>,
+}
+
+impl Table {
+    /// Opens the table at `path`.
+    ///
+    /// # Errors
+    /// When the disk refuses, the file is no finished table, is damaged or of a newer format.
+    pub fn open(disk: &dyn Disk, path: &Path, cache: &Arc<BlockCache>) -> Result<Table, FormatError> {
+        let file = disk.open(path)?;
+        let file_len = file.len()?;
+        let (info, prologue_crc) = decode_prologue(&read_some(&*file, 0, PROLOGUE_BYTES)?, path)?;
+        let footer_offset = file_len.saturating_sub(FOOTER_BYTES as u64);
+        let footer = Footer::decode(&read_some(&*file, footer_offset, FOOTER_BYTES)?, path, file_len)?;
+        if footer.prologue_crc != prologue_crc {
+            let what = "the footer belongs to another table than the first bytes of the file";
+            return Err(FormatError::corrupt(path, footer_offset, what));
+        }
+        let mut rows = Vec::new();
+        read_row_blocks(&*file, footer.index_offset, footer_offset, BlockKind::Index, |block, offset| {
+            let found = unpack_rows(block, BlockKind::Index, IndexRow::decode);
+            rows.extend(found.map_err(|error| error.in_file(path, offset))?);
+            Ok(())
+        })?;
+        check_rows(&rows, &footer).map_err(|what| FormatError::corrupt(path, footer.index_offset, what))?;
+        let cache_key = cache.register();
+        Ok(Table { file, info, footer, rows, cache: cache.clone(), cache_key })
+    }
+
+    /// Whose data it holds.
+    pub fn info(&self) -> &TableInfo {
+        &self.info
+    }
+
+    /// What it holds, in numbers.
+    pub fn summary(&self) -> &TableSummary {
+        &self.footer.summary
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The rows of the channel dictionary in the order of ids, read block by block.
+    pub fn dictionary(&self) -> impl Iterator<Item = Result<DictionaryRow, FormatError>> + '_ {
+        let mut offset = self.footer.dictionary_offset;
+        let mut failed = false;
+        let blocks = std::iter::from_fn(move || {
+            if failed || offset >= self.footer.index_offset {
+                return None;
+            }
+            let block = read_block(&*self.file, offset, self.footer.index_offset);
+            let rows = block.and_then(|block| {
+                let at = offset;
+                offset += block.len() as u64;
+                unpack_rows(&block, BlockKind::Dictionary, decode_row)
+                    .map_err(|error| error.in_file(self.path(), at))
+            });
+            failed = rows.is_err();
+            Some(rows)
+        });
+        blocks.flat_map(|rows| match rows {
+            Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error)],
+        })
+    }
+
+    /// The entries of one channel at one rate whose times touch `range`, in the order of their keys.
+    pub fn entries(
+        &self,
+        rate: u64,
+        channel: ChannelId,
+        range: TimeRange,
+    ) -> impl Iterator<Item = Result<Entry, FormatError>> + '_ {
+        let least = Key::least(rate, channel);
+        let from = self.rows.partition_point(|row| row.last_key < least);
+        let wanted = move |key: Key, last: Timestamp| {
+            key.rate == rate && key.channel == channel && range.touches(Timestamp(key.bin), last)
+        };
+        self.rows[from..]
+            .iter()
+            .take_while(move |row| row.first_key < Key::new(rate, channel, range.to.0))
+            .filter(move |row| row.last >= range.from)
+            .flat_map(move |row| self.row_entries(row, wanted))
+    }
+
+    /// All entries in the order of their keys.
+    pub fn all_entries(&self) -> impl Iterator<Item = Result<Entry, FormatError>> + '_ {
+        self.rows.iter().flat_map(|row| self.row_entries(row, |_, _| true))
+    }
+
+    /// The entry at `locator`, which an index outside kept.
+    ///
+    /// # Errors
+    /// When it cannot be read or nothing lies there.
+    pub fn entry_at(&self, locator: Locator) -> Result<Entry, FormatError> {
+        let nothing =
+            || FormatError::corrupt(self.path(), locator.offset, "an index names an entry that is not there");
+        let at = self.rows.binary_search_by_key(&locator.offset, |row| row.offset).map_err(|_| nothing())?;
+        let found = self.row_entries(&self.rows[at], |_, _| true).into_iter();
+        let mut found = found.filter(|entry| entry.as_ref().map_or(true, |entry| entry.locator == locator));
+        found.next().ok_or_else(nothing)?
+    }
+
+    fn row_entries(
+        &self,
+        row: &IndexRow,
+        wanted: impl Fn(Key, Timestamp) -> bool,
+    ) -> Vec<Result<Entry, FormatError>> {
+        let locator = Locator { offset: row.offset, len: row.len, slot: None };
+        if let Some(facts) = &row.chunk {
+            let chunk = ChunkSummary {
+                first_rank: facts.first_rank,
+                late: facts.late,
+                statistics: facts.statistics.clone(),
+                header_len: facts.header_len as usize,
+            };
+            let entry = Entry { key: row.first_key, last: row.last, chunk: Some(chunk), locator };
+            return if wanted(entry.key, entry.last) { vec![Ok(entry)] } else { Vec::new() };
+        }
+        let block = match self.shared_block(row.offset, row.len) {
+            Ok(block) => block,
+            Err(error) => return vec![Err(error)],
+        };
+        let entries = block.entries.iter().enumerate().filter(|(_, entry)| wanted(entry.key, entry.last));
+        entries
+            .map(|(slot, entry)| {
+                let locator = Locator { slot: Some(slot as u32), ..locator };
+                let chunk = if entry.key.rate == Key::SAMPLES {
+                    let header = ChunkHeader::parse(block.payload(entry))
+                        .map_err(|error| error.in_file(self.path(), row.offset))?;
+                    Some(ChunkSummary {
+                        first_rank: header.first_rank,
+                        late: header.late,
+                        statistics: header.statistics,
+                        header_len: header.header_len,
+                    })
+                } else {
+                    None
+                };
+                Ok(Entry { key: entry.key, last: entry.last, chunk, locator })
+            })
+            .collect()
+    }
+
+    /// A shared block, from the cache if it is there.
+    pub(crate) fn shared_block(&self, offset: u64, len: u64) -> Result<Arc<SharedBlock>, FormatError> {
+        if let Some(block) = self.cache.get(self.cache_key, offset) {
+            return Ok(block);
+        }
+        let bytes = read_exactly(&*self.file, offset, len)?;
+        let block = SharedBlock::parse(&bytes).map_err(|error| error.in_file(self.path(), offset))?;
+        let block = Arc::new(block);
+        self.cache.insert(self.cache_key, offset, &block);
+        Ok(block)
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.cache.forget(self.cache_key);
+    }
+}
+
+/// Blocks lie one behind the other up to the dictionary, in the order of their keys.
+fn check_rows(rows: &[IndexRow], footer: &Footer) -> Result<(), &'static str> {
+    let mut offset = PROLOGUE_BYTES as u64;
+    let mut before = None;
+    for row in rows {
+        if row.offset != offset || before.is_some_and(|before| before > row.first_key) {
+            return Err("rows of the index are not in order or leave a hole");
+        }
+        offset = row.offset.saturating_add(row.len);
+        before = Some(row.last_key);
+    }
+    if offset != footer.dictionary_offset || rows.len() as u64 != footer.summary.blocks {
+        return Err("rows of the index do not cover the data");
+    }
+    Ok(())
+}
+
+/// At most `len` bytes at `offset`; fewer at the end of the file.
+pub(crate) fn read_some(file: &dyn File, offset: u64, len: usize) -> Result<Vec<u8>, FormatError> {
+    let mut bytes = vec![0; len];
+    let read = file.read_at(offset, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// `len` bytes at `offset`; the length is checked against the file before room is made for them.
+pub(crate) fn read_exactly(file: &dyn File, offset: u64, len: u64) -> Result<Vec<u8>, FormatError> {
+    let cut = || {
+        FormatError::corrupt(
+            file.path(),
+            offset,
+            format!("{len} bytes were expected here, the file is shorter"),
+        )
+    };
+    let file_len = file.len()?;
+    if offset.checked_add(len).is_none_or(|end| end > file_len) {
+        return Err(cut());
+    }
+    let bytes = read_some(file, offset, usize::try_from(len).map_err(|_| cut())?)?;
+    if bytes.len() as u64 == len { Ok(bytes) } else { Err(cut()) }
+}
+
+/// The whole block at `offset`, which must end at or before `end`.
+pub(crate) fn read_block(file: &dyn File, offset: u64, end: u64) -> Result<Vec<u8>, FormatError> {
+    let header = read_some(file, offset, BLOCK_HEADER_BYTES)?;
+    let header = BlockHeader::decode(&header).map_err(|error| error.in_file(file.path(), offset))?;
+    let len =
+        header.block_len().filter(|len| offset.checked_add(*len).is_some_and(|block_end| block_end <= end));
+    let len = len
+        .ok_or_else(|| FormatError::corrupt(file.path(), offset, "a block passes the end of its section"))?;
+    read_exactly(file, offset, len)
+}
+
+/// Hands every block of `offset..end` to `take`.
+fn read_row_blocks(
+    file: &dyn File,
+    mut offset: u64,
+    end: u64,
+    kind: BlockKind,
+    mut take: impl FnMut(&[u8], u64) -> Result<(), FormatError>,
+) -> Result<(), FormatError> {
+    debug_assert!(matches!(kind, BlockKind::Index | BlockKind::Dictionary));
+    while offset < end {
+        let block = read_block(file, offset, end)?;
+        take(&block, offset)?;
+        offset += block.len() as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

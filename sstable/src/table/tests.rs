@@ -1,0 +1,135 @@
+//! Tables come back as they were written.
+
+use super::*;
+use crate::record::*;
+use crate::*;
+use disk::SimDisk;
+use proptest::prelude::*;
+use sample::*;
+use std::path::PathBuf;
+
+pub(crate) fn info() -> TableInfo {
+    TableInfo {
+        archive: 0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10,
+        table: 7,
+        week: Week(2959),
+        class: 1,
+        class_name: "default".to_string(),
+        kind: TableKind::Raw,
+    }
+}
+
+pub(crate) fn path() -> PathBuf {
+    PathBuf::from("/t.sst")
+}
+
+pub(crate) fn row(channel: u64) -> DictionaryRow {
+    DictionaryRow::new(ChannelId(channel), ChannelName::stored(&format!("C{channel}")).unwrap())
+}
+
+/// One scalar channel: `count` samples from `start`, a step apart.
+pub(crate) fn scan(start: i64, step: i64, count: i64) -> SampleBlock {
+    let mut block = SampleBlock::new(RunType::plain(ValueType::scalar(Kind::Float64)));
+    for i in 0..count {
+        let jitter = (i * 7919) % 1009;
+        let sample = Sample::new(
+            Timestamp(start + i * step + jitter),
+            Value::Float64(f64::from((i % 97) as i32) / 10.0),
+        );
+        assert!(block.push(&sample));
+    }
+    block
+}
+
+fn sim() -> SimDisk {
+    SimDisk::new(1)
+}
+
+fn whole(table: &Table, channel: u64) -> Vec<SampleBlock> {
+    table
+        .entries(Key::SAMPLES, ChannelId(channel), TimeRange::ALL)
+        .map(|entry| table.all_samples(&entry.unwrap()).unwrap())
+        .collect()
+}
+
+#[test]
+fn samples_records_and_dictionary_come_back() {
+    let disk = sim();
+    let mut writer = TableWriter::create(&disk, &path(), &info()).unwrap();
+    let blocks = [scan(1_000, 1_000_000, 20_000), scan(1_000, 1_000_000, 20_000), scan(5_000, 77_777, 100)];
+    for (i, block) in blocks.iter().enumerate() {
+        writer.add_samples(ChannelId(i as u64 + 1), block, false).unwrap();
+    }
+    let key = Key::new(Key::EVENTS, ChannelId(2), 55);
+    writer.add_record(key, Timestamp(66), b"events".to_vec()).unwrap();
+    let summary = writer.finish((1..=3).map(row)).unwrap();
+    assert_eq!((summary.chunks, summary.samples, summary.records, summary.channels), (7, 40_100, 1, 3));
+
+    let table = Table::open(&disk, &path(), &BlockCache::new(1 << 20)).unwrap();
+    assert_eq!((table.info(), table.summary()), (&info(), &summary));
+    for (i, block) in blocks.iter().enumerate() {
+        let mut back = SampleBlock::new(block.run.clone());
+        whole(&table, i as u64 + 1).iter().for_each(|part| back.append(part, 0, part.len()));
+        assert_eq!(&back, block);
+    }
+    let entry = table.entries(Key::EVENTS, ChannelId(2), TimeRange::ALL).next().unwrap().unwrap();
+    assert_eq!((entry.key, entry.last), (key, Timestamp(66)));
+    assert_eq!(table.payload(&entry).unwrap(), b"events");
+    assert_eq!(table.entry_at(entry.locator).unwrap(), entry);
+    let rows: Vec<_> = table.dictionary().map(Result::unwrap).collect();
+    assert_eq!(rows.iter().map(|row| row.samples).collect::<Vec<_>>(), [20_000, 20_000, 100]);
+    assert_eq!(rows[0].span, Some((blocks[0].first(), blocks[0].last())));
+    assert_eq!(table.all_entries().count(), 8);
+}
+
+#[test]
+fn equal_stamps_are_stored_once() {
+    let disk = sim();
+    let mut writer = TableWriter::create(&disk, &path(), &info()).unwrap();
+    let block = scan(1_000, 1_000_000, 8192);
+    (1..=3).for_each(|channel| writer.add_samples(ChannelId(channel), &block, false).unwrap());
+    writer.finish((1..=3).map(row)).unwrap();
+    let table = Table::open(&disk, &path(), &BlockCache::new(0)).unwrap();
+    let headers: Vec<_> =
+        table.all_entries().map(|entry| table.chunk_header(&entry.unwrap()).unwrap()).collect();
+    assert_eq!(headers[0].time_reference(), None);
+    assert!(headers[1].chunk_len + 1_000 < headers[0].chunk_len);
+    // One level deep: the third refers to the first, not to the second.
+    assert_eq!(headers[2].time_reference().map(|r| r.channel), Some(ChannelId(1)));
+    assert_eq!(whole(&table, 3), [block]);
+}
+
+#[test]
+fn entries_out_of_order_and_missing_rows_are_refused() {
+    let disk = sim();
+    let mut writer = TableWriter::create(&disk, &path(), &info()).unwrap();
+    writer.add_samples(ChannelId(2), &scan(0, 1, 3), false).unwrap();
+    assert!(writer.add_samples(ChannelId(1), &scan(0, 1, 3), false).is_err());
+    assert!(writer.finish([row(1)]).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn any_blocks_come_back_in_any_range(
+        blocks in prop::collection::vec(crate::chunk::any_block(1..60), 1..12),
+        from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(),
+    ) {
+        let disk = sim();
+        let mut writer = TableWriter::create(&disk, &path(), &info()).unwrap();
+        for (i, block) in blocks.iter().enumerate() {
+            writer.add_samples(ChannelId(i as u64), block, i % 2 == 0).unwrap();
+        }
+        writer.finish((0..blocks.len() as u64).map(row)).unwrap();
+        let table = Table::open(&disk, &path(), &BlockCache::new(1 << 16)).unwrap();
+        for (i, block) in blocks.iter().enumerate() {
+            prop_assert_eq!(&whole(&table, i as u64), std::slice::from_ref(block));
+            let range = TimeRange::new(Timestamp(block.time[from.index(block.len())]), Timestamp(block.time[to.index(block.len())]));
+            let inside = block.indices(range);
+            for entry in table.entries(Key::SAMPLES, ChannelId(i as u64), range) {
+                prop_assert_eq!(table.samples(&entry.unwrap(), range).unwrap(), block.slice(inside.start, inside.end));
+            }
+        }
+    }
+}

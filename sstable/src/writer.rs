@@ -1,0 +1,356 @@
+//! Writing a table in the order of its keys.
+
+use crate::Key;
+use crate::block::{BlockHeader, encode_block, rows_body, shared_body};
+use crate::block_index::{ChunkFacts, IndexRow};
+use crate::chunk::{self, ChunkHeader, split};
+use crate::footer::{Footer, TableInfo, TableSummary, encode_prologue};
+use crate::format::*;
+use crate::record::{DictionaryRow, ValueDescription, encode_row};
+use disk::{Disk, File, FormatError};
+use sample::{ChannelId, SampleBlock, Timestamp};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Bytes gathered before they are written.
+const WRITE_BYTES: usize = 1 << 20;
+/// Bytes of rows in a dictionary or index block.
+const ROWS_BYTES: usize = 64 << 10;
+/// Time columns that may still be referred to; when there are more, all are forgotten.
+const SHARED_TIMES_MAX: usize = 1 << 16;
+/// Time columns of fewer bytes are written again.
+const SHARED_TIME_BYTES_MIN: usize = 64;
+
+/// Writes one table. Entries come in the order of their keys; at equal keys by first rank.
+///
+/// A table that is dropped before [`TableWriter::finish`] is an unfinished file without a footer, which the
+/// caller removes.
+#[derive(Debug)]
+pub struct TableWriter {
+    file: Arc<dyn File>,
+    offset: u64,
+    buffer: Vec<u8>,
+    prologue_crc: u32,
+    last_key: Option<(Key, u32)>,
+    shared: Vec<(Key, Timestamp, Vec<u8>)>,
+    shared_bytes: usize,
+    rows: Vec<IndexRow>,
+    summary: TableSummary,
+    channels: HashMap<ChannelId, ChannelTally>,
+    times: HashMap<u128, ChannelId>,
+}
+
+/// What the dictionary says about a channel's samples in the table.
+#[derive(Debug, Default)]
+struct ChannelTally {
+    span: Option<(Timestamp, Timestamp)>,
+    samples: u64,
+    bytes: u64,
+    types: Vec<ValueDescription>,
+}
+
+impl TableWriter {
+    /// Creates the file; one that exists is an error.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the class name is longer than 64 bytes.
+    pub fn create(disk: &dyn Disk, path: &Path, info: &TableInfo) -> Result<TableWriter, FormatError> {
+        let prologue = encode_prologue(info)?;
+        let mut crc = [0; 4];
+        crc.copy_from_slice(&prologue[PROLOGUE_BYTES - 4..]);
+        Ok(TableWriter {
+            file: disk.create(path)?,
+            offset: 0,
+            buffer: prologue,
+            prologue_crc: u32::from_le_bytes(crc),
+            last_key: None,
+            shared: Vec::new(),
+            shared_bytes: 0,
+            rows: Vec::new(),
+            summary: TableSummary {
+                len: 0,
+                footer_crc: 0,
+                blocks: 0,
+                chunks: 0,
+                late_chunks: 0,
+                records: 0,
+                samples: 0,
+                span: None,
+                channel_range: None,
+                channels: 0,
+            },
+            channels: HashMap::new(),
+            times: HashMap::new(),
+        })
+    }
+
+    /// Adds samples, cut into chunks by [`split`]; stamps equal to those of an earlier chunk of another
+    /// channel are referred to. Nothing happens when the block is empty.
+    ///
+    /// # Errors
+    /// When the disk refuses, a sample is too large or the key is less than the one before.
+    pub fn add_samples(
+        &mut self,
+        channel: ChannelId,
+        block: &SampleBlock,
+        late: bool,
+    ) -> Result<(), FormatError> {
+        for range in split(block) {
+            if range.len() == block.len() {
+                return self.add_one_chunk(channel, block, late);
+            }
+            self.add_one_chunk(channel, &block.slice(range.start, range.end), late)?;
+        }
+        Ok(())
+    }
+
+    fn add_one_chunk(
+        &mut self,
+        channel: ChannelId,
+        block: &SampleBlock,
+        late: bool,
+    ) -> Result<(), FormatError> {
+        let hash = chunk::time_hash(&block.time);
+        let times_of = self.times.get(&hash).copied().filter(|owner| *owner != channel);
+        let encoded = chunk::encode_with(channel, block, late, times_of, hash)?;
+        let header = ChunkHeader::parse(&encoded.bytes)
+            .map_err(|error| error.in_file(self.file.path(), self.position()))?;
+        self.put_chunk(&header, encoded.bytes)?;
+        if encoded.time_bytes >= SHARED_TIME_BYTES_MIN {
+            if self.times.len() >= SHARED_TIMES_MAX {
+                self.times.clear();
+            }
+            self.times.entry(hash).or_insert(channel);
+        }
+        Ok(())
+    }
+
+    /// Adds a chunk of another table as it is. Its stamps must be its own
+    /// ([`ChunkHeader::time_reference`] is `None`); else decode it and use [`TableWriter::add_samples`].
+    ///
+    /// # Errors
+    /// When the disk refuses, the bytes are no such chunk or the key is less than the one before.
+    pub fn add_chunk(&mut self, bytes: Vec<u8>) -> Result<(), FormatError> {
+        let refused = |what| FormatError::corrupt(self.file.path(), self.position(), what);
+        let header =
+            ChunkHeader::parse(&bytes).map_err(|error| error.in_file(self.file.path(), self.position()))?;
+        if header.chunk_len != bytes.len() as u64 || header.time_reference().is_some() {
+            return Err(refused("a chunk to be copied is cut or refers to the stamps of another one"));
+        }
+        self.put_chunk(&header, bytes)
+    }
+
+    fn put_chunk(&mut self, header: &ChunkHeader, bytes: Vec<u8>) -> Result<(), FormatError> {
+        let key = Key::new(Key::SAMPLES, header.channel, header.first.0);
+        self.check_order(key, header.first_rank)?;
+        self.count_chunk(header, bytes.len() as u64);
+        if bytes.len() < SHARED_ENTRY_BYTES_MAX {
+            return self.share(key, header.last, bytes);
+        }
+        self.close_shared()?;
+        let block = BlockHeader {
+            kind: BlockKind::Chunk,
+            compression: Compression::Plain,
+            entries: 1,
+            body_len: bytes.len() as u64,
+            body_crc: 0,
+        };
+        self.rows.push(IndexRow {
+            offset: self.position(),
+            len: (BLOCK_HEADER_BYTES + bytes.len()) as u64,
+            entries: 1,
+            first_key: key,
+            last_key: key,
+            last: header.last,
+            chunk: Some(ChunkFacts::of(header)),
+        });
+        self.write(&block.encode())?;
+        self.write(&bytes)
+    }
+
+    /// Adds a record (events, metadata, carry-in, channel records, decimated rows). `last` is the time of
+    /// its last item.
+    ///
+    /// # Errors
+    /// When the disk refuses, the record is above 64 MiB or the key is less than the one before.
+    pub fn add_record(&mut self, key: Key, last: Timestamp, payload: Vec<u8>) -> Result<(), FormatError> {
+        if payload.len() > RECORD_BYTES_MAX {
+            let (max, found) = (RECORD_BYTES_MAX as u64, payload.len() as u64);
+            return Err(FormatError::Limit { what: "bytes of a record", max, found });
+        }
+        self.check_order(key, 0)?;
+        self.summary.records += 1;
+        if payload.len() < SHARED_ENTRY_BYTES_MAX {
+            return self.share(key, last, payload);
+        }
+        self.close_shared()?;
+        self.share(key, last, payload)?;
+        self.close_shared()
+    }
+
+    /// Ends the table with its dictionary and makes the file's content durable; the directory is the
+    /// caller's to sync. What rows say about samples in this table is filled in here.
+    ///
+    /// # Errors
+    /// When the disk refuses (after a failed sync the file is not to be trusted), the rows are not in the
+    /// order of their ids or a channel with samples has none.
+    pub fn finish(
+        mut self,
+        dictionary: impl IntoIterator<Item = DictionaryRow>,
+    ) -> Result<TableSummary, FormatError> {
+        self.close_shared()?;
+        let dictionary_offset = self.position();
+        self.write_dictionary(dictionary)?;
+        let index_offset = self.position();
+        self.summary.blocks = self.rows.len() as u64;
+        let rows: Vec<Vec<u8>> = std::mem::take(&mut self.rows).iter().map(IndexRow::encode).collect();
+        let mut pending = Rows::default();
+        for row in rows {
+            pending.push(row);
+            self.write_rows(BlockKind::Index, &mut pending, ROWS_BYTES)?;
+        }
+        self.write_rows(BlockKind::Index, &mut pending, 0)?;
+        self.summary.len = self.position() + FOOTER_BYTES as u64;
+        let footer = Footer {
+            prologue_crc: self.prologue_crc,
+            dictionary_offset,
+            index_offset,
+            index_len: self.position() - index_offset,
+            summary: self.summary.clone(),
+        };
+        let (bytes, crc) = footer.encode();
+        self.write(&bytes)?;
+        self.flush()?;
+        self.file.sync()?;
+        self.summary.footer_crc = crc;
+        Ok(self.summary)
+    }
+
+    fn write_dictionary(&mut self, rows: impl IntoIterator<Item = DictionaryRow>) -> Result<(), FormatError> {
+        let mut pending = Rows::default();
+        let mut before = None;
+        for mut row in rows {
+            if before.is_some_and(|before| before >= row.channel) {
+                return Err(self.out_of_order());
+            }
+            before = Some(row.channel);
+            let tally = self.channels.remove(&row.channel).unwrap_or_default();
+            (row.span, row.samples, row.bytes, row.types) =
+                (tally.span, tally.samples, tally.bytes, tally.types);
+            self.summary.channels += 1;
+            pending.push(encode_row(&row));
+            self.write_rows(BlockKind::Dictionary, &mut pending, ROWS_BYTES)?;
+        }
+        if !self.channels.is_empty() {
+            let what = "a channel has samples in the table but no row in its dictionary";
+            return Err(FormatError::corrupt(self.file.path(), self.position(), what));
+        }
+        self.write_rows(BlockKind::Dictionary, &mut pending, 0)
+    }
+
+    /// Writes the rows as a block when they are at least `bytes_min`.
+    fn write_rows(&mut self, kind: BlockKind, rows: &mut Rows, bytes_min: usize) -> Result<(), FormatError> {
+        if rows.rows.is_empty() || rows.bytes < bytes_min {
+            return Ok(());
+        }
+        let block = encode_block(kind, rows.rows.len() as u32, &rows_body(&rows.rows));
+        *rows = Rows::default();
+        self.write(&block)
+    }
+
+    fn check_order(&mut self, key: Key, first_rank: u32) -> Result<(), FormatError> {
+        if self.last_key.is_some_and(|before| before > (key, first_rank)) {
+            return Err(self.out_of_order());
+        }
+        self.last_key = Some((key, first_rank));
+        let range = self.summary.channel_range.get_or_insert((key.channel, key.channel));
+        *range = (range.0.min(key.channel), range.1.max(key.channel));
+        Ok(())
+    }
+
+    fn out_of_order(&self) -> FormatError {
+        FormatError::corrupt(
+            self.file.path(),
+            self.position(),
+            "entries were added out of the order of their keys",
+        )
+    }
+
+    fn count_chunk(&mut self, header: &ChunkHeader, bytes: u64) {
+        let widen = |span: &mut Option<(Timestamp, Timestamp)>| {
+            let span = span.get_or_insert((header.first, header.last));
+            *span = (span.0.min(header.first), span.1.max(header.last));
+        };
+        let count = header.count() as u64;
+        self.summary.chunks += 1;
+        self.summary.late_chunks += u64::from(header.late);
+        self.summary.samples += count;
+        widen(&mut self.summary.span);
+        let tally = self.channels.entry(header.channel).or_default();
+        tally.samples += count;
+        tally.bytes += bytes;
+        widen(&mut tally.span);
+        let known = |known: &ValueDescription| {
+            known.value == header.run.value && known.descriptor == header.run.descriptor
+        };
+        if !tally.types.iter().any(known) {
+            let descriptor = header.run.descriptor.clone();
+            tally.types.push(ValueDescription { value: header.run.value, descriptor });
+        }
+    }
+
+    fn share(&mut self, key: Key, last: Timestamp, payload: Vec<u8>) -> Result<(), FormatError> {
+        self.shared_bytes += payload.len();
+        self.shared.push((key, last, payload));
+        if self.shared_bytes >= SHARED_BLOCK_BYTES { self.close_shared() } else { Ok(()) }
+    }
+
+    fn close_shared(&mut self) -> Result<(), FormatError> {
+        let entries = std::mem::take(&mut self.shared);
+        self.shared_bytes = 0;
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
+        let block = encode_block(BlockKind::Shared, entries.len() as u32, &shared_body(&entries));
+        self.rows.push(IndexRow {
+            offset: self.position(),
+            len: block.len() as u64,
+            entries: entries.len() as u32,
+            first_key: first.0,
+            last_key: last.0,
+            last: entries.iter().map(|entry| entry.1).max().unwrap_or(Timestamp::MIN),
+            chunk: None,
+        });
+        self.write(&block)
+    }
+
+    /// Where the next byte will lie.
+    fn position(&self) -> u64 {
+        self.offset + self.buffer.len() as u64
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), FormatError> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= WRITE_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), FormatError> {
+        self.file.write_at(self.offset, &self.buffer)?;
+        self.offset += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// Rows of a block that is not yet full.
+#[derive(Default)]
+struct Rows {
+    rows: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Rows {
+    fn push(&mut self, row: Vec<u8>) {
+        self.bytes += row.len();
+        self.rows.push(row);
+    }
+}
