@@ -1,6 +1,6 @@
 //! Where everything lies inside an archive directory.
 
-use jiff::ToSpan;
+use jiff::Span;
 use jiff::civil::{Date, date};
 use sample::Week;
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ impl Layout {
 /// The week's Monday as `2026-11-16`.
 pub fn week_name(week: Week) -> String {
     // An i32 of weeks reaches beyond every calendar; sample times only reach from 1677 to 2262.
-    let monday = WEEK_ZERO.checked_add(i64::from(week.0).weeks());
+    let monday = Span::new().try_weeks(week.0).and_then(|weeks| WEEK_ZERO.checked_add(weeks));
     monday.map_or_else(|_| format!("week{}", week.0), |monday| monday.to_string())
 }
 
@@ -194,4 +194,11 @@ mod tests {
             let _ = week_name(Week(week));
         }
     }
+}
+
+/// Whether a name may stand in a directory where an archive is to be created: what a crash while creating
+/// one leaves, and what a fresh file system brings.
+pub fn is_leftover_of_creation(name: &str) -> bool {
+    let part = format!("{IDENTITY_NAME}{}", disk::PART_SUFFIX);
+    [LOCK_NAME, "wal", "weeks", "lost+found", part.as_str()].contains(&name)
 }

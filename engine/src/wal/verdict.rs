@@ -104,7 +104,7 @@ pub(super) fn judge(log: &[Evidence], wanted: u64) -> Judgement {
     let mut life = None;
     for (at, segment) in log.iter().enumerate() {
         if life != Some(segment.life) {
-            court.end_life();
+            court.end_life(segment.life);
             court.next = wanted.max(segment.life);
             life = Some(segment.life);
         }
@@ -112,7 +112,7 @@ pub(super) fn judge(log: &[Evidence], wanted: u64) -> Judgement {
             court.hear(at, *piece);
         }
     }
-    court.end_life();
+    court.end_life(u64::MAX);
     let mut judgement = court.judgement;
     judgement.life = life.unwrap_or(0);
     judgement.durable_note = court.notes.at(judgement.life);
@@ -153,14 +153,18 @@ impl Court {
                 return self.tear(segment, piece, missing);
             }
             self.corrupt(segment, piece, missing);
-        } else if self.next == self.wanted && first < self.wanted {
-            self.pending.clear();
-        } else if !self.pending.is_empty() {
+        } else {
+            if self.next == self.wanted && self.wanted > 1 {
+                // What is damaged before the first record that matters was superfluous; not so the header.
+                self.pending.retain(|(_, piece)| *piece == Piece::Header);
+            }
             let header = self.pending.iter().any(|(_, piece)| *piece == Piece::Header);
-            if header && self.next > self.notes.at(self.next) {
+            if header && first > self.notes.at(first) {
                 return self.tear(segment, piece, None);
             }
-            self.corrupt(segment, piece, None);
+            if !self.pending.is_empty() {
+                self.corrupt(segment, piece, None);
+            }
         }
         self.judgement.content.push(Content { segment, offset, end, from: self.next.max(first) });
         self.judgement.last_sequence = last;
@@ -206,10 +210,11 @@ impl Court {
         self.judgement.cuts.push(Cut { segment, offset, bytes: 0, verdict: Verdict::Corrupt, missing });
     }
 
-    /// A life ends: what is missing up to its last note is corruption, damage behind that its torn tail.
-    fn end_life(&mut self) {
+    /// A life ends because another begins with sequence `until`: what is missing up to its last note is
+    /// corruption, damage behind that its torn tail.
+    fn end_life(&mut self, until: u64) {
         let note = self.notes.at(self.next);
-        let mut missing = (self.next <= note).then_some((self.next, note));
+        let mut missing = (self.next <= note && self.next < until).then_some((self.next, note));
         let begin = self.pending.first().map(|(segment, piece)| (*segment, extent(*piece).0));
         self.judgement.torn = self.torn.take().or(begin.filter(|_| missing.is_none()));
         let verdict = if missing.is_some() { Verdict::Corrupt } else { Verdict::TornTail };
