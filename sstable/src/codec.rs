@@ -113,7 +113,7 @@ impl ValueModel {
         }
         by_class!(column,
         integers v => {
-            let wide: Vec<i64> = v[range].iter().map(|value| *value as i64).collect();
+            let wide: Vec<i64> = v[range].iter().map(|value| value.wide()).collect();
             integers.encode(&wide, out);
         },
         floats v => if let ValueModel::Floats(model) = self {
@@ -286,11 +286,12 @@ fn read_ends(
     Ok(end - start)
 }
 
-/// An integer of a column's own width, as long as it fits.
+/// Integers of a column's own width. A u64 above i64::MAX wraps both ways.
 trait Narrow {
     fn narrow(wide: i64) -> (Self, bool)
     where
         Self: Sized;
+    fn wide(&self) -> i64;
 }
 
 macro_rules! narrow_as {
@@ -298,9 +299,21 @@ macro_rules! narrow_as {
         fn narrow(wide: i64) -> ($integer, bool) {
             (wide as $integer, (wide as $integer) as i64 == wide)
         }
+        fn wide(&self) -> i64 {
+            *self as i64
+        }
     })* };
 }
-narrow_as!(u8 u16 i8 i16 i32 i64 u32 u64);
+narrow_as!(u8 u16 i8 i16 i32 u32 u64);
+
+impl Narrow for i64 {
+    fn narrow(wide: i64) -> (i64, bool) {
+        (wide, true)
+    }
+    fn wide(&self) -> i64 {
+        *self
+    }
+}
 
 /// Appends integers; `false` when one does not fit.
 fn extend_narrow<T: Narrow>(to: &mut Vec<T>, wide: &[i64]) -> bool {

@@ -1,7 +1,7 @@
 //! What begins and ends a table file.
 
 use crate::format::*;
-use disk::{Cursor, FormatError, checksum, put_i64, put_u8, put_u16, put_u32, put_u64, put_u128};
+use disk::{Cursor, FormatError, checksum, put_i64, put_u8, put_u32, put_u64, put_u128};
 use sample::{ChannelId, Timestamp, Week};
 use std::path::Path;
 

@@ -100,6 +100,18 @@ impl ChunkHeader {
         Some(self.append_part(part, chunk, 0, &mut units).map(|()| units))
     }
 
+    /// Checks the checksum of every page and part of the whole chunk `chunk` without decoding.
+    pub(crate) fn check_bytes(&self, chunk: &[u8]) -> Result<(), BytesError> {
+        if self.chunk_len != chunk.len() as u64 {
+            return Err(BytesError { position: 8, what: "a chunk is not as long as it says" });
+        }
+        let pages = 0..self.pages.len();
+        for page in pages.clone() {
+            self.page_bytes(&pages, page, &chunk[self.header_len..])?;
+        }
+        self.parts.iter().try_for_each(|part| part_bytes(part, chunk, 0).map(drop))
+    }
+
     /// Checked bytes of one of `pages`.
     fn page_bytes<'b>(
         &self,
@@ -150,13 +162,7 @@ impl ChunkHeader {
         start: usize,
         units: &mut Column,
     ) -> Result<(), BytesError> {
-        let damaged = |what| BytesError { position: part.offset, what };
-        let from = part.offset.wrapping_sub(start);
-        let bytes = from.checked_add(part.len).and_then(|to| bytes.get(from..to));
-        let bytes = bytes.ok_or_else(|| damaged("the bytes end inside a part of a large value"))?;
-        if checksum(bytes) != part.crc {
-            return Err(damaged("a part of a large value fails its checksum"));
-        }
+        let bytes = part_bytes(part, bytes, start)?;
         large::decode_part(bytes, self.run.value, part.units, units).map_err(|error| at(error, part.offset))
     }
 
@@ -186,6 +192,19 @@ impl ChunkHeader {
             return Err(BytesError { position: self.header_len, what: "a boolean above 1" });
         }
         Ok(block)
+    }
+}
+
+/// Checked bytes of a part; `bytes` begin `start` bytes into the chunk.
+fn part_bytes<'b>(part: &super::header::Part, bytes: &'b [u8], start: usize) -> Result<&'b [u8], BytesError> {
+    let damaged = |what| BytesError { position: part.offset, what };
+    let from = part.offset.wrapping_sub(start);
+    let bytes = from.checked_add(part.len).and_then(|to| bytes.get(from..to));
+    let bytes = bytes.ok_or_else(|| damaged("the bytes end inside a part of a large value"))?;
+    if checksum(bytes) == part.crc {
+        Ok(bytes)
+    } else {
+        Err(damaged("a part of a large value fails its checksum"))
     }
 }
 

@@ -4,7 +4,6 @@ use super::large;
 use super::split::total_size;
 use super::statistics::{Gatherer, PageExtremes};
 use crate::codec::integer::IntegerEncoder;
-use crate::codec::text::TextModel;
 use crate::codec::time::TimeModel;
 use crate::codec::{ValueModel, by_class, fixed_bytes};
 use crate::format::*;

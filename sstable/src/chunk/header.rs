@@ -3,13 +3,11 @@
 use super::large;
 use super::statistics::Statistics;
 use crate::codec::ValueModel;
+use crate::codec::extend_fixed;
 use crate::codec::time::TimeModel;
-use crate::codec::{extend_fixed, text::TextModel};
 use crate::format::*;
 use disk::{BytesError, Cursor, checksum};
-use sample::{
-    BytesColumn, ChannelId, Column, Kind, RunType, Severity, StatusDomain, TimeRange, Timestamp, ValueType,
-};
+use sample::{ChannelId, Column, Kind, RunType, Severity, StatusDomain, TimeRange, Timestamp, ValueType};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -85,6 +83,8 @@ pub struct TimeReference {
 
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct HeaderColumn {
+    /// Tag and codec as they stand in the header.
+    bytes: (u8, u8),
     pub(super) tag: Option<ColumnTag>,
     pub(super) model: ColumnModel,
 }
@@ -180,6 +180,11 @@ impl ChunkHeader {
         &self.pages
     }
 
+    /// Tag and codec of every column, as they stand in the header.
+    pub fn column_tags(&self) -> impl Iterator<Item = (u8, u8)> + '_ {
+        self.columns.iter().map(|column| column.bytes)
+    }
+
     /// Where the stamps stand, if not in this chunk.
     pub fn time_reference(&self) -> Option<TimeReference> {
         self.columns.iter().find_map(|column| match column.model {
@@ -253,10 +258,11 @@ impl ChunkHeader {
     ) -> Result<HeaderColumn, BytesError> {
         let mut cursor = Cursor::new(parameters);
         let unknown = ColumnModel::Unknown { in_pages: codec & CODEC_IN_PAGES != 0 };
+        let bytes = (tag, codec);
         let (known, codec) = (ColumnTag::from_tag(tag), ColumnCodec::from_tag(codec));
         let (Some(known), Some(codec)) = (known, codec) else {
             return if tag & COLUMN_OPTIONAL != 0 {
-                Ok(HeaderColumn { tag: None, model: unknown })
+                Ok(HeaderColumn { bytes, tag: None, model: unknown })
             } else {
                 Err(cursor.error("a required column of a newer format: use a newer version of the program"))
             };
@@ -275,7 +281,7 @@ impl ChunkHeader {
             (_, codec) => ColumnModel::Values(ValueModel::parse(codec, value_type, &mut cursor)?),
         };
         cursor.finish()?;
-        Ok(HeaderColumn { tag: Some(known), model })
+        Ok(HeaderColumn { bytes, tag: Some(known), model })
     }
 
     /// What a column holds in memory.

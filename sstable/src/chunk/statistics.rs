@@ -1,7 +1,10 @@
 //! What a chunk says about its values without being decoded.
 
 use crate::codec::by_class;
-use crate::format::{STATISTICS_FINITE, STATISTICS_INVALID, STATISTICS_NOT_FINITE, STATISTICS_NUMERIC};
+use crate::codec::scale::Float;
+use crate::format::{
+    STATISTICS_FINITE, STATISTICS_FLAGS, STATISTICS_INVALID, STATISTICS_NOT_FINITE, STATISTICS_NUMERIC,
+};
 use disk::{BytesError, Cursor, put_f64, put_u8, put_varint};
 use sample::{Column, SampleBlock, Severity, Timestamp};
 use std::ops::Range;
@@ -132,7 +135,7 @@ impl<'a> Gatherer<'a> {
 fn as_numbers(column: &Column, range: Range<usize>) -> Option<Vec<f64>> {
     by_class!(column,
         integers v => Some(v[range].iter().map(|value| *value as f64).collect()),
-        floats v => Some(v[range].iter().map(|value| f64::from(*value)).collect()),
+        floats v => Some(v[range].iter().map(|value| value.widen()).collect()),
         texts _v => None,
         arrays _ends _elements => None)
 }
@@ -210,7 +213,7 @@ impl Statistics {
         count: u32,
     ) -> Result<Statistics, BytesError> {
         let flags = cursor.u8()?;
-        let known = STATISTICS_NUMERIC | STATISTICS_FINITE | STATISTICS_NOT_FINITE | STATISTICS_INVALID;
+        let known: u8 = STATISTICS_FLAGS.iter().map(|(_, flag)| flag).sum();
         let needs_numbers = flags & (STATISTICS_FINITE | STATISTICS_NOT_FINITE) != 0;
         if flags & !known != 0 || (needs_numbers && flags & STATISTICS_NUMERIC == 0) {
             return Err(cursor.error("unknown flags of statistics"));

@@ -1,7 +1,6 @@
 //! Chunks of every type come back as they were.
 
 use super::*;
-use disk::{BytesError, Cursor};
 use proptest::prelude::*;
 use sample::*;
 

@@ -53,7 +53,7 @@ const _: () = {
     }
     assert!(at == CHUNK_FIXED_BYTES);
 };
-const _: () = assert!(CHUNK_SAMPLES_MAX % (1 << PAGE_SHIFT_MAX) == 0);
+const _: () = assert!(CHUNK_SAMPLES_MAX.is_multiple_of(1 << PAGE_SHIFT_MAX));
 const _: () =
     assert!(DESCRIPTOR_BYTES_MAX + 4 * TEXT_DICTIONARY_BYTES_MAX < CHUNK_HEADER_BYTES_MAX / 2 + (1 << 18));
 

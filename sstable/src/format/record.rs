@@ -148,6 +148,8 @@ tags! {
         Type = 8,
         /// Metadata.
         Metadata = 9,
+        /// Archiving state.
+        Archiving = 10,
     }
 }
 

@@ -77,7 +77,7 @@ pub enum Archiving {
     Retired,
 }
 
-const ARCHIVING: [(Archiving, ArchivingTag); 4] = [
+pub(super) const ARCHIVING: [(Archiving, ArchivingTag); 4] = [
     (Archiving::Started, ArchivingTag::Started),
     (Archiving::Paused, ArchivingTag::Paused),
     (Archiving::Stopped, ArchivingTag::Stopped),

@@ -1,9 +1,10 @@
 //! What a table knows about one of its channels.
 
+use super::carry_in::{ARCHIVING, Archiving};
 use super::channel::read_name;
 use super::field::{Fields, put_field};
 use super::metadata::{put_metadata, read_metadata};
-use crate::format::DictionaryField;
+use crate::format::{ArchivingTag, DictionaryField};
 use disk::{BytesError, Cursor, put_i64, put_u8, put_u32};
 use sample::{ChannelId, ChannelName, Kind, Metadata, Timestamp, ValueType};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct DictionaryRow {
     pub bytes: u64,
     /// Types of its samples in this table, in order of first occurrence (filled in by the writer).
     pub types: Vec<ValueDescription>,
+    /// Archiving state when the table was written, with the time since when.
+    pub archiving: Option<(Archiving, Timestamp)>,
     /// Metadata in force when the table was written, enum states included, with the time from which they hold.
     pub metadata: Option<(Timestamp, Metadata)>,
 }
@@ -66,6 +69,7 @@ impl DictionaryRow {
             samples: 0,
             bytes: 0,
             types: Vec::new(),
+            archiving: None,
             metadata: None,
         }
     }
@@ -103,6 +107,12 @@ pub(crate) fn encode_row(row: &DictionaryRow) -> Vec<u8> {
         bytes.extend_from_slice(description.descriptor.as_deref().unwrap_or_default());
         put_field(&mut out, DictionaryField::Type as u8, &bytes);
     }
+    if let Some((state, since)) = row.archiving {
+        let tag = ARCHIVING.iter().find(|(known, _)| *known == state).map_or(0, |(_, tag)| *tag as u8);
+        let mut bytes = vec![tag];
+        put_i64(&mut bytes, since.0);
+        put_field(&mut out, DictionaryField::Archiving as u8, &bytes);
+    }
     if let Some((since, metadata)) = &row.metadata {
         let mut bytes = since.0.to_le_bytes().to_vec();
         put_metadata(metadata, &mut bytes);
@@ -138,6 +148,12 @@ pub(crate) fn decode_row(bytes: &[u8]) -> Result<DictionaryRow, BytesError> {
             DictionaryField::Samples => row.samples = content.u64()?,
             DictionaryField::Bytes => row.bytes = content.u64()?,
             DictionaryField::Type => row.types.push(read_type(content)?),
+            DictionaryField::Archiving => {
+                let tag = ArchivingTag::from_tag(content.u8()?);
+                let known = ARCHIVING.iter().find(|(_, known)| Some(*known) == tag);
+                let (state, _) = known.ok_or_else(|| content.error("an unknown archiving state"))?;
+                row.archiving = Some((*state, Timestamp(content.i64()?)));
+            }
             DictionaryField::Metadata => {
                 let since = Timestamp(content.i64()?);
                 row.metadata = Some((since, read_metadata(Cursor::new(content.rest()))?));

@@ -1,0 +1,149 @@
+//! Small blocks and records that together use every tag, for tests of damage.
+
+use crate::*;
+use sample::*;
+
+fn mixed(i: u64) -> u64 {
+    let mixed = (i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9)
+}
+
+/// A block of `values`, with stamps from a jittery scan or without any order but their own.
+fn block_of(values: impl Iterator<Item = Value>, periodic: bool, extras: bool) -> SampleBlock {
+    let mut block = None;
+    let mut time = 1_767_571_200_000_000_000i64;
+    for (i, value) in values.enumerate() {
+        let noise = mixed(i as u64);
+        time += if periodic { 1_000_000_000 } else { (noise >> 50) as i64 };
+        let stamp = if periodic { time + (noise >> 54) as i64 } else { time };
+        let mut sample = Sample::new(Timestamp(stamp), value);
+        if extras {
+            sample.rank = i as u32;
+            sample.user_tag = Some(noise as i64);
+            sample.message = Some(format!("message {}", i % 2).into_bytes().into());
+            sample.received = Some(Timestamp(stamp + 1_000 + (noise >> 55) as i64));
+            sample.severity = if i % 7 == 3 { Severity::Invalid } else { Severity::Minor };
+            sample.status = Status { domain: StatusDomain::Pva, code: (i / 4) as u16 };
+        }
+        let block = block.get_or_insert_with(|| SampleBlock::new(sample.run_type()));
+        assert!(block.push(&sample));
+    }
+    block.unwrap()
+}
+
+/// Blocks that together use every column and every codec but [`crate::format::ColumnCodec::TimeReference`].
+pub(crate) fn blocks() -> Vec<SampleBlock> {
+    let text = |i: u64| Value::String(format!("{:x}", mixed(i)).into_bytes().into());
+    let bytes = |i: u64| Column::UInt8((0..40u64).map(|k| b"repeating"[(k + i) as usize % 9]).collect());
+    let doubles = |i: u64| Column::Float64((0..i % 4).map(|k| (k * i) as f64 / 10.0).collect());
+    vec![
+        block_of((0..100).map(|i| Value::Float64((mixed(i) >> 55) as f64 / 100.0)), true, false),
+        block_of((0..30).map(|i| Value::Float64(f64::from_bits(mixed(i)))), false, true),
+        block_of((0..30).map(|i| Value::Float32(f32::from_bits(mixed(i) as u32))), false, false),
+        block_of((0..30).map(|i| Value::Int64(mixed(i) as i64 >> 40)), false, false),
+        block_of((0..30).map(|i| Value::Bool(i > 9)), false, false),
+        block_of((0..20).map(text), false, false),
+        block_of((0..20).map(|i| text(i % 3)), false, false),
+        block_of((0..12).map(|i| Value::Array(Box::new(bytes(i)))), false, false),
+        block_of((0..12).map(|i| Value::Array(Box::new(doubles(i)))), false, false),
+        block_of(
+            (0..4).map(|i| Value::Structure {
+                descriptor: b"struct".as_slice().into(),
+                bytes: mixed(i).to_le_bytes().into(),
+            }),
+            false,
+            false,
+        ),
+    ]
+}
+
+/// A value of three parts.
+pub(crate) fn large() -> SampleBlock {
+    let zeros = Column::UInt8(vec![0; 2 * CHUNK_VALUE_BYTES_MAX + 5]);
+    block_of(std::iter::once(Value::Array(Box::new(zeros))), false, false)
+}
+
+/// One event of every kind, with every field.
+pub(crate) fn events() -> Vec<Event> {
+    let time = Timestamp(5);
+    let mut last = Sample::new(Timestamp(1), Value::Float64(f64::NAN));
+    last.message = Some(b"dropped".as_slice().into());
+    let kinds = vec![
+        EventKind::Connected { host: "ioc:5064".into() },
+        EventKind::Disconnected { last_heard: time },
+        EventKind::Started,
+        EventKind::Stopped,
+        EventKind::Paused,
+        EventKind::Resumed,
+        EventKind::Retired,
+        EventKind::EngineDown { until: time },
+        EventKind::Dropped { to: time, count: 3, cause: DropCause::Rate, last: Some(Box::new(last)) },
+        EventKind::Dropped { to: time, count: 3, cause: DropCause::DiskFull, last: None },
+        EventKind::TimeReplaced { original: time },
+    ];
+    let event = |(i, kind)| Event { time: Timestamp(i as i64), sequence: i as u64, kind };
+    kinds.into_iter().enumerate().map(event).collect()
+}
+
+/// Metadata with every field.
+pub(crate) fn metadata() -> Metadata {
+    let text = |text: &str| Some(text.as_bytes().into());
+    Metadata {
+        units: text("mA"),
+        precision: Some(-3),
+        display_low: Some(f64::NAN),
+        display_high: Some(1.0),
+        alarm_low: Some(-0.0),
+        alarm_high: Some(2.0),
+        warning_low: Some(3.0),
+        warning_high: Some(4.0),
+        control_low: Some(5.0),
+        control_high: Some(f64::INFINITY),
+        states: Some(vec![b"Open".as_slice().into(), b"".as_slice().into()]),
+        description: text("beam current"),
+        host: text("ioc:5064"),
+        settings: text("monitor"),
+    }
+}
+
+/// One channel record of every kind.
+pub(crate) fn channel_records() -> Vec<ChannelRecord> {
+    let name = |name| ChannelName::stored(name).unwrap();
+    let changes = vec![
+        ChannelChange::Named(name("SR:DCCT")),
+        ChannelChange::Alias(name("é")),
+        ChannelChange::Retention("default".into()),
+        ChannelChange::Settings("mode = \"monitor\"".into()),
+    ];
+    changes.into_iter().map(|change| ChannelRecord { time: Timestamp(-1), change }).collect()
+}
+
+/// Carry-ins that together have every field.
+pub(crate) fn carry_ins() -> Vec<CarryIn> {
+    let full = CarryIn {
+        sample: Some(CarriedSample::Here(Box::new(Sample::new(Timestamp(9), Value::text("on"))))),
+        original: true,
+        connection: Some(Connection {
+            host: Some("ioc:5064".into()),
+            since: Timestamp(3),
+            last_heard: Some(Timestamp(4)),
+        }),
+        archiving: Some((Archiving::Paused, Timestamp(2))),
+        metadata: Some((Timestamp(1), metadata())),
+        names: channel_records(),
+        last_sequence: 77,
+    };
+    let place = CarriedSample::There { week: Week(-4), time: Timestamp(8), rank: 6 };
+    vec![full, CarryIn { sample: Some(place), ..CarryIn::default() }, CarryIn::default()]
+}
+
+/// A dictionary row with every field that the writer does not fill in.
+pub(crate) fn dictionary_row(channel: u64) -> DictionaryRow {
+    let name = ChannelName::stored(&format!("SR:C{channel}")).unwrap();
+    let mut row = DictionaryRow::new(ChannelId(channel), name);
+    row.aliases = vec![ChannelName::stored("ALIAS").unwrap()];
+    row.newest = Some(NewestReading { time: Timestamp(4), rank: 5, fingerprint: [7; 16] });
+    row.next_late_rank = 3;
+    row.metadata = Some((Timestamp(1), metadata()));
+    row
+}

@@ -1,0 +1,286 @@
+//! Whether a table is what it was when it was written.
+
+use crate::block_index::{ChunkFacts, IndexRow};
+use crate::cache::BlockCache;
+use crate::chunk::{self, ChunkHeader, Statistics};
+use crate::record::{DictionaryRow, decode_carry_in, decode_channel_records, decode_events, decode_metadata};
+use crate::scan::{Scan, ScannedBlock, ScannedContent, ScannedEntry};
+use crate::table::Table;
+use crate::{ChunkSummary, Entry, Key, Locator};
+use disk::{BytesError, Disk, FormatError};
+use sample::{ChannelId, SampleBlock, Timestamp};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Problems listed; more are counted.
+const PROBLEMS_MAX: usize = 1000;
+/// Shared blocks kept while stamps of other chunks are looked up.
+const CACHE_BYTES: usize = 1 << 20;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Verification {
+    /// Blocks that could be read.
+    pub blocks: u64,
+    /// Chunks whose checksums are right.
+    pub chunks: u64,
+    /// Records that could be read.
+    pub records: u64,
+    /// Samples of those chunks.
+    pub samples: u64,
+    /// What is wrong, each with file and offset; at most 1000 are listed.
+    pub problems: Vec<FormatError>,
+    /// How many problems there are.
+    pub problem_count: u64,
+}
+
+/// What the data say about a channel, to be compared with its row.
+#[derive(Default, PartialEq, Debug)]
+struct Tally {
+    samples: u64,
+    bytes: u64,
+    span: Option<(Timestamp, Timestamp)>,
+}
+
+struct Verifier<'a> {
+    path: &'a Path,
+    deep: bool,
+    table: Option<Table>,
+    found: Verification,
+    next_row: usize,
+    channels: HashMap<ChannelId, Tally>,
+    dictionary: Vec<(ChannelId, Tally)>,
+}
+
+/// Checks every checksum of the table at `path`. `deep` also decodes everything and compares statistics,
+/// index, dictionary and footer with the data.
+///
+/// # Errors
+/// When the disk refuses, or the file is of another kind or of a newer format. Damage is not an error here
+/// but a problem in the answer.
+pub fn verify(disk: &dyn Disk, path: &Path, deep: bool) -> Result<Verification, FormatError> {
+    let scan = Scan::open(disk, path)?;
+    let mut verifier = Verifier {
+        path,
+        deep,
+        table: None,
+        found: Verification::default(),
+        next_row: 0,
+        channels: HashMap::new(),
+        dictionary: Vec::new(),
+    };
+    match Table::open(disk, path, &BlockCache::new(CACHE_BYTES)) {
+        Ok(table) => verifier.table = Some(table),
+        Err(error) if error.is_damage() => verifier.problem(error),
+        Err(error) => return Err(error),
+    }
+    for block in scan {
+        match block {
+            Ok(block) => verifier.block(block)?,
+            Err(error @ FormatError::Io(_)) => return Err(error),
+            Err(error) => verifier.problem(error),
+        }
+    }
+    verifier.totals();
+    Ok(verifier.found)
+}
+
+impl Verifier<'_> {
+    fn problem(&mut self, error: FormatError) {
+        self.found.problem_count += 1;
+        if self.found.problems.len() < PROBLEMS_MAX {
+            self.found.problems.push(error);
+        }
+    }
+
+    fn wrong(&mut self, offset: u64, what: &'static str) {
+        self.problem(FormatError::corrupt(self.path, offset, what));
+    }
+
+    fn block(&mut self, block: ScannedBlock) -> Result<(), FormatError> {
+        self.found.blocks += 1;
+        match &block.content {
+            ScannedContent::Chunk(header, bytes) => {
+                let facts = Some(ChunkFacts::of(header));
+                let key = Key::new(Key::SAMPLES, header.channel, header.first.0);
+                self.compare_row(&block, [key, key], header.last, facts, 1);
+                let locator = Locator { offset: block.offset, len: block.len, slot: None };
+                self.chunk(header, bytes, locator)
+            }
+            ScannedContent::Shared(entries) => {
+                let last = entries.iter().map(|entry| entry.last).max().unwrap_or(Timestamp::MIN);
+                if let (Some(least), Some(greatest)) = (entries.first(), entries.last()) {
+                    self.compare_row(&block, [least.key, greatest.key], last, None, entries.len());
+                }
+                for (slot, entry) in entries.iter().enumerate() {
+                    let locator = Locator { offset: block.offset, len: block.len, slot: Some(slot as u32) };
+                    self.entry(entry, locator)?;
+                }
+                Ok(())
+            }
+            ScannedContent::Dictionary(rows) => {
+                self.dictionary.extend(rows.iter().map(|row: &DictionaryRow| {
+                    (row.channel, Tally { samples: row.samples, bytes: row.bytes, span: row.span })
+                }));
+                Ok(())
+            }
+            ScannedContent::Index { .. } => Ok(()),
+        }
+    }
+
+    /// The index says of this block what the block says.
+    fn compare_row(
+        &mut self,
+        block: &ScannedBlock,
+        [first_key, last_key]: [Key; 2],
+        last: Timestamp,
+        chunk: Option<ChunkFacts>,
+        entries: usize,
+    ) {
+        let Some(table) = &self.table else { return };
+        let row = IndexRow {
+            offset: block.offset,
+            len: block.len,
+            entries: entries as u32,
+            first_key,
+            last_key,
+            last,
+            chunk,
+        };
+        while table.rows.get(self.next_row).is_some_and(|known| known.offset < block.offset) {
+            self.next_row += 1;
+        }
+        if table.rows.get(self.next_row) != Some(&row) {
+            self.wrong(block.offset, "the index does not say of this block what the block says");
+        }
+    }
+
+    fn entry(&mut self, entry: &ScannedEntry, locator: Locator) -> Result<(), FormatError> {
+        if entry.key.rate == Key::SAMPLES {
+            match ChunkHeader::parse(&entry.payload) {
+                Ok(header) => {
+                    if (header.channel, header.first.0, header.last)
+                        != (entry.key.channel, entry.key.bin, entry.last)
+                    {
+                        self.wrong(locator.offset, "a shared block names another chunk than it holds");
+                    }
+                    return self.chunk(&header, &entry.payload, locator);
+                }
+                Err(error) => self.problem(error.in_file(self.path, locator.offset)),
+            }
+            return Ok(());
+        }
+        let decoded: Result<(), BytesError> = match entry.key.rate {
+            _ if !self.deep => Ok(()),
+            Key::EVENTS => decode_events(&entry.payload).map(drop),
+            Key::METADATA => decode_metadata(&entry.payload).map(drop),
+            Key::CARRY_IN => decode_carry_in(&entry.payload).map(drop),
+            Key::CHANNELS => decode_channel_records(&entry.payload).map(drop),
+            _ => Ok(()),
+        };
+        match decoded {
+            Ok(()) => self.found.records += 1,
+            Err(error) => self.problem(FormatError::corrupt(self.path, locator.offset, error.what)),
+        }
+        Ok(())
+    }
+
+    fn chunk(&mut self, header: &ChunkHeader, bytes: &[u8], locator: Locator) -> Result<(), FormatError> {
+        let body = if locator.slot.is_none() { crate::format::BLOCK_HEADER_BYTES as u64 } else { 0 };
+        let offset = locator.offset + body;
+        if let Err(error) = header.check_bytes(bytes) {
+            self.problem(error.in_file(self.path, offset));
+            return Ok(());
+        }
+        let tally = self.channels.entry(header.channel).or_default();
+        tally.samples += header.count() as u64;
+        tally.bytes += bytes.len() as u64;
+        let span = tally.span.get_or_insert((header.first, header.last));
+        *span = (span.0.min(header.first), span.1.max(header.last));
+        self.found.chunks += 1;
+        self.found.samples += header.count() as u64;
+        if !self.deep {
+            return Ok(());
+        }
+        match self.decode(header, bytes, locator) {
+            Some(Ok(block)) => {
+                if let Err(what) = check_samples(header, &block) {
+                    self.wrong(offset, what);
+                }
+            }
+            Some(Err(error @ FormatError::Io(_))) => return Err(error),
+            Some(Err(error)) => self.problem(error),
+            // Stamps of another chunk cannot be had without the index; that it is lost was reported.
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn decode(
+        &self,
+        header: &ChunkHeader,
+        bytes: &[u8],
+        locator: Locator,
+    ) -> Option<Result<SampleBlock, FormatError>> {
+        if header.time_reference().is_none() {
+            return Some(chunk::decode(bytes).map_err(|error| error.in_file(self.path, locator.offset)));
+        }
+        let table = self.table.as_ref()?;
+        let summary = ChunkSummary {
+            first_rank: header.first_rank,
+            late: header.late,
+            statistics: header.statistics.clone(),
+            header_len: header.header_len,
+        };
+        let key = Key::new(Key::SAMPLES, header.channel, header.first.0);
+        Some(table.all_samples(&Entry { key, last: header.last, chunk: Some(summary), locator }))
+    }
+
+    /// Dictionary and footer say what the data say; not compared where data are damaged.
+    fn totals(&mut self) {
+        let Some(table) = &self.table else { return };
+        if self.found.problem_count > 0 {
+            return;
+        }
+        let (summary, footer_offset) = (table.summary().clone(), table.footer.index_offset);
+        if (summary.samples, summary.chunks, summary.records)
+            != (self.found.samples, self.found.chunks, self.found.records)
+        {
+            self.wrong(footer_offset, "the footer counts other chunks, samples or records than there are");
+        }
+        let dictionary = std::mem::take(&mut self.dictionary);
+        if dictionary.len() as u64 != summary.channels {
+            self.wrong(footer_offset, "the footer counts other channels than the dictionary has");
+        }
+        let mut channels = std::mem::take(&mut self.channels);
+        for (channel, row) in dictionary {
+            if channels.remove(&channel).unwrap_or_default() != row {
+                self.wrong(footer_offset, "the dictionary says of a channel what its data do not");
+            }
+        }
+        if !channels.is_empty() {
+            self.wrong(footer_offset, "a channel with samples has no row in the dictionary");
+        }
+    }
+}
+
+/// The samples are what the header says.
+fn check_samples(header: &ChunkHeader, block: &SampleBlock) -> Result<(), &'static str> {
+    let last = block.len().wrapping_sub(1);
+    let ends = block.time.first().zip(block.time.get(last)).map(|(first, last)| (*first, *last));
+    if ends != Some((header.first.0, header.last.0))
+        || (block.rank.first(), block.rank.get(last)) != (Some(&header.first_rank), Some(&header.last_rank))
+    {
+        return Err("the first or last sample of a chunk is not the one that its header names");
+    }
+    if !(1..block.len()).all(|i| block.position(i - 1) < block.position(i)) {
+        return Err("samples of a chunk are not in the order of time and rank");
+    }
+    if chunk::time_hash(&block.time) as u64 != header.time_hash {
+        return Err("the stamps of a chunk do not have the hash that its header names");
+    }
+    if Statistics::of(block) != header.statistics {
+        return Err("the statistics of a chunk are not those of its samples");
+    }
+    Ok(())
+}
