@@ -10,6 +10,30 @@ use std::sync::Arc;
 /// What went wrong with an archive's own files.
 #[derive(Debug, Clone)]
 pub enum Error {
+    /// Another engine writes to the archive.
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// Who has it.
+        holder: crate::identity::Holder,
+    },
+    /// Another archive, or none, is where the configuration pins one.
+    Pinned {
+        /// The archive's directory.
+        directory: PathBuf,
+        /// The id that must be there.
+        pinned: String,
+        /// The one that is.
+        found: Option<crate::identity::ArchiveId>,
+    },
+    /// There is no archive, and none may be created.
+    NoArchive(PathBuf),
+    /// There is no archive, and the directory holds other things.
+    NotEmpty(PathBuf),
+    /// The operating system gave no randomness.
+    Random(Arc<std::io::Error>),
+    /// Stored samples could not be read.
+    Read(crate::read::ReadError),
     /// The file system refused, bytes are damaged, too new or too large.
     Format(FormatError),
     /// A newer program of the same major version wrote the file: it may be read, never written.
@@ -30,8 +54,6 @@ pub enum Error {
         /// The archive that the file names.
         found: crate::identity::ArchiveId,
     },
-    /// There is an archive already where one was to be created.
-    Exists(PathBuf),
     /// The log's buffer did not take a record.
     LogBuffer(BufferFull),
     /// Nothing is acknowledged any more: the log failed and could not be begun anew.
@@ -43,6 +65,8 @@ pub enum Error {
     },
     /// A thread could not be started.
     Thread(Arc<std::io::Error>),
+    /// There is an archive already where one was to be created.
+    Exists(PathBuf),
     /// A sync of the write-ahead log failed earlier: nothing is written before the log is restarted.
     LogFailed {
         /// The log's directory.
@@ -87,6 +111,45 @@ impl From<FormatError> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Error::Locked { path, holder } => write!(
+                f,
+                "{} is held by process {} on {} ({}): another engine writes to this archive; stop it first",
+                path.display(),
+                holder.pid,
+                holder.host,
+                holder.address
+            ),
+            Error::Pinned { directory, pinned, found: None } => write!(
+                f,
+                "{} holds no archive, expected archive {pinned}: is the file system mounted?",
+                directory.display()
+            ),
+            Error::Pinned { directory, pinned, found: Some(found) } => write!(
+                f,
+                "{} holds archive {found}, expected archive {pinned}: is the file system mounted?",
+                directory.display()
+            ),
+            Error::NoArchive(directory) => write!(
+                f,
+                "{} holds no archive: check the path, or set create = true to make one there",
+                directory.display()
+            ),
+            Error::NotEmpty(directory) => write!(
+                f,
+                "{} holds no archive and is not empty: choose a missing or empty directory for a new one",
+                directory.display()
+            ),
+            Error::LogBuffer(error) => error.fmt(f),
+            Error::Poisoned { since, what } => {
+                write!(
+                    f,
+                    "nothing is acknowledged since {} ns: {what}; check the disk, then restart",
+                    since.0
+                )
+            }
+            Error::Thread(error) => write!(f, "cannot start a thread: {error}"),
+            Error::Random(source) => write!(f, "the operating system gives no random numbers: {source}"),
+            Error::Read(error) => error.fmt(f),
             Error::Format(error) => error.fmt(f),
             Error::NewerMinor { path, found, supported } => write!(
                 f,
@@ -106,13 +169,6 @@ impl fmt::Display for Error {
             Error::Exists(path) => {
                 write!(f, "{} exists: there is an archive already; choose an empty directory", path.display())
             }
-            Error::LogBuffer(error) => error.fmt(f),
-            Error::Poisoned { since, what } => write!(
-                f,
-                "nothing is acknowledged any more since {} ns: {what}; check the disk, then restart the engine",
-                since.0
-            ),
-            Error::Thread(error) => write!(f, "cannot start a thread: {error}"),
             Error::LogFailed { dir } => write!(
                 f,
                 "the last sync of the write-ahead log in {} failed: nothing more is written to its segments, \

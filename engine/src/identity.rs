@@ -148,6 +148,12 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// This process, answering at `address`.
+    pub fn here(address: &str) -> Holder {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Holder { host, pid: std::process::id(), address: address.into() }
+    }
+
     /// The content of the file.
     pub fn encode(&self) -> Vec<u8> {
         format!("host={}\npid={}\naddress={}\n", self.host, self.pid, self.address).into_bytes()

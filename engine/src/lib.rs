@@ -3,14 +3,48 @@
 //! The storage core is synchronous and deterministic: clock, disk and randomness are handed in, so a
 //! crash is an ordinary unit test. It knows no HTTP and no JSON; EPICS only in `source`.
 
+mod batch_gate;
+mod carry_in;
 pub mod clock;
 pub mod config;
+mod engine;
 pub mod error;
+mod flush;
+mod gather;
 pub mod identity;
+mod ingest;
+mod intake;
+mod keeper;
 pub mod layout;
 pub mod limits;
+mod live;
 pub mod manifest;
+mod memtable;
 pub mod planted;
 pub mod read;
+pub mod recovery;
+mod repeat;
+mod replay;
+mod report;
+mod shared;
+mod slot;
+mod snapshot;
+pub mod source;
 pub mod status;
+mod sync_times;
+mod table_file;
+mod table_run;
+mod view;
 pub mod wal;
+mod writer;
+
+pub use batch_gate::BatchGate;
+pub use engine::{Engine, EngineParts};
+pub use ingest::{Ingest, IngestGauges, Order};
+pub use intake::Intake;
+pub use keeper::Keeper;
+pub use live::LiveArchive;
+pub use shared::{Counters, Directory, Health, Shared, StorageSettings};
+pub use slot::{Archiving, Connection, DropRun, Newest, Slot, SlotState};
+pub use view::View;
+pub use writer::{Frozen, Outcome, Writer};

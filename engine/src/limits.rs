@@ -4,3 +4,44 @@
 pub const BLOCK_SAMPLES_MAX: usize = 8192;
 /// Value bytes after which a block that readers hand over ends (plus one sample).
 pub const BLOCK_VALUE_BYTES_MAX: usize = 1 << 20;
+/// Samples of the first chunk that a channel fills in the memtable; each further one is twice as large.
+pub const CHUNK_SAMPLES_FIRST: usize = 64;
+/// Samples of the largest chunk.
+pub const CHUNK_SAMPLES_MAX: usize = 8192;
+/// Raw value bytes at which a chunk closes (it holds at most so many plus one sample).
+pub const CHUNK_VALUE_BYTES_MAX: usize = 1 << 20;
+/// Rank of a channel's first late sample: above every in-order rank, because a late sample at some time
+/// always arrives after all in-order samples at that time.
+pub const LATE_RANK_FIRST: u32 = 1 << 31;
+/// Memory and log bytes counted for a sample beside its value.
+pub const SAMPLE_OVERHEAD_BYTES: usize = 64;
+/// Largest value that a run of drops remembers as the last dropped one.
+pub const DROP_LAST_BYTES_MAX: usize = 256;
+/// Samples of one channel that wait for the metadata of a fresh connection.
+pub const HELD_BACK_SAMPLES_MAX: usize = 16;
+/// Longest wait of the ingest thread for something to arrive.
+pub const INGEST_WAIT: std::time::Duration = std::time::Duration::from_millis(50);
+/// Pause of the ingest thread after a batch, so that arrivals gather.
+pub const INGEST_PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+/// Time between two heartbeats in the log; promised to be at most 500 ms.
+pub const HEARTBEAT_NS: i64 = 250_000_000;
+/// A run of drops that has been quiet for so long is recorded.
+pub const QUIET_DROPS_NS: i64 = 5_000_000_000;
+/// A connected channel without a sample for so long is silent.
+pub const SILENT_NS: i64 = 86_400_000_000_000;
+/// The memtable is flushed at least so often.
+pub const FLUSH_AGE: std::time::Duration = std::time::Duration::from_secs(3600);
+/// Time between two hand-overs of the log to the operating system.
+pub const LOG_WRITE_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+/// Time between two looks at a full file system; recording is to resume within 10 s of space.
+pub const SPACE_CHECK_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+/// Longest wait for the threads when an engine stops; a stalled disk must not keep it longer.
+pub const STOP_WAIT: std::time::Duration = std::time::Duration::from_secs(8);
+/// Largest newest value that a channel keeps in memory once it is in files.
+pub const LAST_BYTES_MAX: usize = 4096;
+/// Decoded blocks of tables that an open archive keeps.
+pub const BLOCK_CACHE_BYTES: usize = 64 << 20;
+/// Bytes of a batch's entries at which a log record is made of them.
+pub const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Largest sample: value and what is counted beside it. Larger ones are dropped with cause `memory`.
+pub const SAMPLE_BYTES_MAX: usize = 48 << 20;

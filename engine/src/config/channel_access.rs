@@ -106,23 +106,6 @@ pub struct EffectiveChannelAccess {
     pub repeater_port: (u16, Origin),
 }
 
-impl EffectiveChannelAccess {
-    /// The `EPICS_CA_*` variables that make libca search exactly this.
-    pub fn variables(&self) -> [(&'static str, String); 5] {
-        let list = |entries: &[HostEntry]| {
-            let hosts: Vec<&str> = entries.iter().map(|entry| entry.host.as_str()).collect();
-            hosts.join(" ")
-        };
-        [
-            ("EPICS_CA_ADDR_LIST", list(&self.address_list)),
-            ("EPICS_CA_NAME_SERVERS", list(&self.name_servers)),
-            ("EPICS_CA_AUTO_ADDR_LIST", if self.auto_address_list.0 { "YES" } else { "NO" }.to_owned()),
-            ("EPICS_CA_SERVER_PORT", self.server_port.0.to_string()),
-            ("EPICS_CA_REPEATER_PORT", self.repeater_port.0.to_string()),
-        ]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +140,7 @@ mod tests {
         };
         let effective = configured.effective(environment);
         assert_eq!(effective.address_list[0].origin.to_string(), "vacuum.toml:3");
-        assert_eq!(effective.variables().map(|(_, value)| value), ["ioc1", "", "YES", "6064", "5065"]);
+        assert!(effective.name_servers.is_empty() && effective.auto_address_list.0);
+        assert_eq!(effective.server_port.0, 6064);
     }
 }

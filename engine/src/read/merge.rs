@@ -319,7 +319,7 @@ fn partition(len: usize, pred: impl Fn(usize) -> bool) -> usize {
 const EDGE_WINDOWS_NS: [i64; 2] = [3_600_000_000_000, 86_400_000_000_000];
 
 /// The last sample of `run` before `time` (at or before it if `inclusive`).
-pub(super) fn last_before(
+pub(crate) fn last_before(
     run: &dyn Run,
     time: Timestamp,
     inclusive: bool,

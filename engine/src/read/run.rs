@@ -1,7 +1,7 @@
 //! Ordered runs: the one form in which memtable, SSTables and other processes hand over samples.
 
 use super::ReadError;
-use sample::{SampleBlock, TimeRange, Timestamp};
+use sample::{SampleBlock, TimeRange, Timestamp, ValueType};
 
 /// Where a sample stands in its channel's timeline; unique, and the order of every answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -17,7 +17,7 @@ pub struct Position {
 pub struct Part {
     /// Position of its first sample.
     pub first: Position,
-    /// Position of its last sample.
+    /// Position of its last sample, or a bound behind it of equal time.
     pub last: Position,
     /// Number of samples.
     pub count: u32,
@@ -32,6 +32,8 @@ pub trait Run: Send + Sync {
     fn span(&self) -> (Timestamp, Timestamp);
     /// The parts that touch the closed span of `range`, in order. May read index pages.
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError>;
+    /// Types of its values: each with the time of the first sample of a stretch. Reads every chunk's header.
+    fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError>;
     /// The samples of `part` inside `range` (perhaps none).
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError>;
 }

@@ -29,6 +29,9 @@ impl Run for Blocks {
             })
             .collect())
     }
+    fn types(&self) -> Result<Vec<(Timestamp, sample::ValueType)>, ReadError> {
+        Ok(Vec::new())
+    }
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
         let block = &self.0[part.token as usize];
         let inside = block.indices(range);

@@ -1,0 +1,139 @@
+//! What held when a week began: the first records of its partition.
+
+use crate::error::Error;
+use crate::gather::Gathered;
+use crate::shared::Shared;
+use crate::slot::{BeforeWeek, Slot, SlotState};
+use crate::snapshot;
+use crate::view::View;
+use sample::{ChannelId, Sample, TimeRange, Week};
+use sstable::{CarriedSample, CarryIn, ChannelChange, ChannelRecord, Connection};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Adds carry-in to the weeks that open with this flush, and overrides where late samples change what later
+/// weeks hold at their begin. Returns the weeks that open: at most the present one and those that passed
+/// without a flush, never one of the past or the future, whose begin is not known.
+pub(crate) fn open_weeks(
+    shared: &Shared,
+    view: &View,
+    gathered: &mut Gathered,
+) -> Result<BTreeSet<Week>, Error> {
+    override_opened(view, gathered);
+    let present = Week::containing(shared.clock.now());
+    let newest_open = view.manifest.tables.iter().filter(|t| t.holds_carry_in).map(|t| t.week).max();
+    let opening: BTreeSet<Week> = gathered
+        .partitions
+        .keys()
+        .map(|(week, _)| *week)
+        .filter(|week| *week <= present && newest_open.is_none_or(|open| *week > open))
+        .collect();
+    // The first week of an archive has nothing before it, and an older one may still come.
+    let Some(week) = opening.last().copied() else { return Ok(BTreeSet::new()) };
+    let slots: Vec<Arc<Slot>> = shared.directory().slots.iter().flatten().cloned().collect();
+    for slot in slots {
+        if slot.id == ChannelId::ARCHIVE {
+            continue;
+        }
+        let ((mut carry_in, in_files), class) = {
+            let state = slot.lock();
+            (known(&state, week), state.retention.clone())
+        };
+        if carry_in.sample.is_none() && in_files {
+            carry_in.sample = look_up(shared, &slot, week)?;
+        }
+        let part = gathered.partitions.entry((week, class)).or_default().entry(slot.id).or_default();
+        part.carry_in = Some(carry_in);
+        gathered.facts.entry(slot.id).or_insert_with(|| {
+            let state = slot.lock();
+            crate::gather::ChannelFacts {
+                name: state.name.clone(),
+                archiving: state.flushed_archiving,
+                metadata: None,
+            }
+        });
+    }
+    Ok(BTreeSet::from([week]))
+}
+
+/// What memory knows of a channel's state at the begin of `week`, and whether the last sample before it
+/// stands in files only.
+fn known(state: &SlotState, week: Week) -> (CarryIn, bool) {
+    let start = week.start();
+    let (sample, look_up) = match (&state.newest, &state.sample_before_week) {
+        (None, _) => (None, false),
+        (Some(newest), _) if newest.time < start => match state.last_in_memory() {
+            Some(sample) => (Some(CarriedSample::of(&sample, Week::containing(sample.time), false)), false),
+            None => (None, true),
+        },
+        (Some(_), Some((of, sample))) if *of == week => (sample.clone(), sample.is_none()),
+        (Some(_), _) => (None, state.oldest.is_some_and(|oldest| oldest < start)),
+    };
+    let before = match &state.state_before_week {
+        Some((of, before)) if *of == week => (**before).clone(),
+        _ => BeforeWeek::of(state),
+    };
+    let connection = before.connection.since.map(|since| Connection {
+        host: before.connection.host.as_deref().map(Box::from),
+        since,
+        last_heard: before.connection.last_heard,
+    });
+    let names = vec![
+        ChannelRecord { time: start, change: ChannelChange::Named(state.name.clone()) },
+        ChannelRecord { time: start, change: ChannelChange::Retention(Box::from(&*state.retention)) },
+    ];
+    let carry_in = CarryIn {
+        sample,
+        original: false,
+        connection: connection.filter(|c| c.since < start),
+        archiving: before.archiving.0.as_record().zip(before.archiving.1).filter(|(_, since)| *since < start),
+        metadata: before.metadata.filter(|(since, _)| *since < start).map(|(since, m)| (since, (*m).clone())),
+        names,
+        last_sequence: 0,
+    };
+    (carry_in, look_up)
+}
+
+/// The last sample before `week` from the files.
+fn look_up(shared: &Shared, slot: &Slot, week: Week) -> Result<Option<CarriedSample>, Error> {
+    let start = week.start();
+    let snapshot = snapshot::of(shared, slot, TimeRange::new(start, start)).map_err(Error::Read)?;
+    let mut best: Option<Sample> = None;
+    for run in &snapshot.runs {
+        let sample = crate::read::last_before(&**run, start, false).map_err(Error::Read)?;
+        if let Some(sample) = sample
+            && best.as_ref().is_none_or(|b| (b.time, b.rank) < (sample.time, sample.rank))
+        {
+            best = Some(sample);
+        }
+    }
+    Ok(best.map(|sample| CarriedSample::of(&sample, Week::containing(sample.time), false)))
+}
+
+/// Late samples of a closed week may change what later, opened weeks hold at their begin: each such week
+/// gets the newest of them as an override; readers take the newer of the two.
+fn override_opened(view: &View, gathered: &mut Gathered) {
+    let opened: BTreeSet<Week> =
+        view.manifest.tables.iter().filter(|t| t.holds_carry_in).map(|t| t.week).collect();
+    let mut overrides: BTreeMap<(Week, Arc<str>, ChannelId), Sample> = BTreeMap::new();
+    for ((week, class), parts) in &gathered.partitions {
+        for (channel, part) in parts {
+            let newest = part.blocks.iter().max_by_key(|(block, _)| block.position(block.len() - 1));
+            let Some((block, _)) = newest else { continue };
+            let sample = block.get(block.len() - 1);
+            for later in opened.range(week.next()..) {
+                let known = overrides.get(&(*later, class.clone(), *channel));
+                if known.is_none_or(|k| (k.time, k.rank) < (sample.time, sample.rank)) {
+                    overrides.insert((*later, class.clone(), *channel), sample.clone());
+                }
+            }
+        }
+    }
+    for ((week, class, channel), sample) in overrides {
+        let part = gathered.partitions.entry((week, class)).or_default().entry(channel).or_default();
+        part.carry_in = Some(CarryIn {
+            sample: Some(CarriedSample::of(&sample, Week::containing(sample.time), false)),
+            ..CarryIn::default()
+        });
+    }
+}

@@ -1,0 +1,122 @@
+//! The one place that orders a flush: tables synced, directories synced, manifest replaced, memory let go.
+
+use crate::carry_in;
+use crate::error::Error;
+use crate::gather::{Gathered, gather};
+use crate::manifest::Manifest;
+use crate::planted::{Bug, planted};
+use crate::repeat::repeat;
+use crate::shared::Shared;
+use crate::slot::Slot;
+use crate::table_file::{self, Place, Written};
+use crate::view::View;
+use crate::wal;
+use crate::writer::Frozen;
+use sample::{ChannelId, Week};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Partitions are never rewritten in place; the first directory of a week has this generation.
+pub(crate) const FIRST_GENERATION: u32 = 1;
+
+/// Writes everything up to `frozen` to tables and makes them live. Returns the bytes of tables.
+pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> {
+    let view = shared.view();
+    let mut gathered = gather(shared, frozen.epoch);
+    let opened = carry_in::open_weeks(shared, &view, &mut gathered)?;
+    let mut manifest = view.manifest.clone();
+    let mut tables = view.tables.clone();
+    let mut weeks: BTreeSet<Week> = BTreeSet::new();
+    let mut bytes = 0;
+    let mut added: HashMap<ChannelId, (u64, u64)> = HashMap::new();
+    for ((week, class), parts) in &gathered.partitions {
+        let class = (class_number(&mut manifest, class), &**class);
+        let place = Place { id: manifest.next_table, week: *week, class, opens: opened.contains(week) };
+        manifest.next_table += 1;
+        let Written { entry, table, channels } = table_file::write(shared, &place, parts, &gathered.facts)?;
+        for (channel, samples, bytes) in channels {
+            let sum = added.entry(channel).or_default();
+            *sum = (sum.0 + samples, sum.1 + bytes);
+        }
+        bytes += entry.len;
+        manifest.tables.push(entry);
+        tables.push(table);
+        weeks.insert(*week);
+    }
+    sync_directories(shared, &weeks)?;
+    manifest.generation += 1;
+    manifest.wal_from = manifest.wal_from.max(frozen.through + 1);
+    manifest.next_channel = manifest.next_channel.max(shared.directory().slots.len() as u64);
+    manifest.next_sequence = manifest.next_sequence.max(shared.sequence.load(Ordering::Relaxed));
+    manifest.heartbeat = manifest.heartbeat.max(shared.heard_until());
+    manifest.store(&*shared.disk, &shared.layout)?;
+    // I2: whoever sees the new tables no longer sees in memory what they hold.
+    shared.publish(View::new(manifest, tables, frozen.epoch));
+    let_go(shared, &gathered, &added, frozen.epoch);
+    Ok(bytes)
+}
+
+/// The number of a retention class, entered if need be.
+fn class_number(manifest: &mut Manifest, class: &str) -> u16 {
+    let at = manifest.classes.iter().position(|known| known == class).unwrap_or_else(|| {
+        manifest.classes.push(class.to_string());
+        manifest.classes.len() - 1
+    });
+    u16::try_from(at).unwrap_or(u16::MAX)
+}
+
+/// I3: names of tables and of their directories are durable before a manifest names them.
+fn sync_directories(shared: &Shared, weeks: &BTreeSet<Week>) -> Result<(), Error> {
+    if weeks.is_empty() || planted(Bug::NoDirectorySync) {
+        return Ok(());
+    }
+    for week in weeks {
+        shared.disk.sync_dir(&shared.layout.week(*week, FIRST_GENERATION))?;
+    }
+    shared.disk.sync_dir(&shared.layout.weeks())?;
+    shared.disk.sync_dir(shared.layout.root())?;
+    Ok(())
+}
+
+/// Frees the memory of flushed epochs.
+fn let_go(shared: &Shared, gathered: &Gathered, added: &HashMap<ChannelId, (u64, u64)>, epoch: u64) {
+    let slots: Vec<Arc<Slot>> = shared.directory().slots.iter().flatten().cloned().collect();
+    for slot in slots {
+        let mut state = slot.lock();
+        state.let_go(epoch);
+        if let Some((samples, bytes)) = added.get(&slot.id) {
+            state.flushed_samples += samples;
+            state.flushed_bytes += bytes;
+        }
+        if let Some(facts) = gathered.facts.get(&slot.id) {
+            state.flushed_archiving = facts.archiving;
+        }
+    }
+    shared.memory.fetch_sub(gathered.memory.min(shared.memory.load(Ordering::Relaxed)), Ordering::Relaxed);
+}
+
+/// Logs everything that is not in live tables anew, in files that were never used, and makes the manifest
+/// begin there (I6).
+pub(crate) fn repeat_log(shared: &Arc<Shared>, log: &mut wal::Writer) -> Result<(), Error> {
+    let view = shared.view();
+    let first = {
+        let _between_batches = shared.gate.close();
+        log.restart(&shared.log)
+    };
+    repeat(shared, view.flushed_epoch)?;
+    shared.log.finish_repeat();
+    log.write(&shared.log)?;
+    if let Some(ticket) = log.begin_sync() {
+        let result = ticket.run();
+        let durable = log.finish_sync(ticket, result)?;
+        shared.set_durable_until(durable.received);
+    }
+    let mut manifest = view.manifest.clone();
+    manifest.generation += 1;
+    manifest.wal_from = manifest.wal_from.max(first);
+    manifest.store(&*shared.disk, &shared.layout)?;
+    shared.publish(View::new(manifest, view.tables.clone(), view.flushed_epoch));
+    log.release(first.saturating_sub(1))?;
+    Ok(())
+}

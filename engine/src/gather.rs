@@ -1,0 +1,179 @@
+//! Frozen memtable epochs, sorted into partitions and retention classes: what a flush writes.
+
+use crate::limits::{CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX};
+use crate::memtable::ChannelData;
+use crate::shared::Shared;
+use crate::slot::{Archiving, Slot, SlotState};
+use sample::{ChannelId, ChannelName, Event, EventKind, Metadata, SampleBlock, TimeRange, Timestamp, Week};
+use sstable::{CarryIn, ChannelRecord};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// One channel's part of one table.
+#[derive(Debug, Default)]
+pub(crate) struct ChannelPart {
+    /// In-order (carried ones included) and late samples, by (time, rank); chunks never span a gap in order.
+    pub(crate) blocks: Vec<(SampleBlock, bool)>,
+    /// Events by sequence.
+    pub(crate) events: Vec<Event>,
+    /// Metadata changes by time.
+    pub(crate) metadata: Vec<(Timestamp, Arc<Metadata>)>,
+    /// Names, class, settings.
+    pub(crate) records: Vec<ChannelRecord>,
+    /// What held when the week began, where the table opens it or overrides what did.
+    pub(crate) carry_in: Option<CarryIn>,
+}
+
+/// What a channel's dictionary row says beside its contents.
+#[derive(Debug, Clone)]
+pub(crate) struct ChannelFacts {
+    pub(crate) name: ChannelName,
+    pub(crate) archiving: (Archiving, Option<Timestamp>),
+    pub(crate) metadata: Option<(Timestamp, Arc<Metadata>)>,
+}
+
+/// Everything that a flush writes.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    /// By week and retention class: channels by id.
+    pub(crate) partitions: BTreeMap<(Week, Arc<str>), BTreeMap<ChannelId, ChannelPart>>,
+    /// Facts of every channel that has a part.
+    pub(crate) facts: HashMap<ChannelId, ChannelFacts>,
+    /// Memtable bytes that the flush frees.
+    pub(crate) memory: usize,
+}
+
+/// Takes what is in epochs up to `epoch`; nothing is removed from memory yet.
+pub(crate) fn gather(shared: &Shared, epoch: u64) -> Gathered {
+    let slots: Vec<Arc<Slot>> = shared.directory().slots.iter().flatten().cloned().collect();
+    let now_week = Week::containing(shared.clock.now());
+    let mut gathered = Gathered::default();
+    for slot in slots {
+        // Copies under the slot's lock, sorts outside: ingestion goes on meanwhile.
+        let taken = {
+            let mut state = slot.lock();
+            take(&mut state, epoch)
+        };
+        let Some((class, facts, data)) = taken else { continue };
+        for data in &data {
+            gathered.memory += data.accounted_bytes;
+            place(&mut gathered.partitions, slot.id, &class, data, now_week);
+        }
+        gathered.facts.insert(slot.id, facts);
+    }
+    for parts in gathered.partitions.values_mut() {
+        for part in parts.values_mut() {
+            part.blocks = regroup(std::mem::take(&mut part.blocks));
+            part.metadata.sort_by_key(|(time, _)| *time);
+            part.events.sort_by_key(|event| event.sequence);
+        }
+    }
+    gathered
+}
+
+type Taken = (Arc<str>, ChannelFacts, Vec<ChannelData>);
+
+fn take(state: &mut SlotState, epoch: u64) -> Option<Taken> {
+    let data: Vec<ChannelData> =
+        state.data.iter().filter(|d| d.epoch <= epoch && !d.is_empty()).cloned().collect();
+    if data.is_empty() {
+        return None;
+    }
+    // The row must say what held at the freeze, not what came since: that may be lost in a crash.
+    let mut archiving = state.flushed_archiving;
+    for event in data.iter().flat_map(|d| &d.events) {
+        archiving = archiving_after(archiving, event);
+    }
+    let metadata = data.iter().flat_map(|d| &d.metadata).next_back().cloned();
+    let facts = ChannelFacts { name: state.name.clone(), archiving, metadata };
+    Some((state.retention.clone(), facts, data))
+}
+
+/// What an event makes of a channel's archiving state.
+pub(crate) fn archiving_after(
+    before: (Archiving, Option<Timestamp>),
+    event: &Event,
+) -> (Archiving, Option<Timestamp>) {
+    match event.kind {
+        EventKind::Started => (Archiving::Started, Some(event.time)),
+        EventKind::Resumed => (Archiving::Started, before.1),
+        EventKind::Paused => (Archiving::Paused, before.1),
+        EventKind::Stopped | EventKind::Retired => (Archiving::Retired, before.1),
+        _ => before,
+    }
+}
+
+type Partitions = BTreeMap<(Week, Arc<str>), BTreeMap<ChannelId, ChannelPart>>;
+
+fn place(partitions: &mut Partitions, id: ChannelId, class: &Arc<str>, data: &ChannelData, now_week: Week) {
+    for (blocks, late) in [(data.blocks(), false), (data.late_blocks(), true)] {
+        for block in blocks {
+            for (week, piece) in by_week(&block) {
+                part(partitions, week, class, id).blocks.push((piece, late));
+            }
+        }
+    }
+    for block in data.carried_blocks() {
+        part(partitions, now_week, class, id).blocks.push(((*block).clone(), false));
+    }
+    for event in &data.events {
+        part(partitions, Week::containing(event.time), class, id).events.push(event.clone());
+    }
+    for change in &data.metadata {
+        part(partitions, Week::containing(change.0), class, id).metadata.push(change.clone());
+    }
+    for record in &data.records {
+        part(partitions, Week::containing(record.time), class, id).records.push(record.clone());
+    }
+}
+
+fn part<'a>(
+    partitions: &'a mut Partitions,
+    week: Week,
+    class: &Arc<str>,
+    id: ChannelId,
+) -> &'a mut ChannelPart {
+    partitions.entry((week, class.clone())).or_default().entry(id).or_default()
+}
+
+/// Cuts a block at week boundaries.
+fn by_week(block: &SampleBlock) -> Vec<(Week, SampleBlock)> {
+    if block.is_empty() {
+        return Vec::new();
+    }
+    let (first, last) = (Week::containing(block.first()), Week::containing(block.last()));
+    if first == last {
+        return vec![(first, block.clone())];
+    }
+    let mut pieces = Vec::new();
+    let mut week = first;
+    while week <= last {
+        let inside = block.indices(TimeRange::new(week.start(), week.end()));
+        if !inside.is_empty() {
+            pieces.push((week, block.slice(inside.start, inside.end)));
+        }
+        week = week.next();
+    }
+    pieces
+}
+
+/// Joins neighbours of one type into chunks of up to the largest size; late samples stay apart.
+fn regroup(mut blocks: Vec<(SampleBlock, bool)>) -> Vec<(SampleBlock, bool)> {
+    blocks.sort_by_key(|(block, late)| (*late, block.position(0)));
+    let mut out: Vec<(SampleBlock, bool)> = Vec::with_capacity(blocks.len());
+    for (block, late) in blocks {
+        if let Some((open, open_late)) = out.last_mut()
+            && *open_late == late
+            && open.run == block.run
+            && open.position(open.len() - 1) < block.position(0)
+            && Week::containing(open.first()) == Week::containing(block.first())
+            && open.len() + block.len() <= CHUNK_SAMPLES_MAX
+            && open.values.byte_len() + block.values.byte_len() <= CHUNK_VALUE_BYTES_MAX
+        {
+            open.append(&block, 0, block.len());
+            continue;
+        }
+        out.push((block, late));
+    }
+    out
+}

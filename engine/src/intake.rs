@@ -1,0 +1,394 @@
+//! The rules between a source and the archive: scan, dead band, stamps, limits, metadata before values.
+
+use crate::config::{ChannelSettings, Mode, StampRule};
+use crate::limits::HELD_BACK_SAMPLES_MAX;
+use crate::source::Arrival;
+use crate::writer::{Outcome, Writer};
+use sample::{ChannelId, DropCause, EventKind, Metadata, Sample, Timestamp};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Stamps before 1991-01-01T00:00:00Z are unset: the record was never processed.
+const UNSET_BEFORE: Timestamp = Timestamp(662_688_000 * 1_000_000_000);
+/// How long values wait for the metadata of their connection.
+const METADATA_WAIT_NS: i64 = 1_000_000_000;
+const SECOND_NS: i64 = 1_000_000_000;
+/// Servers that must look future before the engine's own clock is suspected.
+const SUSPECT_SERVERS_MIN: usize = 3;
+
+/// Rules and running state of one channel.
+#[derive(Debug)]
+struct Rule {
+    settings: Arc<ChannelSettings>,
+    /// The next sample is the first since a connect.
+    first: bool,
+    /// Values held back until the metadata of the connection is there; `None` when it is.
+    held_back: Option<(Timestamp, Vec<(Timestamp, Sample)>)>,
+    metadata_known: bool,
+    /// Last value that passed the dead band, with its alarm.
+    passed: Option<(f64, sample::Severity, sample::Status)>,
+    /// Newest sample of the current scan period.
+    scanned: Option<(Timestamp, Sample)>,
+    /// Reading of the last sample whose unset stamp was replaced.
+    replaced: Option<[u8; 16]>,
+    /// Value bytes in the current second of receipt.
+    second: (i64, u64),
+    server: usize,
+}
+
+/// What is known of one server's clock.
+#[derive(Debug)]
+struct Server {
+    channels: usize,
+    future: bool,
+    offset_ns: i64,
+}
+
+/// The rules of all channels.
+#[derive(Debug)]
+pub struct Intake {
+    /// By channel id: ids are dense.
+    rules: Vec<Option<Box<Rule>>>,
+    /// Channels whose samples wait for metadata.
+    waiting: Vec<ChannelId>,
+    /// Scanned channels by period in ns, with the period that was last closed.
+    scans: HashMap<i64, (i64, Vec<ChannelId>)>,
+    servers: Vec<Server>,
+    server_of: HashMap<Box<str>, usize>,
+    future_limit_ns: i64,
+    receive_time: bool,
+}
+
+/// The server of a channel that was never connected.
+const NO_SERVER: usize = usize::MAX;
+
+impl Intake {
+    /// Rules for no channel yet.
+    pub fn new(future_limit_ns: i64, receive_time: bool) -> Intake {
+        Intake {
+            rules: Vec::new(),
+            waiting: Vec::new(),
+            scans: HashMap::new(),
+            servers: Vec::new(),
+            server_of: HashMap::new(),
+            future_limit_ns,
+            receive_time,
+        }
+    }
+
+    /// Sets a channel's rules.
+    pub fn configure(&mut self, channel: ChannelId, settings: Arc<ChannelSettings>) {
+        self.unscan(channel);
+        if let Mode::Scan { period } = settings.mode {
+            let period = i64::try_from(period.as_nanos()).unwrap_or(i64::MAX);
+            self.scans.entry(period).or_default().1.push(channel);
+        }
+        match self.rule_mut(channel) {
+            Some(rule) => {
+                rule.settings = settings;
+                rule.passed = None;
+            }
+            None => {
+                let rule = Rule {
+                    settings,
+                    first: true,
+                    held_back: None,
+                    metadata_known: false,
+                    passed: None,
+                    scanned: None,
+                    replaced: None,
+                    second: (0, 0),
+                    server: NO_SERVER,
+                };
+                let at = usize::try_from(channel.0).unwrap_or(usize::MAX);
+                if self.rules.len() <= at {
+                    self.rules.resize_with(at + 1, || None);
+                }
+                self.rules[at] = Some(Box::new(rule));
+            }
+        }
+    }
+
+    /// Forgets a channel.
+    pub fn remove(&mut self, channel: ChannelId) {
+        self.unscan(channel);
+        let rule = usize::try_from(channel.0).ok().and_then(|at| self.rules.get_mut(at)?.take());
+        if let Some(rule) = rule {
+            self.leave_server(rule.server);
+        }
+    }
+
+    fn rule(&self, channel: ChannelId) -> Option<&Rule> {
+        self.rules.get(usize::try_from(channel.0).ok()?)?.as_deref()
+    }
+
+    fn rule_mut(&mut self, channel: ChannelId) -> Option<&mut Rule> {
+        self.rules.get_mut(usize::try_from(channel.0).ok()?)?.as_deref_mut()
+    }
+
+    fn unscan(&mut self, channel: ChannelId) {
+        self.scans.retain(|_, (_, channels)| {
+            channels.retain(|c| *c != channel);
+            !channels.is_empty()
+        });
+    }
+
+    fn leave_server(&mut self, server: usize) {
+        if let Some(server) = self.servers.get_mut(server) {
+            server.channels = server.channels.saturating_sub(1);
+            if server.channels == 0 {
+                server.future = false;
+                server.offset_ns = 0;
+            }
+        }
+    }
+
+    /// Takes one arrival.
+    pub fn arrive(&mut self, writer: &mut Writer, channel: ChannelId, received: Timestamp, arrival: Arrival) {
+        match arrival {
+            Arrival::Connected { host, readable, metadata_follows } => {
+                self.connected(writer, channel, received, &host, readable, metadata_follows);
+            }
+            Arrival::Disconnected { last_heard } => {
+                self.release_held_back(writer, channel, None);
+                let Some(rule) = self.rule_mut(channel) else { return };
+                let server = std::mem::replace(&mut rule.server, NO_SERVER);
+                rule.passed = None;
+                self.take_scanned(writer, channel);
+                self.leave_server(server);
+                writer.event(channel, received, EventKind::Disconnected { last_heard });
+            }
+            Arrival::Sample(sample) => {
+                let Some(rule) = self.rule_mut(channel) else { return };
+                if let Some((_, held)) = &mut rule.held_back
+                    && held.len() < HELD_BACK_SAMPLES_MAX
+                {
+                    held.push((received, sample));
+                    return;
+                }
+                self.release_held_back(writer, channel, None);
+                self.sample(writer, channel, received, sample);
+            }
+            Arrival::Metadata(metadata) => {
+                let held = self.rule(channel).is_some_and(|rule| rule.held_back.is_some());
+                if held {
+                    self.release_held_back(writer, channel, Some((received, metadata)));
+                } else if let Some(rule) = self.rule_mut(channel) {
+                    rule.metadata_known = true;
+                    writer.metadata(channel, received, metadata);
+                }
+            }
+            Arrival::Access { readable } => {
+                if let Some(slot) = writer.slot(channel) {
+                    slot.lock().connection.no_read_access = !readable;
+                }
+            }
+            Arrival::Refused { elements } => {
+                if let Some(slot) = writer.slot(channel) {
+                    slot.lock().connection.refused_elements = Some(elements);
+                }
+            }
+            Arrival::Lost { count } => writer.append_lost(channel, DropCause::Memory, count, received),
+        }
+    }
+
+    fn connected(
+        &mut self,
+        writer: &mut Writer,
+        channel: ChannelId,
+        received: Timestamp,
+        host: &str,
+        readable: bool,
+        metadata_follows: bool,
+    ) {
+        let server = *self.server_of.entry(host.into()).or_insert_with(|| {
+            self.servers.push(Server { channels: 0, future: false, offset_ns: 0 });
+            self.servers.len() - 1
+        });
+        let Some(rule) = self.rule_mut(channel) else { return };
+        let before = std::mem::replace(&mut rule.server, server);
+        rule.first = true;
+        rule.metadata_known = !metadata_follows;
+        if metadata_follows {
+            rule.held_back = Some((received, Vec::new()));
+            self.waiting.push(channel);
+        }
+        self.leave_server(before);
+        self.servers[server].channels += 1;
+        if let Some(slot) = writer.slot(channel) {
+            let mut state = slot.lock();
+            state.connection.no_read_access = !readable;
+            state.connection.refused_elements = None;
+        }
+        writer.event(channel, received, EventKind::Connected { host: host.into() });
+    }
+
+    /// Lets held-back samples through, behind `metadata` if it came.
+    fn release_held_back(
+        &mut self,
+        writer: &mut Writer,
+        channel: ChannelId,
+        metadata: Option<(Timestamp, Metadata)>,
+    ) {
+        let Some(rule) = self.rule_mut(channel) else { return };
+        let Some((_, held)) = rule.held_back.take() else { return };
+        rule.metadata_known |= metadata.is_some();
+        if let Some((received, metadata)) = metadata {
+            writer.metadata(channel, self.holds_from(writer, channel, received, &held), metadata);
+        }
+        for (received, sample) in held {
+            self.sample(writer, channel, received, sample);
+        }
+    }
+
+    /// Metadata of a fresh connection describes its first value, too, whose stamp is older than the
+    /// receipt; never a sample that was stored before.
+    fn holds_from(
+        &self,
+        writer: &Writer,
+        channel: ChannelId,
+        received: Timestamp,
+        held: &[(Timestamp, Sample)],
+    ) -> Timestamp {
+        let newest = writer.slot(channel).and_then(|slot| slot.lock().newest);
+        let first = held.iter().map(|(_, sample)| sample.time).min();
+        match (first, newest) {
+            (Some(first), None) if first >= UNSET_BEFORE => first.min(received),
+            (Some(first), Some(newest)) if first > newest.time => first.min(received),
+            _ => received,
+        }
+    }
+
+    /// Gives up waiting for metadata that does not come, closes scan periods.
+    pub fn tick(&mut self, writer: &mut Writer, now: Timestamp) {
+        let waiting = std::mem::take(&mut self.waiting);
+        for channel in waiting {
+            match self.rule(channel).and_then(|rule| rule.held_back.as_ref()) {
+                Some((since, _)) if now.since(*since) < METADATA_WAIT_NS => self.waiting.push(channel),
+                Some(_) => self.release_held_back(writer, channel, None),
+                None => {}
+            }
+        }
+        let mut due: Vec<ChannelId> = Vec::new();
+        for (period, (closed, channels)) in &mut self.scans {
+            let current = now.0.div_euclid(*period);
+            if current != *closed {
+                *closed = current;
+                due.extend_from_slice(channels);
+            }
+        }
+        for channel in due {
+            self.take_scanned(writer, channel);
+        }
+    }
+
+    fn take_scanned(&mut self, writer: &mut Writer, channel: ChannelId) {
+        let scanned = self.rule_mut(channel).and_then(|rule| rule.scanned.take());
+        if let Some((received, sample)) = scanned {
+            self.pass(writer, channel, received, sample);
+        }
+    }
+
+    fn sample(&mut self, writer: &mut Writer, channel: ChannelId, received: Timestamp, sample: Sample) {
+        let Some(rule) = self.rule_mut(channel) else { return };
+        if matches!(rule.settings.mode, Mode::Scan { .. }) && !rule.first {
+            rule.scanned = Some((received, sample));
+            return;
+        }
+        self.pass(writer, channel, received, sample);
+    }
+
+    /// Behind `scan`: dead band, then everything that counts as received.
+    fn pass(&mut self, writer: &mut Writer, channel: ChannelId, received: Timestamp, mut sample: Sample) {
+        let receive_time = self.receive_time;
+        let Some(rule) = self.rule_mut(channel) else { return };
+        if let Some(band) = rule.settings.deadband
+            && let Some(value) = sample.value.as_f64()
+        {
+            let passed = (value, sample.severity, sample.status);
+            if let Some(last) = rule.passed
+                && (last.1, last.2) == (passed.1, passed.2)
+                && ((last.0 - value).abs() < band || last.0.to_bits() == value.to_bits())
+                && !rule.first
+            {
+                return;
+            }
+            rule.passed = Some(passed);
+        }
+        sample.metadata_known = rule.metadata_known;
+        sample.received = receive_time.then_some(received);
+        let first = std::mem::replace(&mut rule.first, false);
+        let original = sample.time;
+        let unset = original < UNSET_BEFORE;
+        let future = self.judge_clock(channel, original, received, unset);
+        let Some(rule) = self.rule_mut(channel) else { return };
+        let replace = match rule.settings.timestamps {
+            StampRule::Ioc => unset,
+            StampRule::IocElseReceive => unset || future,
+            StampRule::Receive => true,
+        };
+        if replace && rule.settings.timestamps != StampRule::Receive {
+            let reading = sstable::fingerprint(&sample_without_receipt(&sample));
+            if rule.replaced == Some(reading) {
+                writer.append_redelivered(channel);
+                return;
+            }
+            rule.replaced = Some(reading);
+        }
+        if replace {
+            sample.time = received;
+        } else if future {
+            writer.append_dropped(channel, DropCause::Future, &sample);
+            return;
+        }
+        let second = received.0.div_euclid(SECOND_NS);
+        if rule.second.0 != second {
+            rule.second = (second, 0);
+        }
+        rule.second.1 += sample.value.byte_len() as u64;
+        if rule.second.1 > rule.settings.max_bytes_per_second {
+            writer.append_dropped(channel, DropCause::Rate, &sample);
+            return;
+        }
+        let announce = replace && rule.settings.timestamps != StampRule::Receive;
+        let outcome = writer.append(channel, sample, first);
+        if announce && outcome == Outcome::Stored {
+            writer.event(channel, received, EventKind::TimeReplaced { original });
+        }
+    }
+
+    /// Whether a stamp is too far ahead, and what it says about its server's clock.
+    fn judge_clock(&mut self, channel: ChannelId, time: Timestamp, received: Timestamp, unset: bool) -> bool {
+        if unset {
+            return false;
+        }
+        let ahead = time.since(received);
+        let future = ahead > self.future_limit_ns;
+        let server = self.rule(channel).map_or(NO_SERVER, |rule| rule.server);
+        if let Some(server) = self.servers.get_mut(server) {
+            server.future = future;
+            if ahead > 0 {
+                server.offset_ns = ahead;
+            }
+        }
+        future && !self.clock_suspect()
+    }
+
+    /// Whether more than half of the servers (at least three) look future: the engine's own clock is suspect.
+    pub fn clock_suspect(&self) -> bool {
+        let connected = self.servers.iter().filter(|server| server.channels > 0).count();
+        let future = self.servers.iter().filter(|server| server.future).count();
+        future >= SUSPECT_SERVERS_MIN && future * 2 > connected
+    }
+
+    /// Connected servers, and the greatest known distance of a server's clock ahead of the engine's in ns.
+    pub fn servers(&self) -> (usize, i64) {
+        let connected = self.servers.iter().filter(|server| server.channels > 0);
+        connected.fold((0, 0), |(n, offset), server| (n + 1, offset.max(server.offset_ns)))
+    }
+}
+
+/// The sample as the source sends it again after a reconnect.
+fn sample_without_receipt(sample: &Sample) -> Sample {
+    Sample { received: None, ..sample.clone() }
+}

@@ -1,0 +1,230 @@
+//! Keeps what memory holds on disk: writes and syncs the log, decides what a failing disk means.
+
+use crate::error::Error;
+use crate::flush;
+use crate::shared::Shared;
+use crate::wal;
+use crate::writer::Frozen;
+use disk::{File, Lock, Space};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// All I/O of an archive that is being written. Its calls may block on the disk; none is made by the
+/// thread that ingests.
+#[derive(Debug)]
+pub struct Keeper {
+    shared: Arc<Shared>,
+    log: Mutex<wal::Writer>,
+    /// Held from the first table of a flush to its manifest.
+    flushing: Mutex<()>,
+    reserve: Mutex<Option<Arc<dyn File>>>,
+    lock: Box<dyn Lock>,
+    /// Size of the file system, as last looked at.
+    space: Mutex<Option<Space>>,
+    /// Bytes of tables written since the start.
+    written: AtomicU64,
+}
+
+impl Keeper {
+    /// Takes over the files of a recovered archive.
+    pub fn new(shared: Arc<Shared>, log: wal::Writer, lock: Box<dyn Lock>) -> Keeper {
+        let keeper = Keeper {
+            shared,
+            log: Mutex::new(log),
+            flushing: Mutex::new(()),
+            reserve: Mutex::new(None),
+            lock,
+            space: Mutex::new(None),
+            written: AtomicU64::new(0),
+        };
+        keeper.take_reserve();
+        keeper
+    }
+
+    /// The common state.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The lock that keeps other engines out.
+    pub fn lock(&self) -> &dyn Lock {
+        &*self.lock
+    }
+
+    fn log(&self) -> MutexGuard<'_, wal::Writer> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes and number of the log's segments.
+    pub fn log_size(&self) -> (u64, u64) {
+        let log = self.log();
+        (log.bytes(), log.segments() as u64)
+    }
+
+    /// Hands what waits in memory to the operating system. A full file system makes the archive refuse
+    /// new samples until [`Keeper::check_space`] finds room; what was accepted stays in memory.
+    ///
+    /// # Errors
+    /// The disk's; nothing is lost by them.
+    pub fn write_log(&self) -> Result<(), Error> {
+        let mut log = self.log();
+        let result = log.write(&self.shared.log);
+        drop(log);
+        match result {
+            Err(error) if error.is_full() => {
+                self.note_full(&error);
+                Err(error)
+            }
+            other => other,
+        }
+    }
+
+    /// Group commit: syncs what was written and moves the durable time on. A failed sync makes the log
+    /// begin again in a new file with everything that is not in SSTables; if that fails as well, nothing
+    /// is acknowledged any more.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`] when the archive cannot promise anything any more.
+    pub fn sync_log(&self) -> Result<(), Error> {
+        self.shared.check_not_poisoned()?;
+        let Some(ticket) = self.log().begin_sync() else { return Ok(()) };
+        let result = ticket.run();
+        let failed = result.as_ref().err().map(ToString::to_string);
+        let durable = self.log().finish_sync(ticket, result);
+        match durable {
+            Ok(durable) => {
+                self.shared.set_durable_until(durable.received);
+                Ok(())
+            }
+            Err(_) => {
+                let what = failed.unwrap_or_else(|| "a sync of the log failed".into());
+                tracing::error!(error = %what, "log file given up after a failed sync; beginning a new one");
+                self.restart_log(what)
+            }
+        }
+    }
+
+    /// Writes everything that is not in SSTables to a log in new files.
+    fn restart_log(&self, what: String) -> Result<(), Error> {
+        let now = self.shared.clock.now();
+        // No table may become live meanwhile: what it holds might be repeated, or not.
+        let _still = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        let restarted = flush::repeat_log(&self.shared, &mut self.log());
+        match restarted {
+            Ok(()) => {
+                self.shared.health().log_restarted = Some((now, what));
+                Ok(())
+            }
+            Err(error) => {
+                let what = format!("{what}; beginning a new log failed, too: {error}");
+                tracing::error!(error = %what, "nothing is acknowledged any more: check the disk, then restart");
+                self.shared.health().poisoned = Some((now, what.clone()));
+                Err(Error::Poisoned { since: now, what })
+            }
+        }
+    }
+
+    /// Writes frozen epochs to SSTables, makes them live, releases the log behind them.
+    ///
+    /// # Errors
+    /// The disk's: nothing is lost, the next flush covers the same epochs.
+    pub fn flush(&self, frozen: Frozen) -> Result<(), Error> {
+        self.shared.check_not_poisoned()?;
+        let still = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = flush::flush(&self.shared, frozen);
+        drop(still);
+        let now = self.shared.clock.now();
+        match result {
+            Ok(bytes) => {
+                self.written.fetch_add(bytes, Ordering::Relaxed);
+                self.shared.health().flush_failed = None;
+                self.log().release(frozen.through)?;
+                Ok(())
+            }
+            Err(error) => {
+                self.shared.health().flush_failed = Some((now, error.to_string()));
+                if error.is_full() {
+                    self.note_full(&error);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The file system is full: refuse samples, give up the reserve so that what was accepted finds room.
+    fn note_full(&self, error: &Error) {
+        let now = self.shared.clock.now();
+        let mut health = self.shared.health();
+        if health.full.is_none() {
+            tracing::error!(%error, "file system full: samples are dropped until there is space");
+            health.full = Some((now, error.to_string()));
+        }
+        drop(health);
+        self.shared.refusing.store(true, Ordering::Relaxed);
+        self.release_reserve();
+    }
+
+    fn release_reserve(&self) {
+        let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.shared.layout.reserve();
+        if reserve.take().is_some() || self.shared.disk.exists(&path).unwrap_or(false) {
+            if let Err(error) = self.shared.disk.remove(&path) {
+                tracing::warn!(%error, "the reserve could not be released");
+            }
+        }
+    }
+
+    /// Allocates the reserve again; `false` when there is no room for it.
+    fn take_reserve(&self) -> bool {
+        let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
+        if reserve.is_some() || self.shared.settings.reserve_bytes == 0 {
+            return true;
+        }
+        let path = self.shared.layout.reserve();
+        let disk = &self.shared.disk;
+        let file =
+            if disk.exists(&path).unwrap_or(false) { disk.open_write(&path) } else { disk.create(&path) };
+        let allocated =
+            file.and_then(|file| file.allocate(self.shared.settings.reserve_bytes).map(|()| file));
+        match allocated {
+            Ok(file) => {
+                *reserve = Some(file);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no room for the reserve");
+                let _ = disk.remove(&path);
+                false
+            }
+        }
+    }
+
+    /// Size and free bytes of the file system when [`Keeper::check_space`] last looked.
+    pub fn space(&self) -> Option<Space> {
+        *self.space.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes of tables written since the start.
+    pub fn bytes_written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Looks at the file system. While it is full: tries again. Samples are taken again once the log is written out
+    /// and the reserve is back. Due at least every few seconds.
+    pub fn check_space(&self) {
+        let space = self.shared.disk.space(self.shared.layout.root()).ok();
+        *self.space.lock().unwrap_or_else(PoisonError::into_inner) = space;
+        if !self.shared.refusing.load(Ordering::Relaxed) {
+            if self.reserve.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+                self.take_reserve();
+            }
+            return;
+        }
+        if self.write_log().is_err() || self.sync_log().is_err() || !self.take_reserve() {
+            return;
+        }
+        tracing::info!("there is space again: recording resumes");
+        self.shared.health().full = None;
+        self.shared.refusing.store(false, Ordering::Relaxed);
+    }
+}

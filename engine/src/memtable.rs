@@ -1,0 +1,283 @@
+//! Recent samples of one channel in memory: chunked arrays of doubling size, until they are in SSTables.
+
+use crate::limits::{CHUNK_SAMPLES_FIRST, CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX};
+use crate::read::{Part, Position, ReadError, Run};
+use crate::wal::Placement;
+use sample::{Event, Metadata, RunType, Sample, SampleBlock, TimeRange, Timestamp, ValueType};
+use sstable::ChannelRecord;
+use std::sync::Arc;
+
+/// What one channel received during one epoch (between two freezes of the memtable).
+#[derive(Clone, Debug, Default)]
+pub struct ChannelData {
+    /// The epoch.
+    pub epoch: u64,
+    /// Bytes that the memtable's account holds for it.
+    pub accounted_bytes: usize,
+    /// Full chunks in order.
+    closed: Vec<Arc<SampleBlock>>,
+    /// The chunk that grows.
+    open: Option<Box<SampleBlock>>,
+    /// Samples that came late, in order of arrival.
+    late: Vec<Sample>,
+    /// First values after a connect that are older than their partition.
+    carried: Vec<Sample>,
+    /// Events by sequence.
+    pub events: Vec<Event>,
+    /// Metadata changes in order.
+    pub metadata: Vec<(Timestamp, Arc<Metadata>)>,
+    /// Names, classes, settings.
+    pub records: Vec<ChannelRecord>,
+}
+
+/// Bytes that an event or a record takes at most without its texts.
+const RECORD_BYTES: usize = 96;
+
+impl ChannelData {
+    /// Nothing yet, in `epoch`.
+    pub fn new(epoch: u64) -> ChannelData {
+        ChannelData { epoch, ..ChannelData::default() }
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.closed.is_empty()
+            && self.open.is_none()
+            && self.late.is_empty()
+            && self.carried.is_empty()
+            && self.events.is_empty()
+            && self.metadata.is_empty()
+            && self.records.is_empty()
+    }
+
+    /// Appends a sample behind all in-order ones; returns the bytes that memory grew by.
+    pub fn push(&mut self, sample: &Sample) -> usize {
+        let grown = self.push_unaccounted(sample);
+        self.account(grown)
+    }
+
+    fn account(&mut self, bytes: usize) -> usize {
+        self.accounted_bytes += bytes;
+        bytes
+    }
+
+    fn push_unaccounted(&mut self, sample: &Sample) -> usize {
+        if let Some(open) = &mut self.open {
+            if open.len() == open.time.capacity() && open.len() < CHUNK_SAMPLES_FIRST {
+                open.reserve(CHUNK_SAMPLES_FIRST - open.len());
+            }
+            let full = open.len() >= open.time.capacity() || open.values.byte_len() >= CHUNK_VALUE_BYTES_MAX;
+            if !full && open.push(sample) {
+                return row_bytes(sample);
+            }
+            let next = if full {
+                (open.len() * 2).clamp(CHUNK_SAMPLES_FIRST, CHUNK_SAMPLES_MAX)
+            } else {
+                FIRST_RESERVE
+            };
+            let closed = std::mem::replace(open, Box::new(SampleBlock::new(sample.run_type())));
+            open.reserve(next);
+            open.push(sample);
+            self.closed.push(Arc::new(*closed));
+            return row_bytes(sample) + RECORD_BYTES;
+        }
+        let mut open = Box::new(SampleBlock::new(sample.run_type()));
+        open.reserve(FIRST_RESERVE);
+        open.push(sample);
+        self.open = Some(open);
+        row_bytes(sample) + RECORD_BYTES
+    }
+
+    /// Keeps a late sample; returns the bytes that memory grew by.
+    pub fn push_late(&mut self, sample: Sample) -> usize {
+        let bytes = row_bytes(&sample) + RECORD_BYTES;
+        self.late.push(sample);
+        self.account(bytes)
+    }
+
+    /// Keeps a first value that is older than its partition; returns the bytes that memory grew by.
+    pub fn push_carried(&mut self, sample: Sample) -> usize {
+        let bytes = row_bytes(&sample) + RECORD_BYTES;
+        self.carried.push(sample);
+        self.account(bytes)
+    }
+
+    /// Keeps an event; returns the bytes that memory grew by.
+    pub fn push_event(&mut self, event: Event) -> usize {
+        self.events.push(event);
+        self.account(RECORD_BYTES)
+    }
+
+    /// Keeps a change of metadata; returns the bytes that memory grew by.
+    pub fn push_metadata(&mut self, time: Timestamp, metadata: Arc<Metadata>) -> usize {
+        self.metadata.push((time, metadata));
+        self.account(2 * RECORD_BYTES)
+    }
+
+    /// Keeps a channel record; returns the bytes that memory grew by.
+    pub fn push_record(&mut self, record: ChannelRecord) -> usize {
+        self.records.push(record);
+        self.account(RECORD_BYTES)
+    }
+
+    /// Whether a late sample stands at this position.
+    pub fn holds_late(&self, position: (Timestamp, u32)) -> bool {
+        self.late.iter().any(|sample| (sample.time, sample.rank) == position)
+    }
+
+    /// Sorts in samples that were met behind newer ones, each position once; returns the growth in bytes.
+    pub fn place(&mut self, samples: Vec<(Placement, Sample)>) -> usize {
+        let mut carried: Vec<Sample> = std::mem::take(&mut self.carried);
+        let mut ordered: Vec<Sample> = Vec::new();
+        for block in self.blocks() {
+            ordered.extend((0..block.len()).map(|i| block.get(i)));
+        }
+        for (placement, sample) in samples {
+            if placement == Placement::CarryIn { carried.push(sample) } else { ordered.push(sample) }
+        }
+        let before = std::mem::take(&mut self.accounted_bytes);
+        self.closed.clear();
+        self.open = None;
+        for list in [&mut carried, &mut ordered] {
+            list.sort_by_key(|sample| (sample.time, sample.rank));
+            list.dedup_by_key(|sample| (sample.time, sample.rank));
+        }
+        for sample in &ordered {
+            self.push(sample);
+        }
+        for sample in carried {
+            self.push_carried(sample);
+        }
+        self.accounted_bytes = self.accounted_bytes.max(before);
+        self.accounted_bytes - before
+    }
+
+    /// The newest sample that is not late.
+    pub fn last_in_order(&self) -> Option<Sample> {
+        let open = self.open.as_ref().filter(|open| !open.is_empty()).map(|open| open.get(open.len() - 1));
+        let in_chunks = open.or_else(|| self.closed.last().map(|block| block.get(block.len() - 1)));
+        [in_chunks, self.carried.last().cloned()].into_iter().flatten().max_by_key(|s| (s.time, s.rank))
+    }
+
+    /// In-order samples as blocks; the growing one is copied.
+    pub fn blocks(&self) -> Vec<Arc<SampleBlock>> {
+        let mut blocks = self.closed.clone();
+        blocks.extend(self.open.as_ref().map(|open| Arc::new((**open).clone())));
+        blocks
+    }
+
+    /// Late samples by (time, rank) as blocks.
+    pub fn late_blocks(&self) -> Vec<Arc<SampleBlock>> {
+        sorted_blocks(&self.late)
+    }
+
+    /// First values older than their partition, by (time, rank), as blocks.
+    pub fn carried_blocks(&self) -> Vec<Arc<SampleBlock>> {
+        sorted_blocks(&self.carried)
+    }
+
+    /// Everything that readers see, as runs.
+    pub fn runs(&self) -> impl Iterator<Item = Arc<dyn Run>> {
+        [self.blocks(), self.late_blocks(), self.carried_blocks()]
+            .into_iter()
+            .filter_map(|blocks| BlockRun::new(blocks).map(|run| Arc::new(run) as Arc<dyn Run>))
+    }
+
+    /// Bytes of all samples in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.closed.iter().map(|block| block.memory_bytes()).sum::<usize>()
+            + self.open.as_ref().map_or(0, |open| open.memory_bytes())
+            + self.late.iter().chain(&self.carried).map(row_bytes).sum::<usize>()
+    }
+
+    /// Number of samples of all kinds.
+    pub fn samples(&self) -> usize {
+        self.closed.iter().map(|block| block.len()).sum::<usize>()
+            + self.open.as_ref().map_or(0, |open| open.len())
+            + self.late.len()
+            + self.carried.len()
+    }
+}
+
+/// Samples that the first chunk of an idle channel has room for.
+const FIRST_RESERVE: usize = 4;
+
+/// Memory of one row.
+fn row_bytes(sample: &Sample) -> usize {
+    sample.value.byte_len()
+        + 15
+        + sample.user_tag.map_or(0, |_| 8)
+        + sample.received.map_or(0, |_| 8)
+        + sample.message.as_ref().map_or(0, |m| m.len() + 4)
+        + if sample.value.value_type().array { 4 } else { 0 }
+}
+
+/// Samples sorted by (time, rank) and cut where the type changes.
+fn sorted_blocks(samples: &[Sample]) -> Vec<Arc<SampleBlock>> {
+    let mut order: Vec<&Sample> = samples.iter().collect();
+    order.sort_by_key(|sample| (sample.time, sample.rank));
+    let mut blocks: Vec<SampleBlock> = Vec::new();
+    for sample in order {
+        let fits = blocks.last_mut().is_some_and(|block| {
+            block.len() < CHUNK_SAMPLES_MAX
+                && block.values.byte_len() < CHUNK_VALUE_BYTES_MAX
+                && block.push(sample)
+        });
+        if !fits {
+            let mut block = SampleBlock::new(sample.run_type());
+            block.push(sample);
+            blocks.push(block);
+        }
+    }
+    blocks.into_iter().map(Arc::new).collect()
+}
+
+/// Blocks in memory as a run.
+#[derive(Debug)]
+pub(crate) struct BlockRun {
+    blocks: Vec<Arc<SampleBlock>>,
+}
+
+impl BlockRun {
+    /// `None` when there is no sample. The blocks are disjoint and in order.
+    pub(crate) fn new(mut blocks: Vec<Arc<SampleBlock>>) -> Option<BlockRun> {
+        blocks.retain(|block| !block.is_empty());
+        (!blocks.is_empty()).then_some(BlockRun { blocks })
+    }
+}
+
+impl Run for BlockRun {
+    fn span(&self) -> (Timestamp, Timestamp) {
+        (self.blocks[0].first(), self.blocks[self.blocks.len() - 1].last())
+    }
+
+    fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError> {
+        let part = |(token, block): (usize, &Arc<SampleBlock>)| {
+            let position = |i: usize| {
+                let (time, rank) = block.position(i);
+                Position { time, rank }
+            };
+            Part {
+                first: position(0),
+                last: position(block.len() - 1),
+                count: u32::try_from(block.len()).unwrap_or(u32::MAX),
+                token: token as u64,
+            }
+        };
+        let touching = |(_, block): &(usize, &Arc<SampleBlock>)| range.touches(block.first(), block.last());
+        Ok(self.blocks.iter().enumerate().filter(touching).map(part).collect())
+    }
+
+    fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError> {
+        Ok(self.blocks.iter().map(|block| (block.first(), block.run.value)).collect())
+    }
+
+    fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
+        let block = usize::try_from(part.token).ok().and_then(|i| self.blocks.get(i));
+        let Some(block) = block else {
+            return Ok(SampleBlock::new(RunType::plain(sample::ValueType::scalar(sample::Kind::Bool))));
+        };
+        let inside = block.indices(range);
+        Ok(block.slice(inside.start, inside.end))
+    }
+}

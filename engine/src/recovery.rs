@@ -1,0 +1,368 @@
+//! Opening an archive after anything: what is on disk becomes what is in memory.
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::flush::repeat_log;
+use crate::identity::{ArchiveId, Holder, Identity};
+use crate::keeper::Keeper;
+use crate::layout::{Layout, parse_table, parse_week_dir};
+use crate::limits::BLOCK_CACHE_BYTES;
+use crate::manifest::Manifest;
+use crate::replay::{Loader, REPLAYED_EPOCH};
+use crate::shared::{Directory, Shared, StorageSettings};
+use crate::slot::{Archiving, Newest, Slot};
+use crate::view::View;
+use crate::wal::{self, CutReport, Replay};
+use crate::writer::Writer;
+use disk::{Disk, create_dir_durable};
+use sample::{ChannelId, ChannelName, EventKind, Timestamp};
+use sstable::{BlockCache, DictionaryRow, Table};
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What is needed to open an archive for writing.
+#[derive(Debug)]
+pub struct Opening {
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The archive's directory.
+    pub directory: PathBuf,
+    /// Create it if the directory is missing or empty.
+    pub create: bool,
+    /// The only archive that may be there.
+    pub pinned: Option<String>,
+    /// The id of an archive that is created; random if `None`.
+    pub fresh_id: Option<ArchiveId>,
+    /// Settings.
+    pub settings: StorageSettings,
+}
+
+/// An archive that is open for writing.
+pub struct Recovered {
+    /// Common state.
+    pub shared: Arc<Shared>,
+    /// The ingest handle.
+    pub writer: Writer,
+    /// The keeper of the files.
+    pub keeper: Keeper,
+    /// What was found.
+    pub report: Report,
+}
+
+/// What opening found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Whether the archive was created.
+    pub created: bool,
+    /// Live tables.
+    pub tables: usize,
+    /// Log records read.
+    pub records: u64,
+    /// Stretches of the log that could not be used, torn tails included.
+    pub cuts: Vec<CutReport>,
+    /// Log entries of channels that nothing names.
+    pub nameless: u64,
+    /// Files of interrupted flushes that were removed.
+    pub removed: Vec<PathBuf>,
+}
+
+impl Report {
+    /// Writes it to the program's log.
+    pub fn log(&self) {
+        tracing::info!(tables = self.tables, records = self.records, created = self.created, "archive open");
+        for cut in &self.cuts {
+            match cut.verdict {
+                wal::Verdict::TornTail => tracing::info!("{cut}"),
+                wal::Verdict::Corrupt => tracing::error!("{cut}"),
+            }
+        }
+        if self.nameless > 0 {
+            tracing::error!(
+                entries = self.nameless,
+                "log entries of channels whose names were lost to damage"
+            );
+        }
+    }
+}
+
+/// Opens (or creates) an archive for writing.
+///
+/// # Errors
+/// Another engine has it, another archive is there, a file is damaged or newer; nothing was changed.
+pub fn open(opening: Opening) -> Result<Recovered, Error> {
+    let layout = Layout::new(&opening.directory);
+    let disk = opening.disk.clone();
+    let empty = is_empty(&*disk, &layout)?;
+    check_identity(&opening, &layout, empty)?;
+    if empty {
+        create_dir_durable(&*disk, layout.root())?;
+    }
+    let Some(lock) = disk.lock(&layout.lock())? else {
+        let holder = Holder::load(&*disk, &layout).ok().flatten().unwrap_or_default();
+        return Err(Error::Locked { path: layout.lock(), holder });
+    };
+    // A crash while an archive was created leaves a directory with a lock and no identity.
+    let identity = match Identity::load(&*disk, &layout)? {
+        Some(identity) => identity,
+        None => {
+            let id = match opening.fresh_id {
+                Some(id) => id,
+                None => ArchiveId::random().map_err(|source| Error::Random(Arc::new(source)))?,
+            };
+            create_dir_durable(&*disk, &layout.weeks())?;
+            create_dir_durable(&*disk, &layout.wal())?;
+            Identity::create(&*disk, &layout, id, opening.clock.now())?
+        }
+    };
+    let manifest =
+        Manifest::load(&*disk, &layout, identity.id)?.unwrap_or_else(|| Manifest::new(identity.id));
+    let loaded = load(&*disk, &layout, &identity, &manifest)?;
+    let removed = remove_strays(&*disk, &layout, &manifest)?;
+    let mut log = wal::Writer::resume(
+        disk.clone(),
+        &layout.wal(),
+        identity.id,
+        wal::Settings { segment_bytes: opening.settings.segment_bytes },
+        &loaded.replay,
+        manifest.wal_from,
+    )?;
+    let report = Report {
+        created: empty,
+        tables: manifest.tables.len(),
+        records: loaded.replay.records,
+        cuts: loaded.replay.cut_bytes.clone(),
+        nameless: loaded.nameless,
+        removed,
+    };
+    let buffer = wal::Buffer::new(
+        opening.settings.log_buffer_bytes,
+        log.first_sequence(),
+        loaded.replay.last_received,
+    );
+    let heartbeat = loaded.heartbeat.max(manifest.heartbeat);
+    let last_received = loaded.replay.last_received;
+    let shared = Arc::new(shared_of(&opening, layout, identity, manifest, loaded, buffer));
+    shared.set_durable_until(log.durable().received);
+    shared.set_heard_until(heartbeat.max(last_received));
+    shared.running.store(true, Ordering::Relaxed);
+    if log.needs_restart() {
+        repeat_log(&shared, &mut log)?;
+    }
+    let appended = log.first_sequence().saturating_sub(1);
+    let mut writer = Writer::new(shared.clone(), REPLAYED_EPOCH + 1, appended);
+    note_down_time(&mut writer, &shared, heartbeat);
+    let keeper = Keeper::new(shared.clone(), log, lock);
+    Ok(Recovered { shared, writer, keeper, report })
+}
+
+/// Opens an archive for reading only: nothing on disk is changed, whoever writes is not disturbed.
+///
+/// # Errors
+/// There is no archive, a file is damaged or newer.
+pub fn open_read_only(
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    directory: PathBuf,
+) -> Result<(Arc<Shared>, Report), Error> {
+    let layout = Layout::new(&directory);
+    let Some(identity) = Identity::load(&*disk, &layout)? else {
+        return Err(Error::NoArchive(directory));
+    };
+    loop {
+        let load_manifest = || Manifest::load(&*disk, &layout, identity.id);
+        let manifest = load_manifest()?.unwrap_or_else(|| Manifest::new(identity.id));
+        let generation = manifest.generation;
+        let loaded = load(&*disk, &layout, &identity, &manifest);
+        // A flush in between moves samples from the log to tables that this manifest does not name.
+        if load_manifest()?.map_or(0, |present| present.generation) != generation {
+            continue;
+        }
+        let loaded = loaded?;
+        let report = Report {
+            tables: manifest.tables.len(),
+            records: loaded.replay.records,
+            cuts: loaded.replay.cut_bytes.clone(),
+            nameless: loaded.nameless,
+            ..Report::default()
+        };
+        let heard = loaded.heartbeat.max(manifest.heartbeat).max(loaded.replay.last_received);
+        let opening = Opening {
+            disk: disk.clone(),
+            clock,
+            directory,
+            create: false,
+            pinned: None,
+            fresh_id: None,
+            settings: StorageSettings::default(),
+        };
+        let buffer = wal::Buffer::new(0, loaded.replay.next_sequence, loaded.replay.last_received);
+        let durable = loaded.replay.last_received;
+        let shared = Arc::new(shared_of(&opening, layout, identity, manifest, loaded, buffer));
+        shared.set_heard_until(heard);
+        shared.set_durable_until(durable);
+        return Ok((shared, report));
+    }
+}
+
+fn is_empty(disk: &dyn Disk, layout: &Layout) -> Result<bool, Error> {
+    match disk.list(layout.root()) {
+        // A lock alone is what a crash at the very begin leaves.
+        Ok(names) => Ok(names.iter().all(|entry| crate::layout::is_leftover_of_creation(&entry.name))),
+        Err(error) if error.is_missing() => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Before anything is touched: the right archive, or an empty place where one may be made.
+fn check_identity(opening: &Opening, layout: &Layout, empty: bool) -> Result<(), Error> {
+    let found = Identity::load(&*opening.disk, layout)?;
+    match (&found, &opening.pinned) {
+        (Some(identity), Some(pinned)) if identity.id.to_string() != *pinned => Err(Error::Pinned {
+            directory: opening.directory.clone(),
+            pinned: pinned.clone(),
+            found: Some(identity.id),
+        }),
+        (None, Some(pinned)) => {
+            Err(Error::Pinned { directory: opening.directory.clone(), pinned: pinned.clone(), found: None })
+        }
+        (None, None) if !empty => Err(Error::NotEmpty(opening.directory.clone())),
+        (None, None) if !opening.create => Err(Error::NoArchive(opening.directory.clone())),
+        _ => Ok(()),
+    }
+}
+
+/// What files say about an archive.
+struct Loaded {
+    cache: Arc<BlockCache>,
+    directory: Directory,
+    tables: Vec<Arc<Table>>,
+    replay: Replay,
+    heartbeat: Timestamp,
+    sequence: u64,
+    memory: usize,
+    nameless: u64,
+}
+
+fn load(disk: &dyn Disk, layout: &Layout, identity: &Identity, manifest: &Manifest) -> Result<Loaded, Error> {
+    let cache = BlockCache::new(BLOCK_CACHE_BYTES);
+    let mut directory = Directory::default();
+    let own = ChannelName::stored(ARCHIVE_CHANNEL).map_err(|_| Error::NoArchive(layout.root().into()))?;
+    directory.enter(&Arc::new(Slot::new(ChannelId::ARCHIVE, own.clone())), own);
+    let mut tables = Vec::with_capacity(manifest.tables.len());
+    for entry in &manifest.tables {
+        let path = layout.table(entry.week, entry.generation, entry.id);
+        let table = Arc::new(Table::open(disk, &path, &cache)?);
+        let class = manifest.classes.get(usize::from(entry.class)).map_or("default", String::as_str);
+        for row in table.dictionary() {
+            enter_row(&mut directory, &row?, class);
+        }
+        tables.push(table);
+    }
+    let mut loader = Loader::new(&mut directory);
+    let replay = wal::replay(disk, &layout.wal(), identity.id, manifest.wal_from, &mut |_, entry| {
+        loader.load(entry);
+    })?;
+    loader.finish();
+    let (heartbeat, sequence, memory, nameless) =
+        (loader.heartbeat, loader.sequence, loader.memory, loader.nameless);
+    Ok(Loaded { cache, directory, tables, replay, heartbeat, sequence, memory, nameless })
+}
+
+/// Name of the archive's own channel, which no source can have: it holds a blank.
+const ARCHIVE_CHANNEL: &str = "varve archive";
+
+/// Merges what a table knows of a channel into its slot; tables come in the order in which they were made.
+fn enter_row(directory: &mut Directory, row: &DictionaryRow, class: &str) {
+    let slot = match directory.slot(row.channel) {
+        Some(slot) => slot.clone(),
+        None => {
+            let slot = Arc::new(Slot::new(row.channel, row.name.clone()));
+            directory.enter(&slot, row.name.clone());
+            slot
+        }
+    };
+    let mut state = slot.lock();
+    state.retention = Arc::from(class);
+    if let Some(newest) = &row.newest
+        && state.newest.is_none_or(|n| (n.time, n.rank) <= (newest.time, newest.rank))
+    {
+        state.newest = Some(Newest { time: newest.time, rank: newest.rank, fingerprint: newest.fingerprint });
+        if let Some(description) = row.types.last() {
+            state.value_type = Some(description.value);
+        }
+    }
+    state.late_next = state.late_next.max(row.next_late_rank);
+    if let Some((first, _)) = row.span {
+        state.oldest = Some(state.oldest.map_or(first, |oldest| oldest.min(first)));
+        state.first_sample.get_or_insert(first);
+    }
+    state.flushed_samples += row.samples;
+    state.flushed_bytes += row.bytes;
+    if let Some((archiving, since)) = row.archiving {
+        state.archiving = (Archiving::of_record(archiving), Some(since));
+        state.flushed_archiving = state.archiving;
+    }
+    if let Some((since, metadata)) = &row.metadata {
+        state.metadata = Some((*since, Arc::new(metadata.clone())));
+    }
+}
+
+fn shared_of(
+    opening: &Opening,
+    layout: Layout,
+    identity: Identity,
+    manifest: Manifest,
+    loaded: Loaded,
+    buffer: wal::Buffer,
+) -> Shared {
+    let sequence = manifest.next_sequence.max(loaded.sequence + 1);
+    let view = View::new(manifest, loaded.tables, 0);
+    let (disk, clock) = (opening.disk.clone(), opening.clock.clone());
+    let shared =
+        Shared::new(disk, clock, layout, identity, opening.settings.clone(), view, buffer, loaded.cache);
+    *shared.directory_mut() = loaded.directory;
+    shared.memory.store(loaded.memory, Ordering::Relaxed);
+    shared.sequence.store(sequence, Ordering::Relaxed);
+    shared
+}
+
+/// Removes files that no manifest names: tables of flushes that a crash interrupted.
+fn remove_strays(disk: &dyn Disk, layout: &Layout, manifest: &Manifest) -> Result<Vec<PathBuf>, Error> {
+    let live: HashSet<u64> = manifest.tables.iter().map(|entry| entry.id).collect();
+    let mut removed = Vec::new();
+    let weeks = match disk.list(&layout.weeks()) {
+        Ok(weeks) => weeks,
+        Err(error) if error.is_missing() => return Ok(removed),
+        Err(error) => return Err(error.into()),
+    };
+    for week in weeks.iter().filter(|entry| entry.is_dir && parse_week_dir(&entry.name).is_some()) {
+        let directory = layout.weeks().join(&week.name);
+        for entry in disk.list(&directory)? {
+            let stray = parse_table(&entry.name).is_some_and(|id| !live.contains(&id));
+            if stray {
+                let path = directory.join(&entry.name);
+                disk.remove(&path)?;
+                removed.push(path);
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Records how long no engine ran: from the last heartbeat until now.
+fn note_down_time(writer: &mut Writer, shared: &Shared, heartbeat: Timestamp) {
+    if heartbeat == Timestamp::MIN {
+        return;
+    }
+    let until = writer.at(shared.clock.now());
+    writer.event(ChannelId::ARCHIVE, heartbeat, EventKind::EngineDown { until });
+    for slot in shared.directory().slots.iter().flatten() {
+        slot.lock().connection.host = None;
+    }
+    writer.heartbeat();
+    writer.commit();
+}

@@ -1,0 +1,138 @@
+//! Loads what the log holds into the slots of an archive that is being opened.
+
+use crate::limits::LATE_RANK_FIRST;
+use crate::shared::Directory;
+use crate::slot::Slot;
+use crate::wal::{Entry, Placement};
+use crate::writer::{apply_event, insert};
+use sample::{ChannelId, Event, Sample, Timestamp};
+use sstable::ChannelChange;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The epoch of everything that came from the log.
+pub(crate) const REPLAYED_EPOCH: u64 = 1;
+
+/// Entries of the log on their way into slots. The log may hold entries twice, and older ones behind newer
+/// ones, where it was repeated after a failed sync (I6); identity sorts that out.
+#[derive(Debug)]
+pub(crate) struct Loader<'a> {
+    directory: &'a mut Directory,
+    /// In-order samples that stood behind newer ones.
+    misplaced: HashMap<ChannelId, Vec<(Placement, Sample)>>,
+    events: Vec<(ChannelId, Event)>,
+    /// Time of the last heartbeat.
+    pub(crate) heartbeat: Timestamp,
+    /// Highest order-of-receipt number.
+    pub(crate) sequence: u64,
+    /// Bytes that went into the memtable.
+    pub(crate) memory: usize,
+    /// Entries of channels that no record names: what the log lost around damage.
+    pub(crate) nameless: u64,
+}
+
+impl<'a> Loader<'a> {
+    /// Into the slots of `directory`.
+    pub(crate) fn new(directory: &'a mut Directory) -> Loader<'a> {
+        Loader {
+            directory,
+            misplaced: HashMap::new(),
+            events: Vec::new(),
+            heartbeat: Timestamp::MIN,
+            sequence: 0,
+            memory: 0,
+            nameless: 0,
+        }
+    }
+
+    /// Takes one entry.
+    pub(crate) fn load(&mut self, entry: Entry) {
+        match entry {
+            Entry::Heartbeat { time } => self.heartbeat = self.heartbeat.max(time),
+            Entry::Channel { channel, record } => self.record(channel, record),
+            Entry::Event { channel, event } => {
+                self.sequence = self.sequence.max(event.sequence);
+                self.events.push((channel, event));
+            }
+            Entry::Metadata { channel, time, metadata } => {
+                let Some(slot) = self.slot(channel) else { return };
+                let mut state = slot.lock();
+                let data = state.data_of(REPLAYED_EPOCH);
+                let twice = data.metadata.iter().any(|(t, known)| *t == time && known.same_bits(&metadata));
+                if !twice {
+                    let metadata = Arc::new(metadata);
+                    self.memory += data.push_metadata(time, metadata.clone());
+                    if state.metadata.as_ref().is_none_or(|(known, _)| *known <= time) {
+                        state.metadata = Some((time, metadata));
+                    }
+                }
+            }
+            Entry::Sample { channel, placement, sample } => self.sample(channel, placement, sample),
+        }
+    }
+
+    fn slot(&mut self, channel: ChannelId) -> Option<Arc<Slot>> {
+        let slot = self.directory.slot(channel).cloned();
+        self.nameless += u64::from(slot.is_none());
+        slot
+    }
+
+    fn record(&mut self, channel: ChannelId, record: sstable::ChannelRecord) {
+        if let ChannelChange::Named(name) = &record.change
+            && self.directory.slot(channel).is_none()
+        {
+            let slot = Arc::new(Slot::new(channel, name.clone()));
+            self.directory.enter(&slot, name.clone());
+        }
+        let Some(slot) = self.slot(channel) else { return };
+        let mut state = slot.lock();
+        if let ChannelChange::Retention(class) = &record.change {
+            state.retention = class.clone().into();
+        }
+        let data = state.data_of(REPLAYED_EPOCH);
+        if !data.records.contains(&record) {
+            self.memory += data.push_record(record);
+        }
+    }
+
+    fn sample(&mut self, channel: ChannelId, placement: Placement, sample: Sample) {
+        let Some(slot) = self.slot(channel) else { return };
+        let mut state = slot.lock();
+        let position = (sample.time, sample.rank);
+        match placement {
+            Placement::Late => {
+                let known = state.data.iter().any(|data| data.holds_late(position));
+                if known || sample.rank < LATE_RANK_FIRST {
+                    return;
+                }
+            }
+            Placement::InOrder | Placement::CarryIn => {
+                if state.newest.is_some_and(|n| position <= (n.time, n.rank)) {
+                    drop(state);
+                    self.misplaced.entry(channel).or_default().push((placement, sample));
+                    return;
+                }
+            }
+        }
+        let fingerprint = sstable::fingerprint(&sample);
+        self.memory += insert(&mut state, REPLAYED_EPOCH, placement, sample, fingerprint);
+    }
+
+    /// Puts misplaced samples where they belong and applies the events in order of receipt.
+    pub(crate) fn finish(&mut self) {
+        for (channel, samples) in std::mem::take(&mut self.misplaced) {
+            let Some(slot) = self.slot(channel) else { continue };
+            let mut state = slot.lock();
+            self.memory += state.data_of(REPLAYED_EPOCH).place(samples);
+        }
+        let mut events = std::mem::take(&mut self.events);
+        events.sort_by_key(|(_, event)| event.sequence);
+        events.dedup_by_key(|(_, event)| event.sequence);
+        for (channel, event) in events {
+            let Some(slot) = self.slot(channel) else { continue };
+            let mut state = slot.lock();
+            apply_event(&mut state, event.time, &event.kind);
+            self.memory += state.data_of(REPLAYED_EPOCH).push_event(event);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! What the ingest handle, the keeper of files and all readers of one archive have in common.
+
+use crate::batch_gate::BatchGate;
+use crate::clock::Clock;
+use crate::config::{ArchiveSettings, Percent};
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::layout::Layout;
+use crate::slot::{Slot, SlotState};
+use crate::view::View;
+use crate::wal;
+use disk::Disk;
+use index::{Named, Names};
+use sample::{ChannelId, ChannelName, DropCause, Timestamp};
+use sstable::BlockCache;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Settings of the storage core.
+#[derive(Clone, Debug)]
+pub struct StorageSettings {
+    /// Bytes in the memtable at which a flush begins; twice as many are its limit.
+    pub memtable_bytes: usize,
+    /// Bytes that may wait for the log file.
+    pub log_buffer_bytes: u64,
+    /// Size of a log segment in bytes.
+    pub segment_bytes: u64,
+    /// Late samples older than this by the engine's clock are dropped.
+    pub late_limit_ns: i64,
+    /// Bytes kept back for the moment the file system is full.
+    pub reserve_bytes: u64,
+    /// Share of the file system below which merging stops (warning below twice as much).
+    pub min_free: Percent,
+    /// How long files that no manifest names stay.
+    pub grace_ns: i64,
+}
+
+impl StorageSettings {
+    /// As a configuration asks.
+    pub fn of(settings: &ArchiveSettings) -> StorageSettings {
+        let nanoseconds =
+            |duration: std::time::Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        StorageSettings {
+            memtable_bytes: usize::try_from(settings.memtable_bytes).unwrap_or(usize::MAX),
+            late_limit_ns: nanoseconds(settings.late_limit),
+            reserve_bytes: settings.reserve_bytes,
+            min_free: settings.min_free,
+            grace_ns: nanoseconds(settings.grace),
+            ..StorageSettings::default()
+        }
+    }
+}
+
+impl Default for StorageSettings {
+    fn default() -> StorageSettings {
+        StorageSettings {
+            memtable_bytes: 256 << 20,
+            log_buffer_bytes: 256 << 20,
+            segment_bytes: 64 << 20,
+            late_limit_ns: 7 * 86_400_000_000_000,
+            reserve_bytes: 64 << 20,
+            min_free: Percent::new(5),
+            grace_ns: 600_000_000_000,
+        }
+    }
+}
+
+/// Channels by id and by name.
+#[derive(Debug, Default)]
+pub struct Directory {
+    /// Slot of id `i` at `i`; the archive's own channel first.
+    pub slots: Vec<Option<Arc<Slot>>>,
+    /// Names and aliases.
+    pub names: Names,
+}
+
+impl Directory {
+    /// The slot of a channel.
+    pub fn slot(&self, id: ChannelId) -> Option<&Arc<Slot>> {
+        self.slots.get(usize::try_from(id.0).ok()?)?.as_ref()
+    }
+
+    /// Enters a channel under its id and its name.
+    pub fn enter(&mut self, slot: &Arc<Slot>, name: ChannelName) {
+        let at = usize::try_from(slot.id.0).unwrap_or(usize::MAX);
+        if self.slots.len() <= at {
+            self.slots.resize(at + 1, None);
+        }
+        self.slots[at] = Some(slot.clone());
+        if slot.id != ChannelId::ARCHIVE {
+            self.names.insert(name, Named { id: slot.id, alias: false });
+        }
+    }
+}
+
+/// Counts of all channels together, since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Samples stored.
+    pub stored: AtomicU64,
+    /// Redelivered samples.
+    pub redelivered: AtomicU64,
+    /// Dropped samples in the order of [`DropCause::ALL`].
+    pub dropped: [AtomicU64; 5],
+    /// Value bytes stored.
+    pub bytes: AtomicU64,
+    /// Disconnects.
+    pub disconnects: AtomicU64,
+    /// Damaged places met.
+    pub damaged: AtomicU64,
+}
+
+/// What is wrong with the archive's files, if anything.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// Since when the file system has been full, with the error.
+    pub full: Option<(Timestamp, String)>,
+    /// Since when nothing is acknowledged any more, with the error.
+    pub poisoned: Option<(Timestamp, String)>,
+    /// The last flush failed.
+    pub flush_failed: Option<(Timestamp, String)>,
+    /// The log file was given up for a new one.
+    pub log_restarted: Option<(Timestamp, String)>,
+}
+
+/// Common state of one open archive.
+#[derive(Debug)]
+pub struct Shared {
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Paths.
+    pub layout: Layout,
+    /// The archive's id.
+    pub identity: Identity,
+    /// Settings.
+    pub settings: StorageSettings,
+    /// Channels.
+    directory: RwLock<Directory>,
+    /// Live files.
+    view: RwLock<Arc<View>>,
+    /// Records on their way to the log file.
+    pub log: wal::Buffer,
+    /// Counts.
+    pub counters: Counters,
+    /// Bytes in the memtable, frozen epochs included.
+    pub memory: AtomicUsize,
+    /// Next order-of-receipt number.
+    pub sequence: AtomicU64,
+    /// Everything received up to here survives a crash (ns).
+    durable_until: AtomicI64,
+    /// Everything received up to here is visible (ns): the last commit or heartbeat.
+    heard_until: AtomicI64,
+    /// Whether new samples are refused because the file system is full.
+    pub refusing: AtomicBool,
+    /// Whether an engine writes (else the archive was opened for reading).
+    pub running: AtomicBool,
+    /// Closed between two batches while the log begins anew.
+    pub gate: BatchGate,
+    /// Decoded blocks of tables.
+    pub cache: Arc<BlockCache>,
+    health: Mutex<Health>,
+}
+
+impl Shared {
+    /// State of an archive that was just opened.
+    pub fn new(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        layout: Layout,
+        identity: Identity,
+        settings: StorageSettings,
+        view: View,
+        log: wal::Buffer,
+        cache: Arc<BlockCache>,
+    ) -> Shared {
+        Shared {
+            log,
+            cache,
+            gate: BatchGate::default(),
+            disk,
+            clock,
+            layout,
+            identity,
+            settings,
+            directory: RwLock::default(),
+            view: RwLock::new(Arc::new(view)),
+            counters: Counters::default(),
+            memory: AtomicUsize::new(0),
+            sequence: AtomicU64::new(1),
+            durable_until: AtomicI64::new(i64::MIN),
+            heard_until: AtomicI64::new(i64::MIN),
+            refusing: AtomicBool::new(false),
+            running: AtomicBool::new(false),
+            health: Mutex::default(),
+        }
+    }
+
+    /// The channels, for reading.
+    pub fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The channels, for entering one.
+    pub fn directory_mut(&self) -> RwLockWriteGuard<'_, Directory> {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The live files at this moment. Whoever also looks into slots keeps the guard of
+    /// [`Shared::view_guard`] meanwhile, so that nothing moves from memory to files in between.
+    pub fn view(&self) -> Arc<View> {
+        self.view_guard().clone()
+    }
+
+    /// The live files, held still.
+    pub fn view_guard(&self) -> RwLockReadGuard<'_, Arc<View>> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes `view` the present one; returns when no reader still couples the old one with slots.
+    pub fn publish(&self, view: View) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    /// Everything received at or before this survives a crash.
+    pub fn durable_until(&self) -> Timestamp {
+        Timestamp(self.durable_until.load(Ordering::Acquire))
+    }
+
+    /// Moves the durable time on, never back.
+    pub fn set_durable_until(&self, time: Timestamp) {
+        self.durable_until.fetch_max(time.0, Ordering::AcqRel);
+    }
+
+    /// Everything received at or before this is visible to readers.
+    pub fn heard_until(&self) -> Timestamp {
+        Timestamp(self.heard_until.load(Ordering::Acquire))
+    }
+
+    /// Moves the heard time on, never back.
+    pub fn set_heard_until(&self, time: Timestamp) {
+        self.heard_until.fetch_max(time.0, Ordering::AcqRel);
+    }
+
+    /// What is wrong with the files.
+    pub fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next order-of-receipt number.
+    pub fn next_sequence(&self) -> u64 {
+        self.sequence.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// An error unless the writer may still acknowledge.
+    pub fn check_not_poisoned(&self) -> Result<(), Error> {
+        match &self.health().poisoned {
+            Some((since, what)) => Err(Error::Poisoned { since: *since, what: what.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a dropped sample of a channel.
+    pub fn count_dropped(&self, state: &mut SlotState, cause: DropCause) {
+        if let Some(i) = DropCause::ALL.iter().position(|c| *c == cause) {
+            state.ledger.dropped[i] += 1;
+            self.counters.dropped[i].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! What the engine knows of one channel right now, with its part of the memtable.
+
+use crate::limits::LAST_BYTES_MAX;
+use crate::memtable::ChannelData;
+use crate::read::Ledger;
+use sample::{ChannelId, ChannelName, DropCause, Metadata, Sample, Timestamp, ValueType, Week};
+use sstable::CarriedSample;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// One channel of a running (or opened) archive.
+#[derive(Debug)]
+pub struct Slot {
+    /// Its id.
+    pub id: ChannelId,
+    state: Mutex<SlotState>,
+}
+
+impl Slot {
+    /// A channel that was just registered or recovered.
+    pub fn new(id: ChannelId, name: ChannelName) -> Slot {
+        Slot { id, state: Mutex::new(SlotState::new(name)) }
+    }
+
+    /// Its state; held for moments only, never over I/O.
+    pub fn lock(&self) -> MutexGuard<'_, SlotState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The newest in-order sample of a channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Newest {
+    /// Its stamp.
+    pub time: Timestamp,
+    /// Its rank.
+    pub rank: u32,
+    /// Its reading, to recognise a redelivery.
+    pub fingerprint: [u8; 16],
+}
+
+/// Whether a channel is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Archiving {
+    /// Registered, never started.
+    #[default]
+    Idle,
+    /// Archived.
+    Started,
+    /// Paused by an operator.
+    Paused,
+    /// Left the configuration.
+    Retired,
+}
+
+impl Archiving {
+    /// As records on disk have it; nothing for a channel that was never started.
+    pub fn as_record(self) -> Option<sstable::Archiving> {
+        match self {
+            Archiving::Idle => None,
+            Archiving::Started => Some(sstable::Archiving::Started),
+            Archiving::Paused => Some(sstable::Archiving::Paused),
+            Archiving::Retired => Some(sstable::Archiving::Retired),
+        }
+    }
+
+    /// From a record on disk.
+    pub fn of_record(archiving: sstable::Archiving) -> Archiving {
+        match archiving {
+            sstable::Archiving::Started => Archiving::Started,
+            sstable::Archiving::Paused => Archiving::Paused,
+            sstable::Archiving::Stopped | sstable::Archiving::Retired => Archiving::Retired,
+        }
+    }
+}
+
+/// Connection of a channel.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Connection {
+    /// `host:port` of the server while connected.
+    pub host: Option<Arc<str>>,
+    /// Since when it is so; `None` when never connected.
+    pub since: Option<Timestamp>,
+    /// Last message from the server before the connection was lost.
+    pub last_heard: Option<Timestamp>,
+    /// Server of the last connection.
+    pub last_host: Option<Arc<str>>,
+    /// Whether the server lets it be read.
+    pub no_read_access: bool,
+    /// A second server answers for the name: what the client library said.
+    pub two_servers: Option<Arc<str>>,
+    /// Refused for its size: elements on the server.
+    pub refused_elements: Option<u64>,
+}
+
+/// What an event changes, as it was when a week began.
+#[derive(Clone, Debug)]
+pub struct BeforeWeek {
+    /// Connection.
+    pub connection: Connection,
+    /// Whether it was asked for, and since when.
+    pub archiving: (Archiving, Option<Timestamp>),
+    /// Metadata in force.
+    pub metadata: Option<(Timestamp, Arc<Metadata>)>,
+}
+
+impl BeforeWeek {
+    /// As it is now.
+    pub fn of(state: &SlotState) -> BeforeWeek {
+        BeforeWeek {
+            connection: state.connection.clone(),
+            archiving: state.archiving,
+            metadata: state.metadata.clone(),
+        }
+    }
+}
+
+/// Samples of one cause that are being dropped in a row.
+#[derive(Clone, Debug)]
+pub struct DropRun {
+    /// Time of the first.
+    pub from: Timestamp,
+    /// Time of the last.
+    pub to: Timestamp,
+    /// How many.
+    pub count: u64,
+    /// Why.
+    pub cause: DropCause,
+    /// The last one, when small.
+    pub last: Option<Box<Sample>>,
+    /// When the last one was dropped by the engine's clock.
+    pub noticed: Timestamp,
+}
+
+/// State of one channel.
+#[derive(Debug)]
+pub struct SlotState {
+    /// Stored name.
+    pub name: ChannelName,
+    /// Retention class.
+    pub retention: Arc<str>,
+    /// `file:line` or `api:user`; empty when not configured.
+    pub origin: Arc<str>,
+    /// Newest in-order sample.
+    pub newest: Option<Newest>,
+    /// When the newest sample was received (the engine's clock), since the start.
+    pub heard: Option<Timestamp>,
+    /// Type of the newest sample.
+    pub value_type: Option<ValueType>,
+    /// Time of the oldest sample.
+    pub oldest: Option<Timestamp>,
+    /// Time of the first sample in order of receipt.
+    pub first_sample: Option<Timestamp>,
+    /// Counter behind the ranks of late samples.
+    pub late_next: u32,
+    /// Samples in SSTables.
+    pub flushed_samples: u64,
+    /// Bytes in SSTables.
+    pub flushed_bytes: u64,
+    /// Whether it is asked for, and since when.
+    pub archiving: (Archiving, Option<Timestamp>),
+    /// Whether it was asked for as the live tables know it.
+    pub flushed_archiving: (Archiving, Option<Timestamp>),
+    /// Its connection.
+    pub connection: Connection,
+    /// Metadata in force.
+    pub metadata: Option<(Timestamp, Arc<Metadata>)>,
+    /// Counts since the start.
+    pub ledger: Ledger,
+    /// Runs of drops that were not recorded yet, one a cause.
+    pub dropping: Vec<DropRun>,
+    /// Bytes and samples of the current and the previous minute, for rates.
+    pub rates: Rates,
+    /// End of the week of the newest in-order sample.
+    sample_week_end: Timestamp,
+    /// The last sample before the week that it entered last; `None` inside: it stands in files only.
+    pub sample_before_week: Option<(Week, Option<CarriedSample>)>,
+    /// End of the week of the newest event or change of metadata.
+    event_week_end: Timestamp,
+    /// Connection, archiving state and metadata before the week that events entered last.
+    pub state_before_week: Option<(Week, Box<BeforeWeek>)>,
+    /// The newest in-order sample, once its memtable data are let go.
+    last: Option<Box<Sample>>,
+    /// Memtable data: at most one per epoch, the last one grows.
+    pub data: Vec<ChannelData>,
+}
+
+/// Counts per minute for showing rates.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rates {
+    minute: i64,
+    current: (u64, u64),
+    previous: (u64, u64),
+}
+
+const MINUTE_NS: i64 = 60_000_000_000;
+
+impl Rates {
+    /// Counts one sample of so many value bytes.
+    pub fn count(&mut self, now: Timestamp, bytes: usize) {
+        self.turn(now);
+        self.current.0 += 1;
+        self.current.1 += bytes as u64;
+    }
+
+    fn turn(&mut self, now: Timestamp) {
+        let minute = now.0.div_euclid(MINUTE_NS);
+        if minute != self.minute {
+            self.previous = if minute == self.minute + 1 { self.current } else { (0, 0) };
+            self.current = (0, 0);
+            self.minute = minute;
+        }
+    }
+
+    /// Samples and bytes per second over the last minute.
+    #[expect(clippy::cast_precision_loss, reason = "rates are shown, not counted")]
+    pub fn per_second(mut self, now: Timestamp) -> (f64, f64) {
+        self.turn(now);
+        let into = now.0.rem_euclid(MINUTE_NS) as f64 / MINUTE_NS as f64;
+        let rate = |current: u64, previous: u64| (current as f64 + previous as f64 * (1.0 - into)) / 60.0;
+        (rate(self.current.0, self.previous.0), rate(self.current.1, self.previous.1))
+    }
+}
+
+impl SlotState {
+    fn new(name: ChannelName) -> SlotState {
+        SlotState {
+            name,
+            retention: Arc::from("default"),
+            origin: Arc::from(""),
+            newest: None,
+            heard: None,
+            value_type: None,
+            oldest: None,
+            first_sample: None,
+            late_next: 0,
+            flushed_samples: 0,
+            flushed_bytes: 0,
+            archiving: (Archiving::Idle, None),
+            flushed_archiving: (Archiving::Idle, None),
+            connection: Connection::default(),
+            metadata: None,
+            ledger: Ledger::default(),
+            dropping: Vec::new(),
+            rates: Rates::default(),
+            sample_week_end: Timestamp::MIN,
+            sample_before_week: None,
+            event_week_end: Timestamp::MIN,
+            state_before_week: None,
+            last: None,
+            data: Vec::new(),
+        }
+    }
+
+    /// The newest in-order sample, unless it stands in files only.
+    pub fn last_in_memory(&self) -> Option<Sample> {
+        let newest = self.newest?;
+        let in_data = self.data.iter().rev().find_map(ChannelData::last_in_order);
+        let found = in_data.or_else(|| self.last.as_deref().cloned())?;
+        (found.time == newest.time && found.rank == newest.rank).then_some(found)
+    }
+
+    /// Before an in-order sample at `time` is stored: keeps the last one of the week that ends with it.
+    pub fn enter_sample_week(&mut self, time: Timestamp) {
+        if time < self.sample_week_end {
+            return;
+        }
+        let week = Week::containing(time);
+        if self.newest.is_some() {
+            let last = self.last_in_memory();
+            let carried = last.map(|s| CarriedSample::of(&s, Week::containing(s.time), false));
+            self.sample_before_week = Some((week, carried));
+        }
+        self.sample_week_end = week.end();
+    }
+
+    /// Before an event or a change of metadata at `time`: keeps the state of the week that ends with it.
+    pub fn enter_event_week(&mut self, time: Timestamp) {
+        if time < self.event_week_end {
+            return;
+        }
+        let week = Week::containing(time);
+        if self.event_week_end > Timestamp::MIN || self.archiving.0 != Archiving::Idle {
+            self.state_before_week = Some((week, Box::new(BeforeWeek::of(self))));
+        }
+        self.event_week_end = week.end();
+    }
+
+    /// Lets go of data of flushed epochs, keeping the newest sample if it is small.
+    pub fn let_go(&mut self, flushed_epoch: u64) {
+        if self.data.iter().any(|data| data.epoch <= flushed_epoch) {
+            self.last = self.last_in_memory().filter(|s| s.value.byte_len() <= LAST_BYTES_MAX).map(Box::new);
+            self.data.retain(|data| data.epoch > flushed_epoch);
+        }
+    }
+
+    /// Adds `count` drops between `from` and `to` to the run of their cause.
+    pub fn note_dropped(
+        &mut self,
+        cause: DropCause,
+        count: u64,
+        span: (Timestamp, Timestamp),
+        now: Timestamp,
+        last: Option<Box<Sample>>,
+    ) {
+        if let Some(run) = self.dropping.iter_mut().find(|run| run.cause == cause) {
+            run.from = run.from.min(span.0);
+            run.to = run.to.max(span.1);
+            run.count += count;
+            run.last = last;
+            run.noticed = now;
+        } else {
+            self.dropping.push(DropRun { from: span.0, to: span.1, count, cause, last, noticed: now });
+        }
+    }
+
+    /// The data of `epoch`, begun if need be.
+    pub fn data_of(&mut self, epoch: u64) -> &mut ChannelData {
+        if self.data.last().is_none_or(|data| data.epoch < epoch) {
+            self.data.push(ChannelData::new(epoch));
+        }
+        let last = self.data.len() - 1;
+        &mut self.data[last]
+    }
+
+    /// Remembers that `sample` is stored.
+    pub fn note_stored(&mut self, sample: &Sample) {
+        self.value_type = Some(sample.value.value_type());
+        self.oldest = Some(self.oldest.map_or(sample.time, |oldest| oldest.min(sample.time)));
+        self.first_sample.get_or_insert(sample.time);
+    }
+
+    /// Stored samples, in files and in memory behind `flushed_epoch`.
+    pub fn samples(&self, flushed_epoch: u64) -> u64 {
+        let in_memory: usize =
+            self.data.iter().filter(|d| d.epoch > flushed_epoch).map(ChannelData::samples).sum();
+        self.flushed_samples + in_memory as u64
+    }
+}

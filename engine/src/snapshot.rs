@@ -1,0 +1,223 @@
+//! One channel at one moment, put together from live tables and memory.
+
+use crate::read::{ReadError, Run, Snapshot};
+use crate::shared::Shared;
+use crate::slot::{Slot, SlotState};
+use crate::table_run::{TableRun, read_error};
+use crate::view::View;
+use sample::{ChannelId, Event, EventKind, Metadata, TimeRange, Timestamp, ValueType, Week};
+use sstable::{CarriedSample, CarryIn};
+use sstable::{Key, Table};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The channel of `slot` for `range`.
+pub(crate) fn of(shared: &Shared, slot: &Slot, range: TimeRange) -> Result<Snapshot, ReadError> {
+    // I2: memory is copied while the view is held still; files are read afterwards.
+    let guard = shared.view_guard();
+    let view = guard.clone();
+    let memory = Memory::of(&slot.lock(), view.flushed_epoch);
+    let own = match shared.directory().slot(ChannelId::ARCHIVE) {
+        Some(own) => Memory::of(&own.lock(), view.flushed_epoch).events,
+        None => Vec::new(),
+    };
+    let knowledge_ends = shared.heard_until();
+    let durable_until = shared.durable_until();
+    drop(guard);
+
+    let timeline = Timeline::read(&view, slot.id, range)?;
+    let mut runs: Vec<Arc<dyn Run>> = timeline.carried.into_iter().chain(memory.runs).collect();
+    for (table, _) in view.tables_for(slot.id, range) {
+        let entry = &view.manifest.tables[table];
+        if entry.samples == 0 {
+            continue;
+        }
+        runs.push(Arc::new(TableRun::new(view.tables[table].clone(), entry, slot.id, false)));
+        if entry.late {
+            runs.push(Arc::new(TableRun::new(view.tables[table].clone(), entry, slot.id, true)));
+        }
+    }
+    let mut events = timeline.events;
+    events.extend(memory.events);
+    events.extend(archive_events(&view)?);
+    events.extend(own);
+    events.sort_by_key(|event| event.sequence);
+    events.dedup_by(|a, b| a.sequence == b.sequence && a.sequence > 0);
+    let mut metadata = timeline.metadata;
+    metadata.extend(memory.metadata);
+    metadata.sort_by_key(|(time, _)| *time);
+    Ok(Snapshot {
+        name: memory.name,
+        runs,
+        events,
+        metadata,
+        first_sample: memory.first_sample,
+        knowledge_ends,
+        running: shared.running.load(Ordering::Relaxed),
+        durable_until,
+        problems: Vec::new(),
+    })
+}
+
+/// What memory holds of a channel behind the flushed epochs.
+struct Memory {
+    name: sample::ChannelName,
+    runs: Vec<Arc<dyn Run>>,
+    events: Vec<Event>,
+    metadata: Vec<(Timestamp, Arc<Metadata>)>,
+    first_sample: Option<Timestamp>,
+}
+
+impl Memory {
+    fn of(state: &SlotState, flushed_epoch: u64) -> Memory {
+        let data = || state.data.iter().filter(|data| data.epoch > flushed_epoch);
+        let mut events: Vec<Event> = data().flat_map(|data| data.events.iter().cloned()).collect();
+        // Runs of drops that are still open, as the events that they will become.
+        events.extend(state.dropping.iter().map(|run| Event {
+            time: run.from,
+            sequence: u64::MAX,
+            kind: EventKind::Dropped {
+                to: run.to,
+                count: run.count,
+                cause: run.cause,
+                last: run.last.clone(),
+            },
+        }));
+        Memory {
+            name: state.name.clone(),
+            runs: data().flat_map(|data| data.runs()).collect(),
+            events,
+            metadata: data().flat_map(|data| data.metadata.iter().cloned()).collect(),
+            first_sample: state.first_sample,
+        }
+    }
+}
+
+/// What the tables say of a channel beside its samples.
+#[derive(Default)]
+struct Timeline {
+    events: Vec<Event>,
+    metadata: Vec<(Timestamp, Arc<Metadata>)>,
+    carried: Vec<Arc<dyn Run>>,
+}
+
+impl Timeline {
+    /// From the carry-in of the latest partition at or before the range on.
+    fn read(view: &View, channel: ChannelId, range: TimeRange) -> Result<Timeline, ReadError> {
+        let mut timeline = Timeline::default();
+        let base = view.base_week(Week::containing(range.from));
+        // An event stands in the week of its time; what it says may reach back across one week's begin.
+        let last = Week::containing(range.to).next();
+        for span in view.partitions.all() {
+            let outside = base.is_some_and(|base| span.week < base) || span.week > last;
+            if outside || channel < span.channels.0 || span.channels.1 < channel {
+                continue;
+            }
+            let (table, entry) = (&view.tables[span.table], &view.manifest.tables[span.table]);
+            if entry.holds_carry_in && Some(span.week) == base {
+                for payload in payloads(table, Key::CARRY_IN, channel)? {
+                    let carry_in = sstable::decode_carry_in(&payload).map_err(|e| damaged(table, &e))?;
+                    timeline.carry_in(view, channel, carry_in)?;
+                }
+            }
+            for payload in payloads(table, Key::EVENTS, channel)? {
+                timeline.events.extend(sstable::decode_events(&payload).map_err(|e| damaged(table, &e))?);
+            }
+            for payload in payloads(table, Key::METADATA, channel)? {
+                let changes = sstable::decode_metadata(&payload).map_err(|e| damaged(table, &e))?;
+                timeline.metadata.extend(changes.into_iter().map(|(time, m)| (time, Arc::new(m))));
+            }
+        }
+        Ok(timeline)
+    }
+
+    /// A carry-in as the events and the sample that it stands for.
+    fn carry_in(&mut self, view: &View, channel: ChannelId, carry_in: CarryIn) -> Result<(), ReadError> {
+        let mut event = |time, kind| self.events.push(Event { time, sequence: 0, kind });
+        if let Some((archiving, since)) = carry_in.archiving {
+            event(since, EventKind::Started);
+            match archiving {
+                sstable::Archiving::Started => {}
+                sstable::Archiving::Paused => event(since, EventKind::Paused),
+                sstable::Archiving::Stopped => event(since, EventKind::Stopped),
+                sstable::Archiving::Retired => event(since, EventKind::Retired),
+            }
+        }
+        if let Some(connection) = carry_in.connection {
+            match connection.host {
+                Some(host) => event(connection.since, EventKind::Connected { host }),
+                None => {
+                    let last_heard = connection.last_heard.unwrap_or(connection.since);
+                    event(connection.since, EventKind::Disconnected { last_heard });
+                }
+            }
+        }
+        if let Some((since, metadata)) = carry_in.metadata {
+            self.metadata.push((since, Arc::new(metadata)));
+        }
+        match carry_in.sample {
+            Some(CarriedSample::Here(sample)) => {
+                let mut block = sample::SampleBlock::new(sample.run_type());
+                block.push(&sample);
+                let run = crate::memtable::BlockRun::new(vec![Arc::new(block)]);
+                self.carried.extend(run.map(|run| Arc::new(run) as Arc<dyn Run>));
+            }
+            Some(CarriedSample::There { week, .. }) => {
+                for span in view.partitions.of_week(week, channel) {
+                    let entry = &view.manifest.tables[span.table];
+                    for late in [false, true] {
+                        let table = view.tables[span.table].clone();
+                        self.carried.push(Arc::new(TableRun::new(table, entry, channel, late)));
+                    }
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+fn payloads(table: &Table, rate: u64, channel: ChannelId) -> Result<Vec<Vec<u8>>, ReadError> {
+    let entries = table.entries(rate, channel, TimeRange::ALL);
+    let payload = |entry: Result<sstable::Entry, disk::FormatError>| table.payload(&entry?);
+    entries.map(payload).collect::<Result<_, _>>().map_err(|error| read_error(error, None))
+}
+
+fn damaged(table: &Table, error: &disk::BytesError) -> ReadError {
+    read_error(error.clone().in_file(table.path(), 0), None)
+}
+
+/// Engine-wide events of all weeks: a few per restart.
+fn archive_events(view: &View) -> Result<Vec<Event>, ReadError> {
+    let mut events = Vec::new();
+    for span in view.partitions.all().iter().filter(|span| span.channels.0 == ChannelId::ARCHIVE) {
+        let table = &view.tables[span.table];
+        for payload in payloads(table, Key::EVENTS, ChannelId::ARCHIVE)? {
+            events.extend(sstable::decode_events(&payload).map_err(|e| damaged(table, &e))?);
+        }
+    }
+    Ok(events)
+}
+
+/// Types of a channel over time: each with the time of its first sample, where neighbours differ.
+pub(crate) fn types(shared: &Shared, slot: &Slot) -> Result<Vec<(Timestamp, ValueType)>, ReadError> {
+    let snapshot = of(shared, slot, TimeRange::ALL)?;
+    let mut found: Vec<(Timestamp, ValueType)> = Vec::new();
+    for run in &snapshot.runs {
+        found.extend(run.types()?);
+    }
+    found.sort_by_key(|(time, _)| *time);
+    found.dedup_by_key(|(_, value_type)| *value_type);
+    Ok(found)
+}
+
+/// Metadata of a channel in force at `time`.
+pub(crate) fn metadata_at(
+    shared: &Shared,
+    slot: &Slot,
+    time: Timestamp,
+) -> Result<Option<(Timestamp, Arc<Metadata>)>, ReadError> {
+    let range = TimeRange::new(time, time.saturating_add(1));
+    let snapshot = of(shared, slot, range)?;
+    Ok(snapshot.metadata.into_iter().filter(|(from, _)| *from <= time).next_back())
+}

@@ -1,0 +1,62 @@
+//! Where samples come from: what a source hands to the engine.
+
+use crate::config::ChannelSettings;
+use sample::{ChannelId, ChannelName, Metadata, Sample, Timestamp};
+use std::time::Duration;
+
+mod simulated;
+
+pub use simulated::{SimulatedHandle, SimulatedSource};
+
+/// Something that a source tells of one channel.
+#[derive(Clone, Debug)]
+pub enum Arrival {
+    /// Found on a server. Its metadata is still to come if `metadata_follows`.
+    Connected {
+        /// `host:port`.
+        host: Box<str>,
+        /// Whether the server lets it be read.
+        readable: bool,
+        /// Whether metadata will arrive on this connection.
+        metadata_follows: bool,
+    },
+    /// Connection lost.
+    Disconnected {
+        /// Last message of any channel from that server.
+        last_heard: Timestamp,
+    },
+    /// A value.
+    Sample(Sample),
+    /// What describes the values from now on.
+    Metadata(Metadata),
+    /// Access rights changed.
+    Access {
+        /// Whether the server lets it be read.
+        readable: bool,
+    },
+    /// The array is longer than the configuration admits: not subscribed.
+    Refused {
+        /// Elements on the server.
+        elements: u64,
+    },
+    /// Values were lost before the engine could take them.
+    Lost {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// A source of arrivals; owned and called by the ingest thread alone.
+pub trait Source: Send {
+    /// Begins to deliver a channel.
+    fn add(&mut self, channel: ChannelId, name: &ChannelName, settings: &ChannelSettings);
+    /// Ends delivering it.
+    fn remove(&mut self, channel: ChannelId);
+    /// Waits at most `timeout` for something to arrive, then hands over all that is there, in order of
+    /// receipt, each with the time of its receipt. Returns how many.
+    fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(ChannelId, Timestamp, Arrival)) -> usize;
+    /// Bytes that wait inside the source, and their limit.
+    fn queue_bytes(&self) -> (u64, u64);
+    /// Searches sent so far, where the source searches.
+    fn searches(&self) -> u64;
+}

@@ -1,0 +1,161 @@
+//! One gathered partition as an SSTable.
+
+use crate::error::Error;
+use crate::flush::FIRST_GENERATION;
+use crate::gather::{ChannelFacts, ChannelPart};
+use crate::limits::LATE_RANK_FIRST;
+use crate::manifest::TableEntry;
+use crate::shared::Shared;
+use disk::create_dir_durable;
+use sample::{ChannelId, Sample, Week};
+use sstable::{
+    DictionaryRow, NewestReading, encode_carry_in, encode_channel_records, encode_events, encode_metadata,
+};
+use sstable::{Key, Table, TableInfo, TableKind, TableSummary, TableWriter};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Where a table goes.
+pub(crate) struct Place<'a> {
+    /// Its number.
+    pub(crate) id: u64,
+    /// Its partition.
+    pub(crate) week: Week,
+    /// Its retention class by number and name.
+    pub(crate) class: (u16, &'a str),
+    /// Whether its partition begins with it.
+    pub(crate) opens: bool,
+}
+
+/// A table that was written and synced, not live yet.
+pub(crate) struct Written {
+    pub(crate) entry: TableEntry,
+    pub(crate) table: Arc<Table>,
+    /// Samples and bytes of each channel in it.
+    pub(crate) channels: Vec<(ChannelId, u64, u64)>,
+}
+
+/// Writes and syncs the table of one partition.
+pub(crate) fn write(
+    shared: &Shared,
+    place: &Place<'_>,
+    parts: &BTreeMap<ChannelId, ChannelPart>,
+    facts: &HashMap<ChannelId, ChannelFacts>,
+) -> Result<Written, Error> {
+    let disk = &*shared.disk;
+    create_dir_durable(disk, &shared.layout.week(place.week, FIRST_GENERATION))?;
+    let path = shared.layout.table(place.week, FIRST_GENERATION, place.id);
+    // What an earlier, failed flush left under this number was never live.
+    if disk.exists(&path)? {
+        disk.remove(&path)?;
+    }
+    let info = TableInfo {
+        archive: shared.identity.id.0,
+        table: place.id,
+        week: place.week,
+        class: u32::from(place.class.0),
+        class_name: place.class.1.to_string(),
+        kind: TableKind::Raw,
+    };
+    let mut writer = TableWriter::create(disk, &path, &info)?;
+    for (channel, part) in parts {
+        let mut blocks: Vec<_> = part.blocks.iter().collect();
+        blocks.sort_by_key(|(block, _)| block.position(0));
+        for (block, late) in blocks {
+            writer.add_samples(*channel, block, *late)?;
+        }
+    }
+    add_records(&mut writer, place, parts)?;
+    let rows = parts.iter().filter_map(|(channel, part)| Some(row(*channel, part, facts.get(channel)?)));
+    let summary = writer.finish(rows)?;
+    let table = Arc::new(Table::open(disk, &path, &shared.cache)?);
+    let mut channels = Vec::with_capacity(parts.len());
+    for row in table.dictionary() {
+        let row = row?;
+        channels.push((row.channel, row.samples, row.bytes));
+    }
+    Ok(Written { entry: entry(place, parts, &summary), table, channels })
+}
+
+fn add_records(
+    writer: &mut TableWriter,
+    place: &Place<'_>,
+    parts: &BTreeMap<ChannelId, ChannelPart>,
+) -> Result<(), Error> {
+    for (channel, part) in parts {
+        if let (Some(first), Some(last)) = (
+            part.events.iter().map(|event| event.time).min(),
+            part.events.iter().map(|event| event.time).max(),
+        ) {
+            writer.add_record(
+                Key::new(Key::EVENTS, *channel, first.0),
+                last,
+                encode_events(&part.events)?,
+            )?;
+        }
+    }
+    for (channel, part) in parts {
+        if let (Some((first, _)), Some((last, _))) = (part.metadata.first(), part.metadata.last()) {
+            let changes: Vec<_> = part.metadata.iter().map(|(time, m)| (*time, (**m).clone())).collect();
+            let key = Key::new(Key::METADATA, *channel, first.0);
+            writer.add_record(key, *last, encode_metadata(&changes))?;
+        }
+    }
+    for (channel, part) in parts {
+        if let Some(carry_in) = &part.carry_in {
+            let key = Key::new(Key::CARRY_IN, *channel, place.week.start().0);
+            writer.add_record(key, place.week.start(), encode_carry_in(*channel, carry_in)?)?;
+        }
+    }
+    for (channel, part) in parts {
+        if let (Some(first), Some(last)) = (part.records.first(), part.records.last()) {
+            let key = Key::new(Key::CHANNELS, *channel, first.time.0);
+            writer.add_record(key, last.time, encode_channel_records(&part.records))?;
+        }
+    }
+    Ok(())
+}
+
+/// The dictionary row: what held at the freeze.
+fn row(channel: ChannelId, part: &ChannelPart, facts: &ChannelFacts) -> DictionaryRow {
+    let newest = |sample: &Sample| NewestReading {
+        time: sample.time,
+        rank: sample.rank,
+        fingerprint: sstable::fingerprint(sample),
+    };
+    let in_order =
+        part.blocks.iter().filter(|(_, late)| !late).max_by_key(|(block, _)| block.position(block.len() - 1));
+    let late = part.blocks.iter().filter(|(_, late)| *late).flat_map(|(block, _)| &block.rank).max();
+    DictionaryRow {
+        newest: in_order.map(|(block, _)| newest(&block.get(block.len() - 1))),
+        next_late_rank: late.map_or(0, |rank| rank.wrapping_sub(LATE_RANK_FIRST).saturating_add(1)),
+        metadata: facts.metadata.as_ref().map(|(time, metadata)| (*time, (**metadata).clone())),
+        archiving: facts.archiving.0.as_record().zip(facts.archiving.1),
+        ..DictionaryRow::new(channel, facts.name.clone())
+    }
+}
+
+fn entry(place: &Place<'_>, parts: &BTreeMap<ChannelId, ChannelPart>, summary: &TableSummary) -> TableEntry {
+    let channel = |id: Option<&ChannelId>| id.copied().unwrap_or_default();
+    let sequences = || parts.values().flat_map(|part| &part.events).map(|event| event.sequence);
+    let value_bytes = |part: &ChannelPart| -> u64 {
+        part.blocks.iter().map(|(block, _)| block.values.byte_len() as u64).sum()
+    };
+    TableEntry {
+        id: place.id,
+        week: place.week,
+        generation: FIRST_GENERATION,
+        class: place.class.0,
+        decimated: false,
+        holds_carry_in: place.opens,
+        late: summary.late_chunks > 0,
+        len: summary.len,
+        footer_crc: summary.footer_crc,
+        samples_span: summary.span,
+        channels: parts.len() as u64,
+        samples: summary.samples,
+        value_bytes: parts.values().map(value_bytes).sum(),
+        channel_span: (channel(parts.keys().next()), channel(parts.keys().next_back())),
+        sequence_span: (sequences().min().unwrap_or(0), sequences().max().unwrap_or(0)),
+    }
+}

@@ -1,0 +1,105 @@
+//! One channel's samples in one SSTable as a run.
+
+use crate::manifest::TableEntry;
+use crate::read::{Part, Position, ReadError, Run};
+use disk::FormatError;
+use sample::{ChannelId, SampleBlock, TimeRange, Timestamp, ValueType};
+use sstable::{Entry, Key, Table};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// In-order or late samples of one channel in one table.
+#[derive(Debug)]
+pub(crate) struct TableRun {
+    table: Arc<Table>,
+    channel: ChannelId,
+    late: bool,
+    span: (Timestamp, Timestamp),
+    /// Chunks that [`Run::parts`] named; a part's token is its place here.
+    named: Mutex<Vec<Entry>>,
+}
+
+impl TableRun {
+    pub(crate) fn new(table: Arc<Table>, entry: &TableEntry, channel: ChannelId, late: bool) -> TableRun {
+        TableRun {
+            table,
+            channel,
+            late,
+            span: entry.samples_span.unwrap_or((Timestamp::MAX, Timestamp::MIN)),
+            named: Mutex::default(),
+        }
+    }
+
+    fn entries(&self, range: TimeRange) -> Result<Vec<Entry>, ReadError> {
+        let mut entries = Vec::new();
+        for entry in self.table.entries(Key::SAMPLES, self.channel, range) {
+            let entry = entry.map_err(|error| read_error(error, Some(self.span)))?;
+            if entry.chunk.as_ref().is_some_and(|chunk| chunk.late == self.late) {
+                entries.push(entry);
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// What a failure of the files means for a reader; `span` are the times that cannot be read then.
+pub(crate) fn read_error(error: FormatError, span: Option<(Timestamp, Timestamp)>) -> ReadError {
+    match error {
+        FormatError::Io(error) if error.is_missing() => ReadError::Vanished(error.path),
+        FormatError::Io(error) => ReadError::Io(error),
+        FormatError::Corrupt { path, offset, what } => {
+            ReadError::Damaged { file: path, offset, what: what.into_owned(), span }
+        }
+        FormatError::WrongKind { ref path, .. } | FormatError::TooNew { ref path, .. } => {
+            ReadError::Damaged { file: path.clone(), offset: 0, what: error.to_string(), span }
+        }
+        FormatError::Limit { .. } => ReadError::Unavailable(error.to_string()),
+    }
+}
+
+impl Run for TableRun {
+    fn span(&self) -> (Timestamp, Timestamp) {
+        self.span
+    }
+
+    fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError> {
+        let entries = self.entries(range)?;
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = entries.into_iter().filter_map(|entry| {
+            let chunk = entry.chunk.as_ref()?;
+            let token = named.len() as u64;
+            let part = Part {
+                first: Position { time: entry.key.bin, rank: chunk.first_rank },
+                // The rank of the last sample stands in the chunk: this bounds it.
+                last: Position { time: entry.last.0, rank: u32::MAX },
+                count: chunk.statistics.count,
+                token,
+            };
+            named.push(entry);
+            Some(part)
+        });
+        Ok(parts.collect())
+    }
+
+    fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
+        let entry = {
+            let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+            usize::try_from(part.token).ok().and_then(|token| named.get(token).cloned())
+        };
+        let Some(entry) = entry else {
+            return Err(ReadError::Unavailable("a part of another run was asked for".into()));
+        };
+        let span = Some((Timestamp(part.first.time), Timestamp(part.last.time)));
+        self.table.samples(&entry, range).map_err(|error| read_error(error, span))
+    }
+
+    fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError> {
+        let mut types: Vec<(Timestamp, ValueType)> = Vec::new();
+        for entry in self.entries(TimeRange::ALL)? {
+            let header = self.table.chunk_header(&entry).map_err(|e| read_error(e, Some(self.span)))?;
+            if types.last().is_none_or(|(_, last)| *last != header.run.value) {
+                types.push((Timestamp(entry.key.bin), header.run.value));
+            }
+        }
+        Ok(types)
+    }
+}

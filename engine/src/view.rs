@@ -1,0 +1,57 @@
+//! The live files of an archive at one moment.
+
+use crate::manifest::Manifest;
+use index::{Partitions, TableSpan};
+use sample::{TimeRange, Week};
+use sstable::Table;
+use std::sync::Arc;
+
+/// Live files and what they leave to memory.
+#[derive(Debug)]
+pub struct View {
+    /// The manifest that names them.
+    pub manifest: Manifest,
+    /// The tables, in the order of the manifest.
+    pub tables: Vec<Arc<Table>>,
+    /// Where to look.
+    pub partitions: Partitions,
+    /// Memtable epochs up to this one are in the tables (I2).
+    pub flushed_epoch: u64,
+}
+
+impl View {
+    /// Over opened tables, in the order of the manifest.
+    pub fn new(manifest: Manifest, tables: Vec<Arc<Table>>, flushed_epoch: u64) -> View {
+        let spans = manifest.tables.iter().enumerate().map(|(table, entry)| TableSpan {
+            table,
+            week: entry.week,
+            samples: entry.samples_span,
+            channels: entry.channel_span,
+        });
+        View { partitions: Partitions::new(spans.collect()), manifest, tables, flushed_epoch }
+    }
+
+    /// The latest week at or before `week` whose partition begins with carry-in; everything about times
+    /// from its start on is in partitions from it on.
+    pub fn base_week(&self, week: Week) -> Option<Week> {
+        self.manifest.tables.iter().filter(|t| t.holds_carry_in && t.week <= week).map(|t| t.week).max()
+    }
+
+    /// Whether a week's partition begins with carry-in.
+    pub fn is_open(&self, week: Week) -> bool {
+        self.manifest.tables.iter().any(|t| t.holds_carry_in && t.week == week)
+    }
+
+    /// Tables that matter for a channel's `range`, its edge and its successor: from the base week on, and
+    /// any other whose samples touch the range.
+    pub fn tables_for(&self, channel: sample::ChannelId, range: TimeRange) -> Vec<(usize, Week)> {
+        let base = self.base_week(Week::containing(range.from));
+        let wanted = |span: &&TableSpan| {
+            span.channels.0 <= channel
+                && channel <= span.channels.1
+                && (base.is_none_or(|base| span.week >= base)
+                    || span.samples.is_some_and(|(first, last)| range.touches(first, last)))
+        };
+        self.partitions.all().iter().filter(wanted).map(|span| (span.table, span.week)).collect()
+    }
+}
