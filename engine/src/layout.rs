@@ -144,6 +144,13 @@ fn numbered(name: &str, suffix: &str) -> Option<u64> {
     (format!("{number:016x}") == digits).then_some(number)
 }
 
+/// Whether a name may stand in a directory where an archive is to be created: what a crash while creating
+/// one leaves, and what a fresh file system brings.
+pub fn is_leftover_of_creation(name: &str) -> bool {
+    let part = format!("{IDENTITY_NAME}{}", disk::PART_SUFFIX);
+    [LOCK_NAME, "wal", "weeks", "lost+found", part.as_str()].contains(&name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,11 +201,4 @@ mod tests {
             let _ = week_name(Week(week));
         }
     }
-}
-
-/// Whether a name may stand in a directory where an archive is to be created: what a crash while creating
-/// one leaves, and what a fresh file system brings.
-pub fn is_leftover_of_creation(name: &str) -> bool {
-    let part = format!("{IDENTITY_NAME}{}", disk::PART_SUFFIX);
-    [LOCK_NAME, "wal", "weeks", "lost+found", part.as_str()].contains(&name)
 }

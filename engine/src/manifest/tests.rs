@@ -1,1 +1,243 @@
-//! A manifest survives what it should and nothing else.
+//! A manifest comes back whole or is refused, through any crash.
+
+use super::*;
+use disk::sim::{Crash, SimDisk};
+use disk::{checksum, put_u32};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+const ARCHIVE: ArchiveId = ArchiveId(77);
+
+fn any_table() -> impl Strategy<Value = TableEntry> {
+    let place = (any::<u64>(), any::<i32>(), any::<u32>(), 0u16..2);
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let sizes = (any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>());
+    let spans = (option::of(any::<(i64, i64)>()), any::<(u64, u64)>(), any::<(u64, u64)>());
+    (place, flags, sizes, spans).prop_map(|(place, flags, sizes, spans)| TableEntry {
+        id: place.0,
+        week: Week(place.1),
+        generation: place.2,
+        class: place.3,
+        decimated: flags.0,
+        holds_carry_in: flags.1,
+        late: flags.2,
+        len: sizes.0,
+        footer_crc: sizes.1,
+        channels: sizes.2,
+        samples: sizes.3,
+        value_bytes: sizes.4,
+        samples_span: spans.0.map(|(first, last)| (Timestamp(first), Timestamp(last))),
+        channel_span: (ChannelId(spans.1.0), ChannelId(spans.1.1)),
+        sequence_span: spans.2,
+    })
+}
+
+fn any_manifest() -> impl Strategy<Value = Manifest> {
+    let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<i64>());
+    let dropped = vec(("[a-z0-9]{1,9}[.][0-9]/[a-z]{1,9}", any::<i64>()), 0..4);
+    (counts, vec(any_table(), 0..4), dropped).prop_map(|(counts, tables, dropped)| Manifest {
+        generation: counts.0,
+        wal_from: counts.1,
+        next_table: counts.2,
+        next_channel: counts.3,
+        next_sequence: counts.4,
+        heartbeat: Timestamp(counts.5),
+        tables,
+        classes: vec!["default".into(), "é".into()],
+        dropped: dropped
+            .into_iter()
+            .map(|(file, since)| DroppedFile { file: format!("weeks/{file}"), since: Timestamp(since) })
+            .collect(),
+        ..Manifest::new(ARCHIVE)
+    })
+}
+
+/// One of each.
+fn example() -> Manifest {
+    let table = TableEntry {
+        id: 5,
+        week: Week(2900),
+        generation: 1,
+        class: 0,
+        decimated: false,
+        holds_carry_in: true,
+        late: true,
+        len: 100,
+        footer_crc: 0xdead_beef,
+        samples_span: Some((Timestamp(1), Timestamp(2))),
+        channels: 3,
+        samples: 4,
+        value_bytes: 32,
+        channel_span: (ChannelId(1), ChannelId(9)),
+        sequence_span: (1, 40),
+    };
+    let dropped = DroppedFile { file: "weeks/2026-11-16.1/0000000000000001.sst".into(), since: Timestamp(6) };
+    Manifest {
+        generation: 3,
+        wal_from: 41,
+        tables: vec![table],
+        classes: vec!["default".into()],
+        dropped: vec![dropped],
+        ..Manifest::new(ARCHIVE)
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Manifest, Error> {
+    bytes::decode(bytes, Path::new("MANIFEST"))
+}
+
+/// With length and checksum made right.
+fn resealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(bytes.len() - 4);
+    let len = bytes.len() as u64 + 4;
+    bytes[16..24].copy_from_slice(&len.to_le_bytes());
+    let crc = checksum(&bytes);
+    put_u32(&mut bytes, crc);
+    bytes
+}
+
+#[test]
+fn fields_stand_where_the_tables_say() {
+    let bytes = bytes::encode(&example());
+    let at = |fields: &[(&str, usize, usize)], base: usize, name: &str| {
+        let (_, offset, len) = fields.iter().find(|field| field.0 == name).unwrap();
+        bytes[base + offset..base + offset + len].to_vec()
+    };
+    let fixed = |name| at(&MANIFEST_FIELDS, 0, name);
+    assert_eq!(fixed("length"), (bytes.len() as u64).to_le_bytes());
+    assert_eq!(fixed("archive id"), 77u128.to_le_bytes());
+    assert_eq!(fixed("generation"), 3u64.to_le_bytes());
+    assert_eq!(fixed("wal_from"), 41u64.to_le_bytes());
+    assert_eq!(fixed("heartbeat"), i64::MIN.to_le_bytes());
+    assert_eq!((fixed("classes"), fixed("dropped")), (vec![1, 0, 0, 0], vec![1, 0, 0, 0]));
+    let base = MANIFEST_FIXED_BYTES + 1 + "default".len();
+    let table = |name| at(&TABLE_FIELDS, base, name);
+    assert_eq!(table("id"), 5u64.to_le_bytes());
+    assert_eq!(table("week"), 2900i32.to_le_bytes());
+    assert_eq!(table("flags"), 0b1110u16.to_le_bytes());
+    assert_eq!(table("footer crc"), 0xdead_beef_u32.to_le_bytes());
+    assert_eq!(table("len"), 100u64.to_le_bytes());
+    assert_eq!(table("highest channel"), 9u64.to_le_bytes());
+    assert_eq!(table("last sequence"), 40u64.to_le_bytes());
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_is_refused_with_a_place() {
+    let whole = bytes::encode(&example());
+    let check = |bytes: &[u8], what: String| {
+        let error = decode(bytes).expect_err(&what);
+        assert!(error.is_damage(), "{what}: {error}");
+        assert!(error.to_string().contains("MANIFEST"), "{what}: {error}");
+    };
+    for at in 0..whole.len() {
+        check(&whole[..at], format!("cut at {at}"));
+        for bit in 0..8 {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << bit;
+            check(&bytes, format!("bit {bit} of byte {at}"));
+        }
+    }
+}
+
+#[test]
+fn damage_tells_what_to_do() {
+    let mut bytes = bytes::encode(&example());
+    bytes[50] ^= 1;
+    let text = decode(&bytes).unwrap_err().to_string();
+    assert!(text.contains("byte") && text.contains("archtool reindex"), "{text}");
+}
+
+#[test]
+fn a_dropped_file_outside_the_archive_is_never_believed() {
+    for file in ["../x", "/etc/passwd", "a//b", "a/./b", "a\\b", "", "a/.."] {
+        let mut manifest = example();
+        manifest.dropped[0].file = file.into();
+        let error = decode(&bytes::encode(&manifest)).unwrap_err();
+        assert!(error.is_damage() && error.to_string().contains("out of the archive"), "{file}: {error}");
+    }
+}
+
+#[test]
+fn a_class_that_is_not_listed_is_refused() {
+    let mut manifest = example();
+    manifest.tables[0].class = 1;
+    assert!(decode(&bytes::encode(&manifest)).unwrap_err().is_damage());
+}
+
+#[test]
+fn counts_that_the_bytes_cannot_hold_are_refused_at_once() {
+    for at in [88, 92, 96, 100, 104] {
+        let mut bytes = bytes::encode(&example());
+        bytes[at..at + 4].fill(0xff);
+        assert!(decode(&resealed(bytes)).unwrap_err().is_damage());
+    }
+}
+
+#[test]
+fn a_newer_minor_version_is_read_and_never_written() {
+    let (disk, layout) = (SimDisk::new(1), Layout::new("/"));
+    let mut bytes = bytes::encode(&example());
+    bytes[..16].copy_from_slice(&FileHeader { minor: 9, ..MANIFEST_HEADER }.encode());
+    let crc_at = bytes.len() - 4;
+    bytes.splice(crc_at..crc_at, *b"what is new");
+    disk.plant(&layout.manifest(), &resealed(bytes)).unwrap();
+    let manifest = Manifest::load(&disk, &layout, ARCHIVE).unwrap().unwrap();
+    assert_eq!((manifest.tables.clone(), manifest.writable()), (example().tables, false));
+    let before = disk.content(&layout.manifest()).unwrap();
+    assert!(matches!(manifest.store(&disk, &layout), Err(Error::NewerMinor { found: (1, 9), .. })));
+    assert_eq!(disk.content(&layout.manifest()).unwrap(), before);
+}
+
+#[test]
+fn a_newer_major_version_and_another_archive_are_refused() {
+    let (disk, layout) = (SimDisk::new(1), Layout::new("/"));
+    example().store(&disk, &layout).unwrap();
+    let other = Manifest::load(&disk, &layout, ArchiveId(1)).unwrap_err();
+    assert!(matches!(other, Error::ForeignFile { found: ARCHIVE, .. }), "{other}");
+    let mut bytes = disk.content(&layout.manifest()).unwrap();
+    bytes[..16].copy_from_slice(&FileHeader { major: 2, ..MANIFEST_HEADER }.encode());
+    assert!(matches!(decode(&resealed(bytes)), Err(Error::Format(FormatError::TooNew { .. }))));
+    assert_eq!(Manifest::load(&disk, &Layout::new("/none"), ARCHIVE).unwrap(), None);
+}
+
+#[test]
+fn a_crash_at_any_operation_leaves_the_former_manifest_or_the_next() {
+    for seed in 0..20 {
+        for after in 0.. {
+            let (disk, layout) = (SimDisk::new(seed), Layout::new("/"));
+            let mut manifest = example();
+            manifest.store(&disk, &layout).unwrap();
+            disk.crash_after(after, Crash::PowerCut);
+            manifest.generation += 1;
+            manifest.tables.clear();
+            let stored = manifest.store(&disk, &layout).is_ok();
+            disk.cancel_crash();
+            disk.power_cut(seed);
+            disk.power_on();
+            let found = Manifest::load(&disk, &layout, ARCHIVE).unwrap().unwrap();
+            assert!(found == manifest || (!stored && found == example()), "seed {seed}, operation {after}");
+            if stored {
+                assert!(after > 3);
+                break;
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_manifest_comes_back(manifest in any_manifest()) {
+        prop_assert_eq!(decode(&bytes::encode(&manifest)).unwrap(), manifest);
+    }
+
+    #[test]
+    fn hostile_bytes_behind_a_right_checksum_never_panic(
+        at in any::<proptest::sample::Index>(), mask in 1u8.., cut: bool,
+    ) {
+        let mut bytes = bytes::encode(&example());
+        let at = 24 + at.index(bytes.len() - 28);
+        if cut { bytes.drain(at..at + 4); } else { bytes[at] ^= mask }
+        let _ = decode(&resealed(bytes));
+    }
+}

@@ -180,7 +180,11 @@ impl Model {
         self.era += 1;
         self.buffer = Buffer::new(1 << 20, writer.first_sequence(), Timestamp(last as i64));
         self.writer = writer;
-        if self.writer.needs_restart() { self.restart() } else { Ok(self.promise()) }
+        if self.writer.needs_restart() {
+            return self.restart();
+        }
+        self.promise();
+        Ok(())
     }
 
     /// Starts anew after crashes until a start succeeds.
