@@ -48,3 +48,6 @@ pub use shared::{Counters, Directory, Health, Shared, StorageSettings};
 pub use slot::{Archiving, Connection, DropRun, Newest, Slot, SlotState};
 pub use view::View;
 pub use writer::{Frozen, Outcome, Writer};
+
+#[cfg(test)]
+mod format_tests;
