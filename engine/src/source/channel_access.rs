@@ -15,7 +15,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{ChannelAccessSettings, ChannelSettings};
 use client::{Client, Libca};
 use epics_ca::{
-    ContextSettings, Entry, EntryKind, Error, EventMask, Library, LibraryPlaces, Receiver, queue, take_messages,
+    ContextSettings, Entry, EntryKind, Error, EventMask, Library, LibraryPlaces, Receiver, queue,
+    take_messages,
 };
 use journal::{Journal, Trouble};
 use limits::{LOOK_PAUSE, QUEUE_BYTES, SETTLE_TIME};

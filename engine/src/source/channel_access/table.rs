@@ -144,7 +144,8 @@ mod tests {
                 match (step, token) {
                     (0, None) => { present.insert(id, table.enter(ChannelId(id), monitor(&format!("N{id}")))); }
                     (1, Some(token)) => {
-                        prop_assert_eq!(table.leave(ChannelId(id)).unwrap().name.as_str(), format!("N{id}"));
+                        let left = table.leave(ChannelId(id)).unwrap();
+                        prop_assert_eq!(left.name.as_str(), format!("N{id}"));
                         present.remove(&id);
                         past.push(token);
                     }
