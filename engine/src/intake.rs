@@ -156,6 +156,9 @@ impl Intake {
                 rule.passed = None;
                 self.take_scanned(writer, channel);
                 self.leave_server(server);
+                if let Some(slot) = writer.slot(channel) {
+                    slot.lock().connection.two_servers = None;
+                }
                 writer.event(channel, received, EventKind::Disconnected { last_heard });
             }
             Arrival::Sample(sample) => {
@@ -186,6 +189,11 @@ impl Intake {
             Arrival::Refused { elements } => {
                 if let Some(slot) = writer.slot(channel) {
                     slot.lock().connection.refused_elements = Some(elements);
+                }
+            }
+            Arrival::TwoServers { what } => {
+                if let Some(slot) = writer.slot(channel) {
+                    slot.lock().connection.two_servers = Some(what.into());
                 }
             }
             Arrival::Lost { count } => writer.append_lost(channel, DropCause::Memory, count, received),

@@ -4,8 +4,14 @@ use crate::config::ChannelSettings;
 use sample::{ChannelId, ChannelName, Metadata, Sample, Timestamp};
 use std::time::Duration;
 
+#[cfg(feature = "ca")]
+mod channel_access;
 mod simulated;
 
+#[cfg(feature = "ca")]
+pub use channel_access::ChannelAccessSource;
+#[cfg(feature = "ca")]
+pub use epics_ca::Error as ChannelAccessError;
 pub use simulated::{SimulatedHandle, SimulatedSource};
 
 /// Something that a source tells of one channel.
@@ -38,6 +44,11 @@ pub enum Arrival {
     Refused {
         /// Elements on the server.
         elements: u64,
+    },
+    /// A second server answers for the name.
+    TwoServers {
+        /// Which servers, in the words of whoever noticed.
+        what: Box<str>,
     },
     /// Values were lost before the engine could take them.
     Lost {
