@@ -65,6 +65,13 @@ pub enum Error {
     },
     /// A thread could not be started.
     Thread(Arc<std::io::Error>),
+    /// The manifest is older than the engine that writes the archive says.
+    Behind {
+        /// The manifest.
+        path: PathBuf,
+        /// The generation that it has at the engine.
+        generation: u64,
+    },
     /// There is an archive already where one was to be created.
     Exists(PathBuf),
     /// A sync of the write-ahead log failed earlier: nothing is written before the log is restarted.
@@ -164,6 +171,12 @@ impl fmt::Display for Error {
             Error::ForeignFile { path, expected, found } => write!(
                 f,
                 "{} belongs to archive {found}, not to {expected}: move it to its own archive",
+                path.display()
+            ),
+            Error::Behind { path, generation } => write!(
+                f,
+                "{} is older than generation {generation}, which its engine has: the file system is behind; \
+                 check the mount",
                 path.display()
             ),
             Error::Exists(path) => {

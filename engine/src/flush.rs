@@ -32,8 +32,9 @@ pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> 
     let mut added: HashMap<ChannelId, (u64, u64)> = HashMap::new();
     for ((week, class), parts) in &gathered.partitions {
         let class = (class_number(&mut manifest, class), &**class);
-        let place = Place { id: manifest.next_table, week: *week, class, opens: opened.contains(week) };
-        manifest.next_table += 1;
+        // Numbers of a flush that failed are not used again: its manifest may have become the live one.
+        let id = shared.next_table.fetch_add(1, Ordering::Relaxed);
+        let place = Place { id, week: *week, class, opens: opened.contains(week) };
         let Written { entry, table, channels } = table_file::write(shared, &place, parts, &gathered.facts)?;
         for (channel, samples, bytes) in channels {
             let sum = added.entry(channel).or_default();
@@ -45,7 +46,8 @@ pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> 
         weeks.insert(*week);
     }
     sync_directories(shared, &weeks)?;
-    manifest.generation += 1;
+    manifest.next_table = shared.next_table.load(Ordering::Relaxed);
+    manifest.generation = shared.next_generation();
     manifest.wal_from = manifest.wal_from.max(frozen.through + 1);
     manifest.next_channel = manifest.next_channel.max(shared.directory().slots.len() as u64);
     manifest.next_sequence = manifest.next_sequence.max(shared.sequence.load(Ordering::Relaxed));
@@ -104,7 +106,7 @@ pub(crate) fn repeat_log(shared: &Arc<Shared>, log: &mut wal::Writer) -> Result<
         let _between_batches = shared.gate.close();
         log.restart(&shared.log)
     };
-    repeat(shared, view.flushed_epoch)?;
+    repeat(shared, log, view.flushed_epoch)?;
     shared.log.finish_repeat();
     log.write(&shared.log)?;
     if let Some(ticket) = log.begin_sync() {
@@ -113,7 +115,7 @@ pub(crate) fn repeat_log(shared: &Arc<Shared>, log: &mut wal::Writer) -> Result<
         shared.set_durable_until(durable.received);
     }
     let mut manifest = view.manifest.clone();
-    manifest.generation += 1;
+    manifest.generation = shared.next_generation();
     manifest.wal_from = manifest.wal_from.max(first);
     manifest.store(&*shared.disk, &shared.layout)?;
     shared.publish(View::new(manifest, view.tables.clone(), view.flushed_epoch));

@@ -75,7 +75,7 @@ type Taken = (Arc<str>, ChannelFacts, Vec<ChannelData>);
 
 fn take(state: &mut SlotState, epoch: u64) -> Option<Taken> {
     let data: Vec<ChannelData> =
-        state.data.iter().filter(|d| d.epoch <= epoch && !d.is_empty()).cloned().collect();
+        state.epochs().filter(|d| d.epoch <= epoch && !d.is_empty()).cloned().collect();
     if data.is_empty() {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use crate::config::{ChannelSettings, Config, Plan};
 use crate::intake::Intake;
-use crate::limits::{HEARTBEAT_NS, INGEST_PAUSE, INGEST_WAIT, QUIET_DROPS_NS};
+use crate::limits::{HEARTBEAT_NS, INGEST_PAUSE, INGEST_WAIT, QUIET_DROPS_NS, RATES_LOOK_NS};
 use crate::slot::Archiving;
 use crate::source::Source;
 use crate::writer::{Frozen, Writer};
@@ -40,13 +40,22 @@ pub struct Ingest {
     pub source: Box<dyn Source>,
     gauges: Arc<IngestGauges>,
     beat: Timestamp,
+    looked: Timestamp,
     stopping: bool,
 }
 
 impl Ingest {
     /// Ready to run.
     pub fn new(writer: Writer, intake: Intake, source: Box<dyn Source>, gauges: Arc<IngestGauges>) -> Ingest {
-        Ingest { writer, intake, source, gauges, beat: Timestamp::MIN, stopping: false }
+        Ingest {
+            writer,
+            intake,
+            source,
+            gauges,
+            beat: Timestamp::MIN,
+            looked: Timestamp::MIN,
+            stopping: false,
+        }
     }
 
     /// Runs until an order calls [`Ingest::stop`] or nobody can give orders any more.
@@ -85,6 +94,10 @@ impl Ingest {
             self.writer.heartbeat();
             self.writer.record_quiet_drops(QUIET_DROPS_NS);
             self.show();
+            if now.since(self.looked) >= RATES_LOOK_NS {
+                self.looked = now;
+                self.writer.look_at_rates();
+            }
         }
         self.writer.commit();
         arrived
@@ -102,8 +115,17 @@ impl Ingest {
     /// The last batch: open runs of drops and a heartbeat.
     fn last_turn(&mut self) {
         self.turn();
+        self.finish();
         self.writer.record_quiet_drops(0);
         self.writer.heartbeat();
+        self.writer.commit();
+    }
+
+    /// Lets everything through that waits for metadata or for the end of its scan period.
+    pub fn finish(&mut self) {
+        let now = self.writer.shared().clock.now();
+        self.writer.at(now);
+        self.intake.finish(&mut self.writer);
         self.writer.commit();
     }
 
@@ -190,7 +212,7 @@ impl Ingest {
 
     fn retire(&mut self, id: ChannelId) {
         self.source.remove(id);
-        self.intake.remove(id);
+        self.intake.remove(&mut self.writer, id);
         let now = self.writer.shared().clock.now();
         let now = self.writer.at(now);
         let connected = self.writer.slot(id).is_some_and(|slot| slot.lock().connection.host.is_some());

@@ -4,7 +4,7 @@ use crate::config::{ChannelSettings, Mode, StampRule};
 use crate::limits::HELD_BACK_SAMPLES_MAX;
 use crate::source::Arrival;
 use crate::writer::{Outcome, Writer};
-use sample::{ChannelId, DropCause, EventKind, Metadata, Sample, Timestamp};
+use sample::{ChannelId, DropCause, EventKind, Metadata, Sample, Timestamp, Week};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,8 +25,8 @@ struct Rule {
     /// Values held back until the metadata of the connection is there; `None` when it is.
     held_back: Option<(Timestamp, Vec<(Timestamp, Sample)>)>,
     metadata_known: bool,
-    /// Last value that passed the dead band, with its alarm.
-    passed: Option<(f64, sample::Severity, sample::Status)>,
+    /// Last value that was stored, with its alarm, where there is a dead band.
+    passed: Option<Passed>,
     /// Newest sample of the current scan period.
     scanned: Option<(Timestamp, Sample)>,
     /// Reading of the last sample whose unset stamp was replaced.
@@ -34,6 +34,17 @@ struct Rule {
     /// Value bytes in the current second of receipt.
     second: (i64, u64),
     server: usize,
+}
+
+type Passed = (f64, sample::Severity, sample::Status);
+
+impl Rule {
+    /// Whether a sample lies so near to the last stored one that it is left out.
+    fn within_dead_band(&self, band: f64, reading: Passed) -> bool {
+        let near = |last: f64| (last - reading.0).abs() < band || last.to_bits() == reading.0.to_bits();
+        !self.first
+            && self.passed.is_some_and(|last| (last.1, last.2) == (reading.1, reading.2) && near(last.0))
+    }
 }
 
 /// What is known of one server's clock.
@@ -109,13 +120,26 @@ impl Intake {
         }
     }
 
-    /// Forgets a channel.
-    pub fn remove(&mut self, channel: ChannelId) {
+    /// Lets what still waits of a channel through, then forgets the channel.
+    pub fn remove(&mut self, writer: &mut Writer, channel: ChannelId) {
+        self.release(writer, channel);
         self.unscan(channel);
         let rule = usize::try_from(channel.0).ok().and_then(|at| self.rules.get_mut(at)?.take());
         if let Some(rule) = rule {
             self.leave_server(rule.server);
         }
+    }
+
+    /// Lets everything through that waits for metadata or for the end of its scan period.
+    pub fn finish(&mut self, writer: &mut Writer) {
+        for id in 0..self.rules.len() as u64 {
+            self.release(writer, ChannelId(id));
+        }
+    }
+
+    fn release(&mut self, writer: &mut Writer, channel: ChannelId) {
+        self.release_held_back(writer, channel, None);
+        self.take_scanned(writer, channel);
     }
 
     fn rule(&self, channel: ChannelId) -> Option<&Rule> {
@@ -250,7 +274,8 @@ impl Intake {
     }
 
     /// Metadata of a fresh connection describes its first value, too, whose stamp is older than the
-    /// receipt; never a sample that was stored before.
+    /// receipt; never a sample that was stored before. It begins in the present week at the earliest, as
+    /// does all that is carried into it.
     fn holds_from(
         &self,
         writer: &Writer,
@@ -260,11 +285,12 @@ impl Intake {
     ) -> Timestamp {
         let newest = writer.slot(channel).and_then(|slot| slot.lock().newest);
         let first = held.iter().map(|(_, sample)| sample.time).min();
-        match (first, newest) {
+        let from = match (first, newest) {
             (Some(first), None) if first >= UNSET_BEFORE => first.min(received),
             (Some(first), Some(newest)) if first > newest.time => first.min(received),
             _ => received,
-        }
+        };
+        from.max(Week::containing(received).start())
     }
 
     /// Gives up waiting for metadata that does not come, closes scan periods.
@@ -310,44 +336,57 @@ impl Intake {
     fn pass(&mut self, writer: &mut Writer, channel: ChannelId, received: Timestamp, mut sample: Sample) {
         let receive_time = self.receive_time;
         let Some(rule) = self.rule_mut(channel) else { return };
-        if let Some(band) = rule.settings.deadband
-            && let Some(value) = sample.value.as_f64()
-        {
-            let passed = (value, sample.severity, sample.status);
-            if let Some(last) = rule.passed
-                && (last.1, last.2) == (passed.1, passed.2)
-                && ((last.0 - value).abs() < band || last.0.to_bits() == value.to_bits())
-                && !rule.first
-            {
-                return;
-            }
-            rule.passed = Some(passed);
+        let reading = rule
+            .settings
+            .deadband
+            .and_then(|band| Some((band, (sample.value.as_f64()?, sample.severity, sample.status))));
+        if reading.is_some_and(|(band, reading)| rule.within_dead_band(band, reading)) {
+            return;
         }
         sample.metadata_known = rule.metadata_known;
         sample.received = receive_time.then_some(received);
         let first = std::mem::replace(&mut rule.first, false);
+        let outcome = self.stamp(writer, channel, received, sample, first);
+        if !matches!(outcome, Outcome::Dropped(_))
+            && let Some(rule) = self.rule_mut(channel)
+        {
+            rule.passed = reading.map(|(_, reading)| reading);
+        }
+    }
+
+    /// Gives a received sample the time that the channel's rule asks for, and hands it to the writer.
+    fn stamp(
+        &mut self,
+        writer: &mut Writer,
+        channel: ChannelId,
+        received: Timestamp,
+        mut sample: Sample,
+        first: bool,
+    ) -> Outcome {
         let original = sample.time;
         let unset = original < UNSET_BEFORE;
         let future = self.judge_clock(channel, original, received, unset);
-        let Some(rule) = self.rule_mut(channel) else { return };
-        let replace = match rule.settings.timestamps {
+        let Some(rule) = self.rule_mut(channel) else { return Outcome::Dropped(DropCause::Memory) };
+        let always = rule.settings.timestamps == StampRule::Receive;
+        let wrong = match rule.settings.timestamps {
             StampRule::Ioc => unset,
             StampRule::IocElseReceive => unset || future,
-            StampRule::Receive => true,
+            StampRule::Receive => false,
         };
-        if replace && rule.settings.timestamps != StampRule::Receive {
-            let reading = sstable::fingerprint(&sample_without_receipt(&sample));
-            if rule.replaced == Some(reading) {
+        if wrong {
+            let reading = sstable::fingerprint(&sample);
+            let again = rule.replaced.replace(reading) == Some(reading);
+            // What a server sends on connecting was stored under the time of an earlier receipt.
+            if again || (first && writer.is_newest_reading(channel, &sample)) {
                 writer.append_redelivered(channel);
-                return;
+                return Outcome::Redelivered;
             }
-            rule.replaced = Some(reading);
         }
-        if replace {
+        if wrong || always {
             sample.time = received;
         } else if future {
             writer.append_dropped(channel, DropCause::Future, &sample);
-            return;
+            return Outcome::Dropped(DropCause::Future);
         }
         let second = received.0.div_euclid(SECOND_NS);
         if rule.second.0 != second {
@@ -356,13 +395,13 @@ impl Intake {
         rule.second.1 += sample.value.byte_len() as u64;
         if rule.second.1 > rule.settings.max_bytes_per_second {
             writer.append_dropped(channel, DropCause::Rate, &sample);
-            return;
+            return Outcome::Dropped(DropCause::Rate);
         }
-        let announce = replace && rule.settings.timestamps != StampRule::Receive;
         let outcome = writer.append(channel, sample, first);
-        if announce && outcome == Outcome::Stored {
+        if wrong && outcome == Outcome::Stored {
             writer.event(channel, received, EventKind::TimeReplaced { original });
         }
+        outcome
     }
 
     /// Whether a stamp is too far ahead, and what it says about its server's clock.
@@ -394,9 +433,4 @@ impl Intake {
         let connected = self.servers.iter().filter(|server| server.channels > 0);
         connected.fold((0, 0), |(n, offset), server| (n + 1, offset.max(server.offset_ns)))
     }
-}
-
-/// The sample as the source sends it again after a reconnect.
-fn sample_without_receipt(sample: &Sample) -> Sample {
-    Sample { received: None, ..sample.clone() }
 }

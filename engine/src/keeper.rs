@@ -87,7 +87,15 @@ impl Keeper {
     /// [`Error::Poisoned`] when the archive cannot promise anything any more.
     pub fn sync_log(&self) -> Result<(), Error> {
         self.shared.check_not_poisoned()?;
-        let Some(ticket) = self.log().begin_sync() else { return Ok(()) };
+        let ticket = {
+            let mut log = self.log();
+            let Some(ticket) = log.begin_sync() else {
+                // Nothing to sync, but the time up to which nothing came may have moved on.
+                self.shared.set_durable_until(log.durable().received);
+                return Ok(());
+            };
+            ticket
+        };
         let result = ticket.run();
         let failed = result.as_ref().err().map(ToString::to_string);
         let durable = self.log().finish_sync(ticket, result);

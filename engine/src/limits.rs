@@ -45,3 +45,5 @@ pub const BLOCK_CACHE_BYTES: usize = 64 << 20;
 pub const BATCH_BYTES_MAX: usize = 4 << 20;
 /// Largest sample: value and what is counted beside it. Larger ones are dropped with cause `memory`.
 pub const SAMPLE_BYTES_MAX: usize = 48 << 20;
+/// Time between two looks at every channel's counts, for rates.
+pub const RATES_LOOK_NS: i64 = 30_000_000_000;

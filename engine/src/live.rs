@@ -8,7 +8,9 @@ use crate::read::{
 use crate::shared::Shared;
 use crate::slot::{Archiving, Slot, SlotState};
 use crate::snapshot;
+use crate::tail::{Tail, TailSource};
 use sample::{ChannelId, ChannelName, TimeRange, Timestamp};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -50,7 +52,7 @@ impl LiveArchive {
     ) -> ChannelSummary {
         let (channel_state, reason) = self.state_of(state);
         let in_memory: usize =
-            state.data.iter().filter(|d| d.epoch > flushed_epoch).map(|d| d.memory_bytes()).sum();
+            state.epochs().filter(|d| d.epoch > flushed_epoch).map(|d| d.memory_bytes()).sum();
         ChannelSummary {
             name: name.clone(),
             alias_of: alias.then(|| state.name.clone()),
@@ -138,11 +140,11 @@ impl LiveArchive {
         Verdict::Archived
     }
 
-    fn evidence(&self, state: &SlotState) -> Vec<(&'static str, Evidence)> {
-        let mut evidence = vec![("name", Evidence::Text(state.name.to_string()))];
+    fn evidence(&self, state: &SlotState) -> Vec<(Cow<'static, str>, Evidence)> {
+        let mut evidence = vec![("name".into(), Evidence::Text(state.name.to_string()))];
         let mut text = |key: &'static str, value: &str| {
             if !value.is_empty() {
-                evidence.push((key, Evidence::Text(value.into())));
+                evidence.push((key.into(), Evidence::Text(value.into())));
             }
         };
         text("reason", &self.state_of(state).1);
@@ -152,14 +154,15 @@ impl LiveArchive {
         text("two_servers", state.connection.two_servers.as_deref().unwrap_or(""));
         let mut time = |key: &'static str, value: Option<Timestamp>| {
             if let Some(value) = value {
-                evidence.push((key, Evidence::Time(value)));
+                evidence.push((key.into(), Evidence::Time(value)));
             }
         };
         time("since", state.connection.since);
         time("last_sample", state.newest.map(|n| n.time));
         time("last_heard", state.heard);
         #[expect(clippy::cast_precision_loss, reason = "counts are shown, not computed with")]
-        let mut number = |key: &'static str, value: u64| evidence.push((key, Evidence::Number(value as f64)));
+        let mut number =
+            |key: &'static str, value: u64| evidence.push((key.into(), Evidence::Number(value as f64)));
         number("received", state.ledger.received);
         number("stored", state.ledger.stored);
         number("redelivered", state.ledger.redelivered);
@@ -167,7 +170,7 @@ impl LiveArchive {
         if let Some(elements) = state.connection.refused_elements {
             number("refused_elements", elements);
         }
-        evidence.push(("readable", Evidence::Flag(!state.connection.no_read_access)));
+        evidence.push(("readable".into(), Evidence::Flag(!state.connection.no_read_access)));
         evidence
     }
 }
@@ -213,7 +216,7 @@ impl Archive for LiveArchive {
         let metadata = snapshot::metadata_at(&self.shared, &slot, time)?;
         let flushed_epoch = self.shared.view().flushed_epoch;
         let state = slot.lock();
-        let rates = state.rates.per_second(self.shared.clock.now());
+        let rates = state.rates.per_second(self.shared.clock.now(), state.ledger.stored, state.stored_bytes);
         let live = self.running().then(|| Live {
             connected: state.connection.host.is_some(),
             host: state.connection.last_host.as_ref().map(|host| host.to_string()),
@@ -247,5 +250,11 @@ impl Archive for LiveArchive {
 
     fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+}
+
+impl TailSource for LiveArchive {
+    fn tail(&self, name: &ChannelName, _range: TimeRange) -> Result<Option<Tail>, ReadError> {
+        Ok(self.find(name.as_str()).map(|slot| Tail::of(&self.shared, &slot).1))
     }
 }

@@ -209,6 +209,19 @@ impl Manifest {
     }
 }
 
+/// The generation that the `MANIFEST` file shows, 0 where there is none: cheap and unchecked, to see whether
+/// the file was replaced.
+pub(crate) fn stored_generation(disk: &dyn Disk, layout: &Layout) -> Result<u64, Error> {
+    let file = match disk.open(&layout.manifest()) {
+        Ok(file) => file,
+        Err(error) if error.is_missing() => return Ok(0),
+        Err(error) => return Err(error.into()),
+    };
+    let mut bytes = [0; 8];
+    file.read_at(MANIFEST_FIELDS[3].1 as u64, &mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
 fn limit(found: u64) -> FormatError {
     FormatError::Limit { what: "bytes of the manifest", max: MANIFEST_BYTES_MAX, found }
 }

@@ -1,6 +1,7 @@
 //! Recent samples of one channel in memory: chunked arrays of doubling size, until they are in SSTables.
 
 use crate::limits::{CHUNK_SAMPLES_FIRST, CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX};
+use crate::open_chunk::OpenChunk;
 use crate::read::{Part, Position, ReadError, Run};
 use crate::wal::Placement;
 use sample::{Event, Metadata, RunType, Sample, SampleBlock, TimeRange, Timestamp, ValueType};
@@ -17,7 +18,7 @@ pub struct ChannelData {
     /// Full chunks in order.
     closed: Vec<Arc<SampleBlock>>,
     /// The chunk that grows.
-    open: Option<Box<SampleBlock>>,
+    open: Option<OpenChunk>,
     /// Samples that came late, in order of arrival.
     late: Vec<Sample>,
     /// First values after a connect that are older than their partition.
@@ -62,29 +63,24 @@ impl ChannelData {
     }
 
     fn push_unaccounted(&mut self, sample: &Sample) -> usize {
-        if let Some(open) = &mut self.open {
-            if open.len() == open.time.capacity() && open.len() < CHUNK_SAMPLES_FIRST {
-                open.reserve(CHUNK_SAMPLES_FIRST - open.len());
-            }
-            let full = open.len() >= open.time.capacity() || open.values.byte_len() >= CHUNK_VALUE_BYTES_MAX;
-            if !full && open.push(sample) {
-                return row_bytes(sample);
-            }
-            let next = if full {
-                (open.len() * 2).clamp(CHUNK_SAMPLES_FIRST, CHUNK_SAMPLES_MAX)
-            } else {
-                FIRST_RESERVE
-            };
-            let closed = std::mem::replace(open, Box::new(SampleBlock::new(sample.run_type())));
-            open.reserve(next);
+        let Some(open) = &mut self.open else {
+            let mut open = OpenChunk::for_sample(sample, FIRST_RESERVE);
             open.push(sample);
-            self.closed.push(Arc::new(*closed));
+            self.open = Some(open);
             return row_bytes(sample) + RECORD_BYTES;
+        };
+        if open.len() == open.capacity() && open.len() < CHUNK_SAMPLES_FIRST {
+            open.reserve(CHUNK_SAMPLES_FIRST - open.len());
         }
-        let mut open = Box::new(SampleBlock::new(sample.run_type()));
-        open.reserve(FIRST_RESERVE);
+        let full = open.len() >= open.capacity() || open.value_bytes() >= CHUNK_VALUE_BYTES_MAX;
+        if !full && open.push(sample) {
+            return row_bytes(sample);
+        }
+        let next =
+            if full { (open.len() * 2).clamp(CHUNK_SAMPLES_FIRST, CHUNK_SAMPLES_MAX) } else { FIRST_RESERVE };
+        let closed = std::mem::replace(open, OpenChunk::for_sample(sample, next));
         open.push(sample);
-        self.open = Some(open);
+        self.closed.push(Arc::new(closed.to_block()));
         row_bytes(sample) + RECORD_BYTES
     }
 
@@ -154,7 +150,7 @@ impl ChannelData {
 
     /// The newest sample that is not late.
     pub fn last_in_order(&self) -> Option<Sample> {
-        let open = self.open.as_ref().filter(|open| !open.is_empty()).map(|open| open.get(open.len() - 1));
+        let open = self.open.as_ref().and_then(|open| open.last());
         let in_chunks = open.or_else(|| self.closed.last().map(|block| block.get(block.len() - 1)));
         [in_chunks, self.carried.last().cloned()].into_iter().flatten().max_by_key(|s| (s.time, s.rank))
     }
@@ -162,7 +158,7 @@ impl ChannelData {
     /// In-order samples as blocks; the growing one is copied.
     pub fn blocks(&self) -> Vec<Arc<SampleBlock>> {
         let mut blocks = self.closed.clone();
-        blocks.extend(self.open.as_ref().map(|open| Arc::new((**open).clone())));
+        blocks.extend(self.open.as_ref().map(|open| Arc::new(open.to_block())));
         blocks
     }
 
@@ -205,7 +201,7 @@ const FIRST_RESERVE: usize = 4;
 /// Memory of one row.
 fn row_bytes(sample: &Sample) -> usize {
     sample.value.byte_len()
-        + 15
+        + 24
         + sample.user_tag.map_or(0, |_| 8)
         + sample.received.map_or(0, |_| 8)
         + sample.message.as_ref().map_or(0, |m| m.len() + 4)

@@ -6,8 +6,8 @@ use crate::flush::repeat_log;
 use crate::identity::{ArchiveId, Holder, Identity};
 use crate::keeper::Keeper;
 use crate::layout::{Layout, parse_table, parse_week_dir};
-use crate::limits::BLOCK_CACHE_BYTES;
 use crate::manifest::Manifest;
+use crate::open_tables::OpenTables;
 use crate::replay::{Loader, REPLAYED_EPOCH};
 use crate::shared::{Directory, Shared, StorageSettings};
 use crate::slot::{Archiving, Newest, Slot};
@@ -120,7 +120,7 @@ pub fn open(opening: Opening) -> Result<Recovered, Error> {
     };
     let manifest =
         Manifest::load(&*disk, &layout, identity.id)?.unwrap_or_else(|| Manifest::new(identity.id));
-    let loaded = load(&*disk, &layout, &identity, &manifest)?;
+    let loaded = load(&*disk, &layout, &identity, &manifest, &OpenTables::new())?;
     let removed = remove_strays(&*disk, &layout, &manifest)?;
     let mut log = wal::Writer::resume(
         disk.clone(),
@@ -168,6 +168,16 @@ pub fn open_read_only(
     clock: Arc<dyn Clock>,
     directory: PathBuf,
 ) -> Result<(Arc<Shared>, Report), Error> {
+    open_with(disk, clock, directory, &OpenTables::new())
+}
+
+/// As [`open_read_only`], with tables that are open already.
+pub(crate) fn open_with(
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    directory: PathBuf,
+    tables: &OpenTables,
+) -> Result<(Arc<Shared>, Report), Error> {
     let layout = Layout::new(&directory);
     let Some(identity) = Identity::load(&*disk, &layout)? else {
         return Err(Error::NoArchive(directory));
@@ -176,7 +186,7 @@ pub fn open_read_only(
         let load_manifest = || Manifest::load(&*disk, &layout, identity.id);
         let manifest = load_manifest()?.unwrap_or_else(|| Manifest::new(identity.id));
         let generation = manifest.generation;
-        let loaded = load(&*disk, &layout, &identity, &manifest);
+        let loaded = load(&*disk, &layout, &identity, &manifest, tables);
         // A flush in between moves samples from the log to tables that this manifest does not name.
         if load_manifest()?.map_or(0, |present| present.generation) != generation {
             continue;
@@ -247,20 +257,22 @@ struct Loaded {
     nameless: u64,
 }
 
-fn load(disk: &dyn Disk, layout: &Layout, identity: &Identity, manifest: &Manifest) -> Result<Loaded, Error> {
-    let cache = BlockCache::new(BLOCK_CACHE_BYTES);
+fn load(
+    disk: &dyn Disk,
+    layout: &Layout,
+    identity: &Identity,
+    manifest: &Manifest,
+    open: &OpenTables,
+) -> Result<Loaded, Error> {
     let mut directory = Directory::default();
     let own = ChannelName::stored(ARCHIVE_CHANNEL).map_err(|_| Error::NoArchive(layout.root().into()))?;
     directory.enter(&Arc::new(Slot::new(ChannelId::ARCHIVE, own.clone())), own);
-    let mut tables = Vec::with_capacity(manifest.tables.len());
-    for entry in &manifest.tables {
-        let path = layout.table(entry.week, entry.generation, entry.id);
-        let table = Arc::new(Table::open(disk, &path, &cache)?);
+    let tables = open.of(disk, layout, manifest)?;
+    for (entry, table) in manifest.tables.iter().zip(&tables) {
         let class = manifest.classes.get(usize::from(entry.class)).map_or("default", String::as_str);
         for row in table.dictionary() {
             enter_row(&mut directory, &row?, class);
         }
-        tables.push(table);
     }
     let mut loader = Loader::new(&mut directory);
     let replay = wal::replay(disk, &layout.wal(), identity.id, manifest.wal_from, &mut |_, entry| {
@@ -269,7 +281,16 @@ fn load(disk: &dyn Disk, layout: &Layout, identity: &Identity, manifest: &Manife
     loader.finish();
     let (heartbeat, sequence, memory, nameless) =
         (loader.heartbeat, loader.sequence, loader.memory, loader.nameless);
-    Ok(Loaded { cache, directory, tables, replay, heartbeat, sequence, memory, nameless })
+    Ok(Loaded {
+        cache: open.cache().clone(),
+        directory,
+        tables,
+        replay,
+        heartbeat,
+        sequence,
+        memory,
+        nameless,
+    })
 }
 
 /// Name of the archive's own channel, which no source can have: it holds a blank.
@@ -290,7 +311,8 @@ fn enter_row(directory: &mut Directory, row: &DictionaryRow, class: &str) {
     if let Some(newest) = &row.newest
         && state.newest.is_none_or(|n| (n.time, n.rank) <= (newest.time, newest.rank))
     {
-        state.newest = Some(Newest { time: newest.time, rank: newest.rank, fingerprint: newest.fingerprint });
+        state.newest =
+            Some(Newest { time: newest.time, rank: newest.rank, fingerprint: Some(newest.fingerprint) });
         if let Some(description) = row.types.last() {
             state.value_type = Some(description.value);
         }

@@ -4,29 +4,33 @@ use crate::error::Error;
 use crate::memtable::ChannelData;
 use crate::shared::Shared;
 use crate::slot::Slot;
-use crate::wal::{BatchEncoder, Placement};
+use crate::wal::{self, BatchEncoder, BufferFull, Placement};
 use sample::SampleBlock;
 use std::sync::Arc;
 
 /// Bytes of one repeated record.
 const RECORD_BYTES: usize = 1 << 20;
 
-/// Appends everything in epochs behind `flushed_epoch` to the log buffer again.
-pub(crate) fn repeat(shared: &Shared, flushed_epoch: u64) -> Result<(), Error> {
+/// Appends everything in epochs behind `flushed_epoch` to the log again, writing whenever the buffer is full.
+pub(crate) fn repeat(shared: &Shared, log: &mut wal::Writer, flushed_epoch: u64) -> Result<(), Error> {
     let slots: Vec<Arc<Slot>> = shared.directory().slots.iter().flatten().cloned().collect();
     let mut batch = BatchEncoder::default();
     let received = shared.heard_until();
-    let send = |batch: &mut BatchEncoder, least: usize| -> Result<(), Error> {
-        if batch.bytes().len() > least {
-            shared.log.append(batch.bytes(), received).map_err(Error::LogBuffer)?;
-            batch.clear();
+    let mut send = |batch: &mut BatchEncoder, least: usize| -> Result<(), Error> {
+        if batch.len() <= least {
+            return Ok(());
         }
+        if let Err(BufferFull::Waiting { .. }) = shared.log.append(batch.bytes(), received) {
+            log.write(&shared.log)?;
+            shared.log.append(batch.bytes(), received).map_err(Error::LogBuffer)?;
+        }
+        batch.clear();
         Ok(())
     };
     for slot in slots {
         let data: Vec<ChannelData> = {
             let state = slot.lock();
-            state.data.iter().filter(|data| data.epoch > flushed_epoch).cloned().collect()
+            state.epochs().filter(|data| data.epoch > flushed_epoch).cloned().collect()
         };
         for data in data {
             for record in &data.records {

@@ -101,7 +101,7 @@ impl<'a> Loader<'a> {
         let position = (sample.time, sample.rank);
         match placement {
             Placement::Late => {
-                let known = state.data.iter().any(|data| data.holds_late(position));
+                let known = state.epochs().any(|data| data.holds_late(position));
                 if known || sample.rank < LATE_RANK_FIRST {
                     return;
                 }
@@ -114,8 +114,7 @@ impl<'a> Loader<'a> {
                 }
             }
         }
-        let fingerprint = sstable::fingerprint(&sample);
-        self.memory += insert(&mut state, REPLAYED_EPOCH, placement, sample, fingerprint);
+        self.memory += insert(&mut state, REPLAYED_EPOCH, placement, sample);
     }
 
     /// Puts misplaced samples where they belong and applies the events in order of receipt.

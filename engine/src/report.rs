@@ -31,7 +31,8 @@ impl Engine {
     /// Samples and value bytes per second over the last minute, all channels.
     fn rates(&self, now: Timestamp) -> (f64, f64) {
         self.shared().directory().slots.iter().flatten().fold((0.0, 0.0), |sum, slot| {
-            let rates = slot.lock().rates.per_second(now);
+            let state = slot.lock();
+            let rates = state.rates.per_second(now, state.ledger.stored, state.stored_bytes);
             (sum.0 + rates.0, sum.1 + rates.1)
         })
     }

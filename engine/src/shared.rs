@@ -148,6 +148,10 @@ pub struct Shared {
     pub memory: AtomicUsize,
     /// Next order-of-receipt number.
     pub sequence: AtomicU64,
+    /// Number of the next table.
+    pub next_table: AtomicU64,
+    /// Generation of the newest manifest that was tried to store.
+    generation: AtomicU64,
     /// Everything received up to here survives a crash (ns).
     durable_until: AtomicI64,
     /// Everything received up to here is visible (ns): the last commit or heartbeat.
@@ -185,10 +189,12 @@ impl Shared {
             identity,
             settings,
             directory: RwLock::default(),
-            view: RwLock::new(Arc::new(view)),
             counters: Counters::default(),
             memory: AtomicUsize::new(0),
             sequence: AtomicU64::new(1),
+            next_table: AtomicU64::new(view.manifest.next_table),
+            generation: AtomicU64::new(view.manifest.generation),
+            view: RwLock::new(Arc::new(view)),
             durable_until: AtomicI64::new(i64::MIN),
             heard_until: AtomicI64::new(i64::MIN),
             refusing: AtomicBool::new(false),
@@ -251,6 +257,11 @@ impl Shared {
     /// The next order-of-receipt number.
     pub fn next_sequence(&self) -> u64 {
         self.sequence.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The generation of a manifest that is about to be stored; never the same twice.
+    pub fn next_generation(&self) -> u64 {
+        self.generation.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// An error unless the writer may still acknowledge.

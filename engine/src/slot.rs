@@ -34,8 +34,8 @@ pub struct Newest {
     pub time: Timestamp,
     /// Its rank.
     pub rank: u32,
-    /// Its reading, to recognise a redelivery.
-    pub fingerprint: [u8; 16],
+    /// Its reading, to recognise a redelivery; `None` while the sample is in memory.
+    pub fingerprint: Option<[u8; 16]>,
 }
 
 /// Whether a channel is asked for.
@@ -131,19 +131,27 @@ pub struct DropRun {
     pub noticed: Timestamp,
 }
 
-/// State of one channel.
+/// State of one channel. What every sample touches stands first and together: with many channels taking
+/// turns, cache lines are what ingestion costs.
 #[derive(Debug)]
+#[repr(C)]
 pub struct SlotState {
-    /// Stored name.
-    pub name: ChannelName,
-    /// Retention class.
-    pub retention: Arc<str>,
-    /// `file:line` or `api:user`; empty when not configured.
-    pub origin: Arc<str>,
     /// Newest in-order sample.
     pub newest: Option<Newest>,
     /// When the newest sample was received (the engine's clock), since the start.
     pub heard: Option<Timestamp>,
+    /// End of the week of the newest in-order sample.
+    sample_week_end: Timestamp,
+    /// Value bytes stored since the start.
+    pub stored_bytes: u64,
+    /// Counts since the start.
+    pub ledger: Ledger,
+    /// Runs of drops that were not recorded yet, one a cause.
+    pub dropping: Vec<DropRun>,
+    /// The memtable data that grow.
+    active: ChannelData,
+    /// Memtable data of earlier epochs, until they are in live tables.
+    frozen: Vec<ChannelData>,
     /// Type of the newest sample.
     pub value_type: Option<ValueType>,
     /// Time of the oldest sample.
@@ -152,6 +160,12 @@ pub struct SlotState {
     pub first_sample: Option<Timestamp>,
     /// Counter behind the ranks of late samples.
     pub late_next: u32,
+    /// Stored name.
+    pub name: ChannelName,
+    /// Retention class.
+    pub retention: Arc<str>,
+    /// `file:line` or `api:user`; empty when not configured.
+    pub origin: Arc<str>,
     /// Samples in SSTables.
     pub flushed_samples: u64,
     /// Bytes in SSTables.
@@ -164,14 +178,8 @@ pub struct SlotState {
     pub connection: Connection,
     /// Metadata in force.
     pub metadata: Option<(Timestamp, Arc<Metadata>)>,
-    /// Counts since the start.
-    pub ledger: Ledger,
-    /// Runs of drops that were not recorded yet, one a cause.
-    pub dropping: Vec<DropRun>,
-    /// Bytes and samples of the current and the previous minute, for rates.
+    /// What was stored at the last two looks, for rates.
     pub rates: Rates,
-    /// End of the week of the newest in-order sample.
-    sample_week_end: Timestamp,
     /// The last sample before the week that it entered last; `None` inside: it stands in files only.
     pub sample_before_week: Option<(Week, Option<CarriedSample>)>,
     /// End of the week of the newest event or change of metadata.
@@ -180,44 +188,37 @@ pub struct SlotState {
     pub state_before_week: Option<(Week, Box<BeforeWeek>)>,
     /// The newest in-order sample, once its memtable data are let go.
     last: Option<Box<Sample>>,
-    /// Memtable data: at most one per epoch, the last one grows.
-    pub data: Vec<ChannelData>,
 }
 
-/// Counts per minute for showing rates.
+/// Stored samples and bytes at two looks about a minute apart, for showing rates.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rates {
-    minute: i64,
-    current: (u64, u64),
-    previous: (u64, u64),
+    /// Time, samples, bytes.
+    looks: [(Timestamp, u64, u64); 2],
 }
 
-const MINUTE_NS: i64 = 60_000_000_000;
+/// Time between two looks.
+const LOOK_NS: i64 = 30_000_000_000;
 
 impl Rates {
-    /// Counts one sample of so many value bytes.
-    pub fn count(&mut self, now: Timestamp, bytes: usize) {
-        self.turn(now);
-        self.current.0 += 1;
-        self.current.1 += bytes as u64;
-    }
-
-    fn turn(&mut self, now: Timestamp) {
-        let minute = now.0.div_euclid(MINUTE_NS);
-        if minute != self.minute {
-            self.previous = if minute == self.minute + 1 { self.current } else { (0, 0) };
-            self.current = (0, 0);
-            self.minute = minute;
+    /// Takes a look, if the last one is old enough.
+    pub fn look(&mut self, now: Timestamp, samples: u64, bytes: u64) {
+        if now.since(self.looks[1].0) >= LOOK_NS {
+            self.looks = [self.looks[1], (now, samples, bytes)];
         }
     }
 
-    /// Samples and bytes per second over the last minute.
+    /// Samples and bytes per second since the look before the last one.
     #[expect(clippy::cast_precision_loss, reason = "rates are shown, not counted")]
-    pub fn per_second(mut self, now: Timestamp) -> (f64, f64) {
-        self.turn(now);
-        let into = now.0.rem_euclid(MINUTE_NS) as f64 / MINUTE_NS as f64;
-        let rate = |current: u64, previous: u64| (current as f64 + previous as f64 * (1.0 - into)) / 60.0;
-        (rate(self.current.0, self.previous.0), rate(self.current.1, self.previous.1))
+    pub fn per_second(&self, now: Timestamp, samples: u64, bytes: u64) -> (f64, f64) {
+        let (then, before_samples, before_bytes) =
+            if self.looks[0].0 == Timestamp(0) { self.looks[1] } else { self.looks[0] };
+        let seconds = now.since(then) as f64 / 1e9;
+        if then == Timestamp(0) || seconds <= 0.0 {
+            return (0.0, 0.0);
+        }
+        let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+        (rate(samples, before_samples), rate(bytes, before_bytes))
     }
 }
 
@@ -242,19 +243,22 @@ impl SlotState {
             ledger: Ledger::default(),
             dropping: Vec::new(),
             rates: Rates::default(),
+            stored_bytes: 0,
             sample_week_end: Timestamp::MIN,
             sample_before_week: None,
             event_week_end: Timestamp::MIN,
             state_before_week: None,
             last: None,
-            data: Vec::new(),
+            active: ChannelData::default(),
+            frozen: Vec::new(),
         }
     }
 
     /// The newest in-order sample, unless it stands in files only.
     pub fn last_in_memory(&self) -> Option<Sample> {
         let newest = self.newest?;
-        let in_data = self.data.iter().rev().find_map(ChannelData::last_in_order);
+        let in_data = self.active.last_in_order();
+        let in_data = in_data.or_else(|| self.frozen.iter().rev().find_map(ChannelData::last_in_order));
         let found = in_data.or_else(|| self.last.as_deref().cloned())?;
         (found.time == newest.time && found.rank == newest.rank).then_some(found)
     }
@@ -285,11 +289,33 @@ impl SlotState {
         self.event_week_end = week.end();
     }
 
+    /// Memtable data of all epochs, the oldest first.
+    pub fn epochs(&self) -> impl Iterator<Item = &ChannelData> {
+        self.frozen.iter().chain(std::iter::once(&self.active)).filter(|data| !data.is_empty())
+    }
+
     /// Lets go of data of flushed epochs, keeping the newest sample if it is small.
     pub fn let_go(&mut self, flushed_epoch: u64) {
-        if self.data.iter().any(|data| data.epoch <= flushed_epoch) {
-            self.last = self.last_in_memory().filter(|s| s.value.byte_len() <= LAST_BYTES_MAX).map(Box::new);
-            self.data.retain(|data| data.epoch > flushed_epoch);
+        if self.epochs().all(|data| data.epoch > flushed_epoch) {
+            return;
+        }
+        let last = self.last_in_memory();
+        if let (Some(last), Some(newest)) = (&last, &mut self.newest) {
+            newest.fingerprint.get_or_insert_with(|| sstable::fingerprint(last));
+        }
+        self.last = last.filter(|s| s.value.byte_len() <= LAST_BYTES_MAX).map(Box::new);
+        self.frozen.retain(|data| data.epoch > flushed_epoch);
+        if self.active.epoch <= flushed_epoch {
+            self.active = ChannelData::default();
+        }
+    }
+
+    /// Whether `sample` tells what the newest sample told.
+    pub fn is_redelivery(&self, sample: &Sample) -> bool {
+        let Some(newest) = self.newest.filter(|newest| newest.time == sample.time) else { return false };
+        match newest.fingerprint {
+            Some(fingerprint) => fingerprint == sstable::fingerprint(sample),
+            None => self.last_in_memory().is_some_and(|last| last.same_reading(sample)),
         }
     }
 
@@ -315,16 +341,21 @@ impl SlotState {
 
     /// The data of `epoch`, begun if need be.
     pub fn data_of(&mut self, epoch: u64) -> &mut ChannelData {
-        if self.data.last().is_none_or(|data| data.epoch < epoch) {
-            self.data.push(ChannelData::new(epoch));
+        if self.active.epoch < epoch {
+            let before = std::mem::replace(&mut self.active, ChannelData::new(epoch));
+            if !before.is_empty() {
+                self.frozen.push(before);
+            }
         }
-        let last = self.data.len() - 1;
-        &mut self.data[last]
+        &mut self.active
     }
 
     /// Remembers that `sample` is stored.
     pub fn note_stored(&mut self, sample: &Sample) {
         self.value_type = Some(sample.value.value_type());
+        if self.newest.is_some_and(|newest| newest.time <= sample.time) && self.oldest.is_some() {
+            return;
+        }
         self.oldest = Some(self.oldest.map_or(sample.time, |oldest| oldest.min(sample.time)));
         self.first_sample.get_or_insert(sample.time);
     }
@@ -332,7 +363,7 @@ impl SlotState {
     /// Stored samples, in files and in memory behind `flushed_epoch`.
     pub fn samples(&self, flushed_epoch: u64) -> u64 {
         let in_memory: usize =
-            self.data.iter().filter(|d| d.epoch > flushed_epoch).map(ChannelData::samples).sum();
+            self.epochs().filter(|d| d.epoch > flushed_epoch).map(ChannelData::samples).sum();
         self.flushed_samples + in_memory as u64
     }
 }

@@ -2,95 +2,71 @@
 
 use crate::read::{ReadError, Run, Snapshot};
 use crate::shared::Shared;
-use crate::slot::{Slot, SlotState};
+use crate::slot::Slot;
 use crate::table_run::{TableRun, read_error};
+use crate::tail::Tail;
 use crate::view::View;
 use sample::{ChannelId, Event, EventKind, Metadata, TimeRange, Timestamp, ValueType, Week};
 use sstable::{CarriedSample, CarryIn};
 use sstable::{Key, Table};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// The channel of `slot` for `range`.
 pub(crate) fn of(shared: &Shared, slot: &Slot, range: TimeRange) -> Result<Snapshot, ReadError> {
-    // I2: memory is copied while the view is held still; files are read afterwards.
-    let guard = shared.view_guard();
-    let view = guard.clone();
-    let memory = Memory::of(&slot.lock(), view.flushed_epoch);
-    let own = match shared.directory().slot(ChannelId::ARCHIVE) {
-        Some(own) => Memory::of(&own.lock(), view.flushed_epoch).events,
-        None => Vec::new(),
-    };
-    let knowledge_ends = shared.heard_until();
-    let durable_until = shared.durable_until();
-    drop(guard);
+    let (view, tail) = Tail::of(shared, slot);
+    join(&view, tail, range)
+}
 
-    let timeline = Timeline::read(&view, slot.id, range)?;
-    let mut runs: Vec<Arc<dyn Run>> = timeline.carried.into_iter().chain(memory.runs).collect();
-    for (table, _) in view.tables_for(slot.id, range) {
+/// A channel from its tail with the live files that lack it, or with later ones.
+pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot, ReadError> {
+    let timeline = Timeline::read(view, tail.channel, range)?;
+    let mut runs: Vec<Arc<dyn Run>> = timeline.carried.into_iter().chain(tail.runs).collect();
+    for (table, _) in view.tables_for(tail.channel, range) {
         let entry = &view.manifest.tables[table];
         if entry.samples == 0 {
             continue;
         }
-        runs.push(Arc::new(TableRun::new(view.tables[table].clone(), entry, slot.id, false)));
+        runs.push(Arc::new(TableRun::new(view.tables[table].clone(), entry, tail.channel, false)));
         if entry.late {
-            runs.push(Arc::new(TableRun::new(view.tables[table].clone(), entry, slot.id, true)));
+            runs.push(Arc::new(TableRun::new(view.tables[table].clone(), entry, tail.channel, true)));
         }
     }
     let mut events = timeline.events;
-    events.extend(memory.events);
-    events.extend(archive_events(&view)?);
-    events.extend(own);
-    events.sort_by_key(|event| event.sequence);
-    events.dedup_by(|a, b| a.sequence == b.sequence && a.sequence > 0);
+    events.extend(archive_events(view)?);
+    let recorded = events.len();
+    events.extend(tail.events);
+    events.extend(tail.archive_events);
+    let events = each_once(events, recorded);
     let mut metadata = timeline.metadata;
-    metadata.extend(memory.metadata);
+    metadata.extend(tail.metadata);
     metadata.sort_by_key(|(time, _)| *time);
+    metadata.dedup_by(|(later, a), (earlier, b)| later == earlier && a.same_bits(b));
     Ok(Snapshot {
-        name: memory.name,
+        name: tail.name,
         runs,
         events,
         metadata,
-        first_sample: memory.first_sample,
-        knowledge_ends,
-        running: shared.running.load(Ordering::Relaxed),
-        durable_until,
+        first_sample: tail.first_sample,
+        knowledge_ends: tail.knowledge_ends,
+        running: tail.running,
+        durable_until: tail.durable_until,
         problems: Vec::new(),
     })
 }
 
-/// What memory holds of a channel behind the flushed epochs.
-struct Memory {
-    name: sample::ChannelName,
-    runs: Vec<Arc<dyn Run>>,
-    events: Vec<Event>,
-    metadata: Vec<(Timestamp, Arc<Metadata>)>,
-    first_sample: Option<Timestamp>,
-}
-
-impl Memory {
-    fn of(state: &SlotState, flushed_epoch: u64) -> Memory {
-        let data = || state.data.iter().filter(|data| data.epoch > flushed_epoch);
-        let mut events: Vec<Event> = data().flat_map(|data| data.events.iter().cloned()).collect();
-        // Runs of drops that are still open, as the events that they will become.
-        events.extend(state.dropping.iter().map(|run| Event {
-            time: run.from,
-            sequence: u64::MAX,
-            kind: EventKind::Dropped {
-                to: run.to,
-                count: run.count,
-                cause: run.cause,
-                last: run.last.clone(),
-            },
-        }));
-        Memory {
-            name: state.name.clone(),
-            runs: data().flat_map(|data| data.runs()).collect(),
-            events,
-            metadata: data().flat_map(|data| data.metadata.iter().cloned()).collect(),
-            first_sample: state.first_sample,
-        }
-    }
+/// Events by sequence, each once. The first `recorded` are from tables: a run of drops that memory still
+/// calls open may stand among them already.
+fn each_once(mut events: Vec<Event>, recorded: usize) -> Vec<Event> {
+    let drop_of = |event: &Event| match &event.kind {
+        EventKind::Dropped { cause, .. } => Some((event.time, *cause)),
+        _ => None,
+    };
+    let closed: Vec<_> = events[..recorded].iter().filter_map(drop_of).collect();
+    events
+        .retain(|event| event.sequence < u64::MAX || drop_of(event).is_none_or(|run| !closed.contains(&run)));
+    events.sort_by_key(|event| event.sequence);
+    events.dedup_by(|a, b| a.sequence == b.sequence && a.sequence > 0 && a.sequence < u64::MAX);
+    events
 }
 
 /// What the tables say of a channel beside its samples.

@@ -31,12 +31,25 @@ pub struct Frozen {
     pub through: u64,
 }
 
+/// Counts of one batch.
+#[derive(Debug, Default)]
+struct Counted {
+    stored: u64,
+    redelivered: u64,
+    bytes: u64,
+}
+
 /// The writing end of an archive. One exists per archive; nothing here waits for the disk.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
     slots: Vec<Option<Arc<Slot>>>,
     batch: BatchEncoder,
+    /// Memtable bytes and log bytes waiting when the batch began.
+    memory: usize,
+    waiting: u64,
+    /// What the present batch adds to the counters of all channels.
+    counted: Counted,
     /// Whether the gate was passed for the present batch.
     inside: bool,
     epoch: u64,
@@ -59,6 +72,9 @@ impl Writer {
             slots,
             batch: BatchEncoder::default(),
             inside: false,
+            memory: 0,
+            waiting: 0,
+            counted: Counted::default(),
             epoch,
             grown: 0,
             now,
@@ -77,6 +93,8 @@ impl Writer {
     pub fn at(&mut self, received: Timestamp) -> Timestamp {
         if !std::mem::replace(&mut self.inside, true) {
             self.shared.gate.enter();
+            self.memory = self.shared.memory.load(Ordering::Relaxed);
+            self.waiting = self.shared.log.waiting();
         }
         self.now = received.max(self.committed.saturating_add(1)).max(self.now);
         self.now
@@ -117,15 +135,22 @@ impl Writer {
 
     /// Appends a sample that arrived now. `first` says that it is the first since a connect.
     /// The sample's rank is assigned here.
-    pub fn append(&mut self, channel: ChannelId, mut sample: Sample, first: bool) -> Outcome {
-        let Some(Some(slot)) = usize::try_from(channel.0).ok().and_then(|i| self.slots.get(i)) else {
-            return Outcome::Dropped(DropCause::Memory);
+    pub fn append(&mut self, channel: ChannelId, sample: Sample, first: bool) -> Outcome {
+        // Taken out and put back: a clone of the slot's handle would cost two atomic operations a sample.
+        let slots = std::mem::take(&mut self.slots);
+        let slot = usize::try_from(channel.0).ok().and_then(|i| slots.get(i)?.as_ref());
+        let outcome = match slot {
+            Some(slot) => self.append_to(slot, sample, first),
+            None => Outcome::Dropped(DropCause::Memory),
         };
-        let slot = slot.clone();
+        self.slots = slots;
+        outcome
+    }
+
+    fn append_to(&mut self, slot: &Slot, mut sample: Sample, first: bool) -> Outcome {
         let mut state = slot.lock();
         state.ledger.received += 1;
-        let fingerprint = sstable::fingerprint(&sample);
-        let placement = match self.place(&state, &mut sample, fingerprint, first) {
+        let placement = match self.place(&state, &mut sample, first) {
             Ok(placement) => placement,
             Err(Outcome::Dropped(cause)) => {
                 self.drop_sample(&mut state, cause, &sample);
@@ -134,35 +159,31 @@ impl Writer {
             Err(outcome) => {
                 state.ledger.redelivered += 1;
                 state.heard = Some(self.now);
-                self.shared.counters.redelivered.fetch_add(1, Ordering::Relaxed);
+                self.counted.redelivered += 1;
                 return outcome;
             }
         };
-        self.end_drops(channel, &mut state);
+        if !state.dropping.is_empty() {
+            self.end_drops(slot.id, &mut state);
+        }
         if self.batch.len() >= BATCH_BYTES_MAX {
             self.hand_over_part();
         }
-        self.batch.sample(channel, placement, &sample);
-        let bytes = sample.value.byte_len();
+        self.batch.sample(slot.id, placement, &sample);
+        let bytes = sample.value.byte_len() as u64;
         state.heard = Some(self.now);
         state.ledger.stored += 1;
-        state.rates.count(self.now, bytes);
-        self.shared.counters.stored.fetch_add(1, Ordering::Relaxed);
-        self.shared.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.grown += insert(&mut state, self.epoch, placement, sample, fingerprint);
+        state.stored_bytes += bytes;
+        self.counted.stored += 1;
+        self.counted.bytes += bytes;
+        self.grown += insert(&mut state, self.epoch, placement, sample);
         Outcome::Stored
     }
 
     /// Decides where a sample goes and gives it its rank.
-    fn place(
-        &self,
-        state: &SlotState,
-        sample: &mut Sample,
-        fingerprint: [u8; 16],
-        first: bool,
-    ) -> Result<Placement, Outcome> {
+    fn place(&self, state: &SlotState, sample: &mut Sample, first: bool) -> Result<Placement, Outcome> {
         let newest = state.newest;
-        if newest.is_some_and(|n| n.time == sample.time && n.fingerprint == fingerprint) {
+        if newest.is_some_and(|n| n.time == sample.time) && state.is_redelivery(sample) {
             return Err(Outcome::Redelivered);
         }
         if self.shared.refusing.load(Ordering::Relaxed) {
@@ -172,8 +193,8 @@ impl Writer {
         if need > SAMPLE_BYTES_MAX {
             return Err(Outcome::Dropped(DropCause::Memory));
         }
-        let memory = self.shared.memory.load(Ordering::Relaxed) + self.grown + need;
-        let waiting = self.shared.log.waiting() + (self.batch.bytes().len() + need) as u64;
+        let memory = self.memory + self.grown + need;
+        let waiting = self.waiting + (self.batch.len() + need) as u64;
         if memory > self.shared.settings.memtable_bytes.saturating_mul(2) || waiting > self.shared.log.limit()
         {
             return Err(Outcome::Dropped(DropCause::Memory));
@@ -196,6 +217,14 @@ impl Writer {
                 Ok(if old_first { Placement::CarryIn } else { Placement::InOrder })
             }
         }
+    }
+
+    /// Whether a sample, its time apart, is what the channel's newest one said.
+    pub fn is_newest_reading(&self, channel: ChannelId, sample: &Sample) -> bool {
+        let Some(slot) = self.slot(channel) else { return false };
+        let state = slot.lock();
+        let newest = state.newest;
+        newest.is_some_and(|newest| state.is_redelivery(&Sample { time: newest.time, ..sample.clone() }))
     }
 
     /// Counts a sample that arrived and is stored already.
@@ -279,6 +308,15 @@ impl Writer {
         self.grown += state.data_of(self.epoch).push_metadata(time, metadata);
     }
 
+    /// Looks at every channel's counts, for rates; due about twice a minute.
+    pub fn look_at_rates(&self) {
+        for slot in self.slots.iter().flatten() {
+            let mut state = slot.lock();
+            let (samples, bytes) = (state.ledger.stored, state.stored_bytes);
+            state.rates.look(self.now, samples, bytes);
+        }
+    }
+
     /// Notes that the engine is alive; due at least every 500 ms.
     pub fn heartbeat(&mut self) {
         self.batch.heartbeat(self.now);
@@ -301,6 +339,10 @@ impl Writer {
     /// heartbeats can meet that), they wait for the next commit. Returns the last log sequence.
     pub fn commit(&mut self) -> u64 {
         self.shared.memory.fetch_add(std::mem::take(&mut self.grown), Ordering::Relaxed);
+        let counted = std::mem::take(&mut self.counted);
+        self.shared.counters.stored.fetch_add(counted.stored, Ordering::Relaxed);
+        self.shared.counters.redelivered.fetch_add(counted.redelivered, Ordering::Relaxed);
+        self.shared.counters.bytes.fetch_add(counted.bytes, Ordering::Relaxed);
         self.hand_over();
         if std::mem::replace(&mut self.inside, false) {
             self.shared.gate.leave();
@@ -342,20 +384,14 @@ impl Writer {
 }
 
 /// Puts a resolved sample into the memtable; also what replaying the log does. Returns the growth in bytes.
-pub(crate) fn insert(
-    state: &mut SlotState,
-    epoch: u64,
-    placement: Placement,
-    sample: Sample,
-    fingerprint: [u8; 16],
-) -> usize {
+pub(crate) fn insert(state: &mut SlotState, epoch: u64, placement: Placement, sample: Sample) -> usize {
     state.note_stored(&sample);
     if placement == Placement::Late {
         state.late_next = state.late_next.max(sample.rank.wrapping_sub(LATE_RANK_FIRST).saturating_add(1));
         return state.data_of(epoch).push_late(sample);
     }
     state.enter_sample_week(sample.time);
-    let newest = Newest { time: sample.time, rank: sample.rank, fingerprint };
+    let newest = Newest { time: sample.time, rank: sample.rank, fingerprint: None };
     if state.newest.is_none_or(|n| (n.time, n.rank) < (newest.time, newest.rank)) {
         state.newest = Some(newest);
     }

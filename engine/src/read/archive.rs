@@ -2,6 +2,7 @@
 
 use super::Run;
 use sample::{ChannelName, DropCause, Event, Metadata, TimeRange, Timestamp, ValueType};
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -77,6 +78,16 @@ pub enum ChannelState {
 }
 
 impl ChannelState {
+    /// Every state.
+    pub const ALL: [ChannelState; 6] = [
+        ChannelState::Connected,
+        ChannelState::Disconnected,
+        ChannelState::NeverConnected,
+        ChannelState::Paused,
+        ChannelState::Silent,
+        ChannelState::Retired,
+    ];
+
     /// The HTTP interface's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -214,6 +225,21 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Verdict; 11] = [
+        Verdict::Archived,
+        Verdict::NotRequested,
+        Verdict::NeverConnected,
+        Verdict::Disconnected,
+        Verdict::NoReadAccess,
+        Verdict::Silent,
+        Verdict::Dropping,
+        Verdict::Paused,
+        Verdict::DiskFull,
+        Verdict::Retired,
+        Verdict::TwoServers,
+    ];
+
     /// The HTTP interface's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -251,7 +277,7 @@ pub struct Why {
     /// The verdict.
     pub verdict: Verdict,
     /// Named facts, for example `origin`, `last_sample`, `searches`, `host`.
-    pub evidence: Vec<(&'static str, Evidence)>,
+    pub evidence: Vec<(Cow<'static, str>, Evidence)>,
 }
 
 /// What made an answer incomplete.
@@ -266,6 +292,10 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
+    /// Every code.
+    pub const ALL: [ProblemCode; 3] =
+        [ProblemCode::Damaged, ProblemCode::ArchiveUnavailable, ProblemCode::Limit];
+
     /// The HTTP interface's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -329,6 +359,10 @@ pub trait Archive: Send + Sync {
     fn why(&self, name: &str) -> Result<Why, ReadError>;
     /// One channel at this moment by its stored name; `None` when unknown.
     fn snapshot(&self, name: &ChannelName, range: TimeRange) -> Result<Option<Snapshot>, ReadError>;
+    /// The channel in each of the archives that this one stands for, the winner at equal times first.
+    fn snapshots(&self, name: &ChannelName, range: TimeRange) -> Result<Vec<Snapshot>, ReadError> {
+        Ok(self.snapshot(name, range)?.into_iter().collect())
+    }
     /// The present time by the archive's clock.
     fn now(&self) -> Timestamp;
 }

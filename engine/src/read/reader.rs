@@ -119,8 +119,8 @@ impl Reader {
     pub fn view(&self, name: &ChannelName, range: TimeRange) -> Result<Option<ChannelView>, ReadError> {
         let (mut snapshots, mut problems, mut failure) = (Vec::new(), Vec::new(), None);
         for member in self.members.iter() {
-            match member.archive.snapshot(name, range) {
-                Ok(snapshot) => snapshots.extend(snapshot),
+            match member.archive.snapshots(name, range) {
+                Ok(found) => snapshots.extend(found),
                 Err(error) => {
                     let mut problem = problem_of(&error, range);
                     problem.message = format!("archive {}: {}", member.name, problem.message);
