@@ -71,6 +71,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Takes the exclusive advisory lock on a file, creating it; `Ok(None)` when another holder has it.
     /// The lock goes with the returned value (or the process).
     fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, DiskError>;
+    /// Whether somebody has that lock now, without keeping anyone from it for more than microseconds.
+    fn is_locked(&self, path: &Path) -> Result<bool, DiskError>;
 }
 
 /// A held lock file.

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
@@ -17,6 +18,10 @@ pub struct RealDisk;
 
 /// Bytes written at once where a file system cannot reserve blocks.
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// Pauses after which a taken lock is tried again, and after the last one given up.
+const LOCK_PAUSES: [Duration; 3] =
+    [Duration::from_millis(1), Duration::from_millis(5), Duration::from_millis(0)];
 
 fn opened(operation: &'static str, path: &Path, options: &OpenOptions) -> Result<Arc<dyn File>, DiskError> {
     let file = options.open(path).map_err(|error| DiskError::new(operation, path, error))?;
@@ -94,10 +99,27 @@ impl Disk for RealDisk {
             .truncate(false)
             .open(path)
             .map_err(|error| DiskError::new("open lock file", path, error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Box::new(RealLock { file, path: path.to_path_buf() }))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(DiskError::new("lock", path, error)),
+        for pause in LOCK_PAUSES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Box::new(RealLock { file, path: path.to_path_buf() }))),
+                // Perhaps only somebody who looks whether it is locked.
+                Err(TryLockError::WouldBlock) => std::thread::sleep(pause),
+                Err(TryLockError::Error(error)) => return Err(DiskError::new("lock", path, error)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_locked(&self, path: &Path) -> Result<bool, DiskError> {
+        let file = match fs::File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(DiskError::new("open lock file", path, error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(DiskError::new("look at the lock of", path, error)),
         }
     }
 }

@@ -81,6 +81,10 @@ impl Disk for SlowSyncDisk {
     fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>, DiskError> {
         self.inner.lock(path)
     }
+
+    fn is_locked(&self, path: &Path) -> Result<bool, DiskError> {
+        self.inner.is_locked(path)
+    }
 }
 
 #[derive(Debug)]

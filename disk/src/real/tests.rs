@@ -168,8 +168,10 @@ fn one_holds_the_lock_then_another_may() {
     lock.write(b"a longer text").unwrap();
     lock.write(b"pid 1").unwrap();
     assert!(RealDisk.lock(&path).unwrap().is_none());
+    assert!(RealDisk.is_locked(&path).unwrap());
     assert_eq!(fs::read(&path).unwrap(), b"pid 1");
     drop(lock);
+    assert!(!RealDisk.is_locked(&path).unwrap());
     assert!(RealDisk.lock(&path).unwrap().is_some());
     assert!(path.exists(), "the file stays");
 }

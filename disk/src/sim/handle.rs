@@ -118,6 +118,13 @@ impl Disk for SimDisk {
             Box::new(SimLock { handle }) as Box<dyn Lock>
         }))
     }
+
+    fn is_locked(&self, path: &Path) -> Result<bool, DiskError> {
+        self.simple(Operation::Lock, path, None, |state| match state.find(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            found => Ok(state.file_mut(found?)?.locked),
+        })
+    }
 }
 
 /// A node that is open until this is dropped.
