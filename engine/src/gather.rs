@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct ChannelPart {
     /// In-order (carried ones included) and late samples, by (time, rank); chunks never span a gap in order.
-    pub(crate) blocks: Vec<(SampleBlock, bool)>,
+    pub(crate) blocks: Vec<(Arc<SampleBlock>, bool)>,
     /// Events by sequence.
     pub(crate) events: Vec<Event>,
     /// Metadata changes by time.
@@ -55,15 +55,14 @@ pub(crate) fn gather(shared: &Shared, epoch: u64) -> Gathered {
             take(&mut state, epoch)
         };
         let Some((class, facts, data)) = taken else { continue };
-        for data in &data {
-            gathered.memory += data.accounted_bytes;
+        for data in data {
+            gathered.memory += data.bytes;
             place(&mut gathered.partitions, slot.id, &class, data, now_week);
         }
         gathered.facts.insert(slot.id, facts);
     }
     for parts in gathered.partitions.values_mut() {
         for part in parts.values_mut() {
-            part.blocks = regroup(std::mem::take(&mut part.blocks));
             part.metadata.sort_by_key(|(time, _)| *time);
             part.events.sort_by_key(|event| event.sequence);
         }
@@ -71,11 +70,35 @@ pub(crate) fn gather(shared: &Shared, epoch: u64) -> Gathered {
     gathered
 }
 
-type Taken = (Arc<str>, ChannelFacts, Vec<ChannelData>);
+/// One epoch of one channel; full chunks are shared with memory, not copied.
+struct Epoch {
+    bytes: usize,
+    in_order: Vec<Arc<SampleBlock>>,
+    late: Vec<Arc<SampleBlock>>,
+    carried: Vec<Arc<SampleBlock>>,
+    events: Vec<Event>,
+    metadata: Vec<(Timestamp, Arc<Metadata>)>,
+    records: Vec<ChannelRecord>,
+}
+
+impl Epoch {
+    fn of(data: &ChannelData) -> Epoch {
+        Epoch {
+            bytes: data.accounted_bytes,
+            in_order: data.blocks(),
+            late: data.late_blocks(),
+            carried: data.carried_blocks(),
+            events: data.events.clone(),
+            metadata: data.metadata.clone(),
+            records: data.records.clone(),
+        }
+    }
+}
+
+type Taken = (Arc<str>, ChannelFacts, Vec<Epoch>);
 
 fn take(state: &mut SlotState, epoch: u64) -> Option<Taken> {
-    let data: Vec<ChannelData> =
-        state.epochs().filter(|d| d.epoch <= epoch && !d.is_empty()).cloned().collect();
+    let data: Vec<Epoch> = state.epochs().filter(|d| d.epoch <= epoch).map(Epoch::of).collect();
     if data.is_empty() {
         return None;
     }
@@ -105,25 +128,25 @@ pub(crate) fn archiving_after(
 
 type Partitions = BTreeMap<(Week, Arc<str>), BTreeMap<ChannelId, ChannelPart>>;
 
-fn place(partitions: &mut Partitions, id: ChannelId, class: &Arc<str>, data: &ChannelData, now_week: Week) {
-    for (blocks, late) in [(data.blocks(), false), (data.late_blocks(), true)] {
+fn place(partitions: &mut Partitions, id: ChannelId, class: &Arc<str>, data: Epoch, now_week: Week) {
+    for (blocks, late) in [(data.in_order, false), (data.late, true)] {
         for block in blocks {
-            for (week, piece) in by_week(&block) {
+            for (week, piece) in by_week(block) {
                 part(partitions, week, class, id).blocks.push((piece, late));
             }
         }
     }
-    for block in data.carried_blocks() {
-        part(partitions, now_week, class, id).blocks.push(((*block).clone(), false));
+    for block in data.carried {
+        part(partitions, now_week, class, id).blocks.push((block, false));
     }
-    for event in &data.events {
-        part(partitions, Week::containing(event.time), class, id).events.push(event.clone());
+    for event in data.events {
+        part(partitions, Week::containing(event.time), class, id).events.push(event);
     }
-    for change in &data.metadata {
-        part(partitions, Week::containing(change.0), class, id).metadata.push(change.clone());
+    for change in data.metadata {
+        part(partitions, Week::containing(change.0), class, id).metadata.push(change);
     }
-    for record in &data.records {
-        part(partitions, Week::containing(record.time), class, id).records.push(record.clone());
+    for record in data.records {
+        part(partitions, Week::containing(record.time), class, id).records.push(record);
     }
 }
 
@@ -137,43 +160,51 @@ fn part<'a>(
 }
 
 /// Cuts a block at week boundaries.
-fn by_week(block: &SampleBlock) -> Vec<(Week, SampleBlock)> {
+fn by_week(block: Arc<SampleBlock>) -> Vec<(Week, Arc<SampleBlock>)> {
     if block.is_empty() {
         return Vec::new();
     }
     let (first, last) = (Week::containing(block.first()), Week::containing(block.last()));
     if first == last {
-        return vec![(first, block.clone())];
+        return vec![(first, block)];
     }
     let mut pieces = Vec::new();
     let mut week = first;
     while week <= last {
         let inside = block.indices(TimeRange::new(week.start(), week.end()));
         if !inside.is_empty() {
-            pieces.push((week, block.slice(inside.start, inside.end)));
+            pieces.push((week, Arc::new(block.slice(inside.start, inside.end))));
         }
         week = week.next();
     }
     pieces
 }
 
-/// Joins neighbours of one type into chunks of up to the largest size; late samples stay apart.
-fn regroup(mut blocks: Vec<(SampleBlock, bool)>) -> Vec<(SampleBlock, bool)> {
+/// A channel's chunks in the order of their keys: neighbours of one type joined up to the largest size,
+/// late samples apart.
+pub(crate) fn chunks(part: &ChannelPart) -> Vec<(Arc<SampleBlock>, bool)> {
+    let mut blocks = part.blocks.clone();
     blocks.sort_by_key(|(block, late)| (*late, block.position(0)));
-    let mut out: Vec<(SampleBlock, bool)> = Vec::with_capacity(blocks.len());
+    let mut out: Vec<(Arc<SampleBlock>, bool)> = Vec::with_capacity(blocks.len());
     for (block, late) in blocks {
         if let Some((open, open_late)) = out.last_mut()
             && *open_late == late
-            && open.run == block.run
-            && open.position(open.len() - 1) < block.position(0)
-            && Week::containing(open.first()) == Week::containing(block.first())
-            && open.len() + block.len() <= CHUNK_SAMPLES_MAX
-            && open.values.byte_len() + block.values.byte_len() <= CHUNK_VALUE_BYTES_MAX
+            && continues(open, &block)
         {
-            open.append(&block, 0, block.len());
+            Arc::make_mut(open).append(&block, 0, block.len());
             continue;
         }
         out.push((block, late));
     }
+    out.sort_by_key(|(block, _)| block.position(0));
     out
+}
+
+/// Whether `next` may stand in one chunk with `open`.
+fn continues(open: &SampleBlock, next: &SampleBlock) -> bool {
+    open.run == next.run
+        && open.position(open.len() - 1) < next.position(0)
+        && Week::containing(open.first()) == Week::containing(next.first())
+        && open.len() + next.len() <= CHUNK_SAMPLES_MAX
+        && open.values.byte_len() + next.values.byte_len() <= CHUNK_VALUE_BYTES_MAX
 }

@@ -2,7 +2,7 @@
 
 use crate::limits::LAST_BYTES_MAX;
 use crate::memtable::ChannelData;
-use crate::read::Ledger;
+use crate::read::{FirstSample, Ledger};
 use sample::{ChannelId, ChannelName, DropCause, Metadata, Sample, Timestamp, ValueType, Week};
 use sstable::CarriedSample;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -156,8 +156,8 @@ pub struct SlotState {
     pub value_type: Option<ValueType>,
     /// Time of the oldest sample.
     pub oldest: Option<Timestamp>,
-    /// Time of the first sample in order of receipt.
-    pub first_sample: Option<Timestamp>,
+    /// The first sample in order of receipt.
+    pub first_sample: Option<FirstSample>,
     /// Counter behind the ranks of late samples.
     pub late_next: u32,
     /// Stored name.

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::flush::FIRST_GENERATION;
-use crate::gather::{ChannelFacts, ChannelPart};
+use crate::gather::{ChannelFacts, ChannelPart, chunks};
 use crate::limits::LATE_RANK_FIRST;
 use crate::manifest::TableEntry;
 use crate::shared::Shared;
@@ -59,10 +59,8 @@ pub(crate) fn write(
     };
     let mut writer = TableWriter::create(disk, &path, &info)?;
     for (channel, part) in parts {
-        let mut blocks: Vec<_> = part.blocks.iter().collect();
-        blocks.sort_by_key(|(block, _)| block.position(0));
-        for (block, late) in blocks {
-            writer.add_samples(*channel, block, *late)?;
+        for (block, late) in chunks(part) {
+            writer.add_samples(*channel, &block, late)?;
         }
     }
     add_records(&mut writer, place, parts)?;

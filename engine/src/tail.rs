@@ -1,7 +1,7 @@
 //! What a running engine holds of a channel beside the live tables.
 
 use crate::identity::ArchiveId;
-use crate::read::{Archive, ReadError, Run};
+use crate::read::{Archive, FirstSample, ReadError, Run};
 use crate::shared::Shared;
 use crate::slot::{Slot, SlotState};
 use crate::view::View;
@@ -28,8 +28,8 @@ pub struct Tail {
     pub archive_events: Vec<Event>,
     /// Changes of metadata, by time.
     pub metadata: Vec<(Timestamp, Arc<Metadata>)>,
-    /// Time of the channel's first sample in order of receipt, if it ever had one.
-    pub first_sample: Option<Timestamp>,
+    /// The channel's first sample in order of receipt, if it ever had one.
+    pub first_sample: Option<FirstSample>,
     /// Up to here the engine knows what happened.
     pub knowledge_ends: Timestamp,
     /// Everything received at or before this survives a crash.

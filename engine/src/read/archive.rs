@@ -1,6 +1,6 @@
 //! What a reader can ask of one archive.
 
-use super::Run;
+use super::{FirstSample, Run};
 use sample::{ChannelName, DropCause, Event, Metadata, TimeRange, Timestamp, ValueType};
 use std::borrow::Cow;
 use std::fmt;
@@ -319,6 +319,26 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// What an error means for an answer about `range` that goes on without the bytes.
+    pub fn of(error: &ReadError, range: TimeRange) -> Problem {
+        match error {
+            ReadError::Damaged { file, span, .. } => Problem {
+                code: ProblemCode::Damaged,
+                range: span.map_or(range, |(first, last)| TimeRange::new(first, last.saturating_add(1))),
+                file: Some(file.clone()),
+                message: error.to_string(),
+            },
+            _ => Problem {
+                code: ProblemCode::ArchiveUnavailable,
+                range,
+                file: None,
+                message: error.to_string(),
+            },
+        }
+    }
+}
+
 /// One channel of one archive at one moment: all that is needed to answer about `range`
 /// and about the last sample before and the first sample after it.
 pub struct Snapshot {
@@ -331,8 +351,8 @@ pub struct Snapshot {
     pub events: Vec<Event>,
     /// Metadata in force at the range's start and every later change, by time.
     pub metadata: Vec<(Timestamp, Arc<Metadata>)>,
-    /// Time of the channel's first sample in order of receipt, if it ever had one.
-    pub first_sample: Option<Timestamp>,
+    /// The channel's first sample in order of receipt, if it ever had one.
+    pub first_sample: Option<FirstSample>,
     /// Up to here the archive knows what happened.
     pub knowledge_ends: Timestamp,
     /// Whether an engine writes to it now (then what follows `knowledge_ends` is unknown, else engine down).

@@ -15,6 +15,7 @@ pub use archive::{
     Problem, ProblemCode, ReadError, Snapshot, Verdict, Why,
 };
 pub(crate) use merge::last_before;
+pub use decimator::coverage::FirstSample;
 pub use merge::{Merge, Order, Scan};
 pub use reader::{Member, Reader};
 pub use run::{Part, Position, Run};

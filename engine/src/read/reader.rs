@@ -1,8 +1,8 @@
 //! Several archives answering as one.
 
-use super::view::problem_of;
 use super::{
-    Archive, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, ChannelView, ReadError, Verdict, Why,
+    Archive, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, ChannelView, Problem, ReadError,
+    Verdict, Why,
 };
 use sample::{ChannelName, TimeRange, Timestamp};
 use std::collections::BTreeMap;
@@ -122,7 +122,7 @@ impl Reader {
             match member.archive.snapshots(name, range) {
                 Ok(found) => snapshots.extend(found),
                 Err(error) => {
-                    let mut problem = problem_of(&error, range);
+                    let mut problem = Problem::of(&error, range);
                     problem.message = format!("archive {}: {}", member.name, problem.message);
                     problems.push(problem);
                     failure = Some(error);

@@ -21,19 +21,6 @@ pub struct Samples {
     problems: Arc<Mutex<Vec<Problem>>>,
 }
 
-/// What an error means for an answer that goes on without the bytes.
-pub(super) fn problem_of(error: &ReadError, range: TimeRange) -> Problem {
-    match error {
-        ReadError::Damaged { file, span, .. } => Problem {
-            code: ProblemCode::Damaged,
-            range: span.map_or(range, |(first, last)| TimeRange::new(first, last.saturating_add(1))),
-            file: Some(file.clone()),
-            message: error.to_string(),
-        },
-        _ => Problem { code: ProblemCode::ArchiveUnavailable, range, file: None, message: error.to_string() },
-    }
-}
-
 impl Iterator for Samples {
     type Item = Result<SampleBlock, ReadError>;
 
@@ -42,7 +29,7 @@ impl Iterator for Samples {
         let damage = self.union.take_damage();
         if !damage.is_empty() {
             let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-            problems.extend(damage.iter().map(|error| problem_of(error, self.range)));
+            problems.extend(damage.iter().map(|error| Problem::of(error, self.range)));
         }
         block
     }
@@ -164,7 +151,7 @@ impl ChannelView {
                 coverage::fold(&coverage::Facts {
                     range,
                     events: &snapshot.events,
-                    first_sample: snapshot.first_sample.map(Into::into),
+                    first_sample: snapshot.first_sample,
                     damaged: &damaged,
                     knowledge_ends: snapshot.knowledge_ends,
                     running: snapshot.running,
