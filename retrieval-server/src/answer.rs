@@ -3,6 +3,7 @@
 mod channel;
 mod channels;
 mod each;
+mod plan;
 mod samples;
 mod status;
 mod timeline;

@@ -177,6 +177,8 @@ impl Numbers {
 pub(crate) trait Elements {
     /// Where the elements of array `i` stand; a scalar stands for itself.
     fn elements(&self, i: usize) -> std::ops::Range<usize>;
+    /// The column that those elements stand in.
+    fn scalars(&self) -> &Column;
 }
 
 impl Elements for Column {
@@ -187,6 +189,13 @@ impl Elements for Column {
                 from..ends[i] as usize
             }
             _ => i..i + 1,
+        }
+    }
+
+    fn scalars(&self) -> &Column {
+        match self {
+            Column::Array { elements, .. } => elements,
+            scalars => scalars,
         }
     }
 }

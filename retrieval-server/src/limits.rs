@@ -36,6 +36,8 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub const CONNECTIONS_MAX: usize = 1024;
 /// How long a client may take to send a request's head.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take to send a request's body.
+pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long running answers may go on after the order to stop.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// Bytes of `Varve-Problems` and of `Varve-Next`.

@@ -94,13 +94,9 @@ struct Durations<'a>(&'a DurationHistogram);
 
 impl EncodeMetric for Durations<'_> {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
-        // The library writes +Inf for its own greatest number.
-        let finite = |bound: f64| if bound.is_finite() { bound } else { f64::MAX };
-        let mut buckets: Vec<(f64, u64)> = self.0.buckets.iter().map(|(b, n)| (finite(*b), *n)).collect();
-        if buckets.is_empty() {
-            buckets.push((f64::MAX, 0));
-        }
-        encoder.encode_histogram::<NoLabelSet>(self.0.sum_s, self.0.count(), &buckets, None)
+        let nothing = [(f64::INFINITY, 0)];
+        let buckets = if self.0.buckets.is_empty() { &nothing } else { self.0.buckets.as_slice() };
+        encoder.encode_histogram::<NoLabelSet>(self.0.sum_s, self.0.count(), buckets, None)
     }
 
     fn metric_type(&self) -> MetricType {

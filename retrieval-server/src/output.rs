@@ -88,6 +88,8 @@ pub struct Writer<'a> {
     pub head: Head,
     /// Samples rendered so far.
     pub samples: u64,
+    /// About how many bytes one sample of the answer takes.
+    pub sample_bytes: u64,
     started: bool,
     checksum: Option<crc32fast::Hasher>,
 }
@@ -96,7 +98,15 @@ impl<'a> Writer<'a> {
     /// A writer of an answer of one media type.
     pub fn new(output: &'a mut dyn Output, media_type: &'static str) -> Writer<'a> {
         let head = Head { media_type, ..Head::default() };
-        Writer { output, buffer: Vec::new(), head, samples: 0, started: false, checksum: None }
+        Writer {
+            output,
+            buffer: Vec::new(),
+            head,
+            samples: 0,
+            sample_bytes: 0,
+            started: false,
+            checksum: None,
+        }
     }
 
     /// From now on computes the CRC-32 of what is handed on.
@@ -146,9 +156,8 @@ impl<'a> Writer<'a> {
             self.head.whole = Some(hasher.finish());
             self.head.bytes = Some(bytes);
             self.head.samples = self.head.samples.map(|_| self.samples);
-        } else if let (Some(estimate), 1..) = (self.head.samples, self.samples) {
-            let total = u128::from(bytes) * u128::from(estimate.max(self.samples)) / u128::from(self.samples);
-            self.head.bytes = Some(u64::try_from(total).unwrap_or(u64::MAX));
+        } else if let Some(samples) = self.head.samples {
+            self.head.bytes = Some(samples.saturating_mul(self.sample_bytes).max(bytes));
         }
         self.output.head(&self.head).map_err(Stopped::Gone)
     }

@@ -59,6 +59,8 @@ pub(crate) trait Format {
     fn media_type(&self) -> &'static str;
     /// Whether problems can be told at the end; otherwise the connection must break.
     fn tells_problems(&self) -> bool;
+    /// About how many bytes one sample takes whose values have these bytes and this text.
+    fn sample_bytes(&self, name: &str, value_bytes: u64, value_text: u64) -> u64;
     /// The answer begins.
     fn start(&mut self, out: &mut Writer<'_>, range: TimeRange) -> Result<(), Stopped>;
     /// A channel that cannot be answered.

@@ -2,7 +2,7 @@
 
 use crate::answer::{answer_route, readiness};
 use crate::error::{ApiError, Code};
-use crate::limits::{BODY_BYTES_MAX, DATA_REQUESTS_MAX, HEADER_BYTES_MAX};
+use crate::limits::{BODY_BYTES_MAX, BODY_READ_TIMEOUT, DATA_REQUESTS_MAX, HEADER_BYTES_MAX};
 use crate::metrics::{HttpMetrics, RequestTimer};
 use crate::negotiate::{self, Encoding};
 use crate::output::{Head, Stopped};
@@ -177,8 +177,7 @@ async fn ask(state: &ServerState, route: &Route, request: axum::extract::Request
         pairs.insert(0, ("channel".into(), name.into_owned()));
     }
     if head.method == Method::POST {
-        let bytes =
-            axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| ApiError::body(BODY_BYTES_MAX))?;
+        let bytes = read_body(body).await?;
         pairs.extend(parameters::from_body(text(header::CONTENT_TYPE), &bytes)?);
     }
     if route.request == Request::Samples && !pairs.iter().any(|(name, _)| name == "format") {
@@ -186,6 +185,18 @@ async fn ask(state: &ServerState, route: &Route, request: axum::extract::Request
     }
     let encoding = negotiate::encoding(text(header::ACCEPT_ENCODING));
     Ok(Asked { permit, pairs, encoding, if_none_match: text(header::IF_NONE_MATCH).map(Into::into) })
+}
+
+async fn read_body(body: Body) -> Result<axum::body::Bytes, ApiError> {
+    match tokio::time::timeout(BODY_READ_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES_MAX)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        // A body that broke off has nobody left to be told.
+        Ok(Err(_)) => Err(ApiError::body(BODY_BYTES_MAX)),
+        Err(_) => {
+            let message = format!("the body did not arrive within {} s", BODY_READ_TIMEOUT.as_secs());
+            Err(ApiError { status: 408, ..ApiError::of(Code::BadParameter, message) })
+        }
+    }
 }
 
 fn permit(state: &ServerState, route: &Route) -> Result<Option<OwnedSemaphorePermit>, ApiError> {

@@ -287,3 +287,161 @@ impl IsoWriter {
         out.push(b'Z');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_123_456_789);
+
+    fn context(zone: Option<&str>) -> TimeContext {
+        TimeContext { now: NOW, zone: zone.map(|name| TimeZone::get(name).unwrap()) }
+    }
+
+    fn check(text: &str, zone: Option<&str>, expected: &str) {
+        let time = parse(text, &context(zone)).unwrap_or_else(|error| panic!("{text:?} {error}"));
+        let mut out = Vec::new();
+        IsoWriter::default().write(&mut out, time.0);
+        assert_eq!(std::str::from_utf8(&out).unwrap(), expected, "{text:?}");
+    }
+
+    #[test]
+    fn every_form_is_understood() {
+        for (text, expected) in [
+            ("2026-11-20T08:00:00Z", "2026-11-20T08:00:00.000000000Z"),
+            ("2026-11-20 08:00:00z", "2026-11-20T08:00:00.000000000Z"),
+            ("2026-11-20T08:00:00.1234567899Z", "2026-11-20T08:00:00.123456789Z"),
+            ("2026-11-20T08:00:00.5+01:30", "2026-11-20T06:30:00.500000000Z"),
+            ("2026-11-20T08:00:00 01:30", "2026-11-20T06:30:00.000000000Z"),
+            ("2026-11-20 08:00:00 01:30", "2026-11-20T06:30:00.000000000Z"),
+            ("2026-11-20T08:00:00-00:30", "2026-11-20T08:30:00.000000000Z"),
+            ("1960-02-29T23:59:59.999999999Z", "1960-02-29T23:59:59.999999999Z"),
+            ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000000000Z"),
+            ("now", "2023-11-14T22:13:20.123456789Z"),
+            ("-1h", "2023-11-14T21:13:20.123456789Z"),
+            ("+1h", "2023-11-14T23:13:20.123456789Z"),
+            (" 1h", "2023-11-14T23:13:20.123456789Z"),
+            ("now-30m", "2023-11-14T21:43:20.123456789Z"),
+            ("now 30m", "2023-11-14T22:43:20.123456789Z"),
+            ("now - 2 w", "2023-10-31T22:13:20.123456789Z"),
+            ("-1d", "2023-11-13T22:13:20.123456789Z"),
+            ("-23s", "2023-11-14T22:12:57.123456789Z"),
+            ("-456us", "2023-11-14T22:13:20.123000789Z"),
+            ("-123ms", "2023-11-14T22:13:20.000456789Z"),
+            ("-789ns", "2023-11-14T22:13:20.123456000Z"),
+        ] {
+            check(text, None, expected);
+        }
+    }
+
+    #[test]
+    fn a_zone_makes_local_times() {
+        let london = Some("Europe/London");
+        for (text, expected) in [
+            ("2026-07-01 08:00", "2026-07-01T07:00:00.000000000Z"),
+            ("2026-07-01T08:00:00.5", "2026-07-01T07:00:00.500000000Z"),
+            ("2026-07-01", "2026-06-30T23:00:00.000000000Z"),
+            ("today", "2023-11-14T00:00:00.000000000Z"),
+            ("yesterday 08:00", "2023-11-13T08:00:00.000000000Z"),
+            // Twice that night; the first is still summer time.
+            ("2026-10-25 01:30", "2026-10-25T00:30:00.000000000Z"),
+            ("2026-07-01T08:00:00Z", "2026-07-01T08:00:00.000000000Z"),
+            ("-1h", "2023-11-14T21:13:20.123456789Z"),
+        ] {
+            check(text, london, expected);
+        }
+        check("today", Some("Pacific/Auckland"), "2023-11-14T11:00:00.000000000Z");
+        let skipped = parse("2026-03-29 01:30", &context(london));
+        assert!(matches!(skipped, Err(TimeError::Skipped(_))), "{skipped:?}");
+    }
+
+    #[test]
+    fn what_is_no_time_says_why() {
+        let error = |text: &str| parse(text, &context(None)).unwrap_err();
+        for text in ["1700000000", "0", " 5"] {
+            assert_eq!(error(text), TimeError::Integer, "{text}");
+        }
+        for text in ["", "  "] {
+            assert_eq!(error(text), TimeError::Empty);
+        }
+        for text in [
+            "-",
+            "+",
+            "-h",
+            "-5",
+            "+5",
+            "1h",
+            "-1y",
+            "-1.5h",
+            "nowx",
+            "now5m",
+            "now-",
+            "2026-11",
+            "2026-11-20T",
+            "2026-11-20T08",
+            "2026-11-20T08:00:00.Z",
+            "2026-11-20T08:00:00+0100",
+            "20:00",
+            "2026-11-20T08:00:00+24:00",
+            "2026-11-20T08:00:00ZZ",
+            "é",
+            "2026-11-2é",
+            "tomorrow",
+        ] {
+            assert!(matches!(error(text), TimeError::Syntax(_)), "{text} {:?}", error(text));
+        }
+        for text in ["2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z"] {
+            assert!(matches!(error(text), TimeError::Calendar(_)), "{text}");
+        }
+        for text in ["2026-11-20T08:00:00", "2026-11-20", "today", "yesterday 08:00"] {
+            assert!(error(text).to_string().contains("tz="), "{text}");
+        }
+        let far = ["1600-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "-99999999w", "-99999999999999999999s"];
+        for text in far {
+            assert!(matches!(error(text), TimeError::Range(_)), "{text}");
+        }
+        assert!(parse("today 08:00Z", &context(Some("UTC"))).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(ns in any::<i64>(), offset in -1439i64..=1439) {
+            let mut out = Vec::new();
+            let mut writer = IsoWriter::default();
+            writer.write(&mut out, NOW.0);
+            out.clear();
+            writer.write(&mut out, ns);
+            let text = std::str::from_utf8(&out).unwrap();
+            prop_assert_eq!(parse(text, &context(None)), Ok(Timestamp(ns)));
+            let jiff: jiff::Timestamp = text.parse().unwrap();
+            prop_assert_eq!(jiff.as_nanosecond(), i128::from(ns));
+            // The same instant under another offset, whose sign a query string turns into a blank.
+            let local = jiff::Timestamp::from_nanosecond(i128::from(ns) + i128::from(offset) * 60_000_000_000);
+            let local = local.unwrap().to_zoned(TimeZone::UTC).datetime();
+            let sign = if offset < 0 { '-' } else { ' ' };
+            let offset = offset.abs();
+            let text = format!("{local}{sign}{:02}:{:02}", offset / 60, offset % 60);
+            prop_assert_eq!(parse(&text, &context(None)), Ok(Timestamp(ns)));
+        }
+
+        #[test]
+        fn relative_times_move_now(n in 0i64..1_000_000, unit in 0usize..8, minus: bool, now: bool) {
+            let (name, ns) = [
+                ("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000),
+                ("h", 3_600_000_000_000), ("d", 86_400_000_000_000), ("w", 604_800_000_000_000_i64),
+            ][unit];
+            let text = format!("{}{}{n}{name}", if now { "now" } else { "" }, if minus { '-' } else { '+' });
+            let moved = i128::from(NOW.0) + i128::from(n) * i128::from(ns) * if minus { -1 } else { 1 };
+            match i64::try_from(moved) {
+                Ok(moved) => prop_assert_eq!(parse(&text, &context(None)), Ok(Timestamp(moved))),
+                Err(_) => prop_assert_eq!(parse(&text, &context(None)), Err(TimeError::Range(text.clone()))),
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "[-+0-9a-zTZ:. ]{0,24}|.{0,12}") {
+            let _ = parse(&text, &context(Some("Europe/London")));
+        }
+    }
+}

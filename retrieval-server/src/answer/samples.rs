@@ -1,41 +1,26 @@
 //! `/samples`: raw samples of many channels in one pass, bounded in memory.
 
 use super::each::problem;
+use super::plan::{Plan, Planned, cut, look, plan};
 use super::timeline::{numbers, single, state_at};
-use crate::cursor::Cursor;
 use crate::error::{ApiError, Code};
-use crate::limits::{TEXT_SAMPLES_MAX, VIEWS_HELD_MAX};
-use crate::names::{self, Target};
+use crate::json::{Elements as _, Numbers};
+use crate::limits::TEXT_SAMPLES_MAX;
+use crate::names::Target;
 use crate::output::{Output, Stopped, Writer};
 use crate::query::Query;
 use crate::render::{Beside, Closing, ColumnsFormat, CsvFormat, Ending, Format, JsonFormat, Side};
-use crate::segments::{Reading, Segments};
+use crate::segments::{Segment, Segments};
 use crate::server::ServerState;
-use crate::transform::Transform;
 use decimator::coverage::State;
-use engine::read::{ChannelView, Order, Position, Problem, ProblemCode, ReadError, Scan};
-use sample::{ChannelName, TimeRange, Timestamp};
+use engine::read::{ChannelView, Order, Problem, ProblemCode, ReadError};
+use sample::{TimeRange, Timestamp};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
-/// One channel of the answer: planned, not read.
-struct Planned {
-    target: Target,
-    view: Option<ChannelView>,
-}
-
-/// The whole request, understood.
-struct Plan {
-    range: TimeRange,
-    reading: Reading,
-    /// Whether this answer goes on where another was cut.
-    continued: bool,
-    edge: bool,
-    after: bool,
-    channels: Vec<Planned>,
-    /// Samples of the answer, estimated.
-    estimate: u64,
-}
+/// Samples, and elements of each, that an estimate of an answer's bytes looks at.
+const MEASURED_SAMPLES: usize = 64;
+const MEASURED_ELEMENTS: usize = 64;
 
 fn format_of(query: &Query) -> Box<dyn Format> {
     let edge = query.flag("edge") == Some(true) || query.flag("after") == Some(true);
@@ -76,97 +61,6 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
     out.finish()
 }
 
-fn plan(state: &ServerState, query: &Query) -> Result<Plan, ApiError> {
-    let range = query.range()?;
-    let cursor = query.cursor();
-    let order = match (cursor, query.choice("order")) {
-        (Some(cursor), _) => cursor.order,
-        (None, Some("desc")) => Order::Descending,
-        (None, _) => Order::Ascending,
-    };
-    let targets = names::targets(&state.reader, query)?;
-    if let Some(cursor) = cursor {
-        let own =
-            matches!(targets.as_slice(), [Target::Known { stored, .. }] if cursor.is_of(stored.as_str()));
-        if !own {
-            let message = "cursor belongs to one other channel: pass it with the channel whose next it was";
-            return Err(ApiError::parameter("cursor", message));
-        }
-    }
-    let skip_damaged = query.choice("damaged") == Some("skip");
-    let scan = Scan { range, order, beyond: cursor.map(|c| c.position), skip_damaged };
-    let limit = query.count("limit").filter(|limit| *limit > 0);
-    let mut plan = Plan {
-        range,
-        reading: Reading { scan, limit, transform: Transform::of(query) },
-        continued: cursor.is_some(),
-        edge: query.flag("edge").unwrap_or(matches!(query.choice("format"), None | Some("json"))),
-        after: query.flag("after").unwrap_or(false),
-        channels: Vec::new(),
-        estimate: 0,
-    };
-    let held = targets.len() <= VIEWS_HELD_MAX;
-    let alone = targets.len() == 1;
-    let left = plan.left();
-    for target in targets {
-        let mut view = None;
-        if let Target::Known { stored, .. } = &target {
-            let planned = look(state, stored, plan.range)
-                .and_then(|view| Ok((view.estimate(left)?.min(limit.unwrap_or(u64::MAX)), view)));
-            match planned {
-                Ok((estimate, planned)) => {
-                    plan.estimate = plan.estimate.saturating_add(estimate);
-                    view = held.then_some(planned);
-                }
-                Err(error) if alone => return Err(ApiError::read(&error, Some(target.name()))),
-                // Told when the channel's turn comes.
-                Err(_) => {}
-            }
-        }
-        plan.channels.push(Planned { target, view });
-    }
-    Ok(plan)
-}
-
-impl Plan {
-    /// The part of the range that is still to be answered.
-    fn left(&self) -> TimeRange {
-        match (self.reading.scan.beyond, self.reading.scan.order) {
-            (None, _) => self.range,
-            (Some(position), Order::Ascending) => TimeRange::new(Timestamp(position.time), self.range.to),
-            (Some(position), Order::Descending) => {
-                TimeRange::new(self.range.from, Timestamp(position.time).saturating_add(1))
-            }
-        }
-    }
-
-    /// The part of the range that a page answered which was cut at `next`; pages fill the range exactly.
-    fn page(&self, next: Option<Position>) -> TimeRange {
-        let mut page = self.range;
-        let behind = |position: Position| Timestamp(position.time).saturating_add(1);
-        match self.reading.scan.order {
-            Order::Ascending => {
-                page.from = self.reading.scan.beyond.map_or(page.from, behind);
-                page.to = next.map_or(page.to, behind);
-            }
-            Order::Descending => {
-                page.to = self.reading.scan.beyond.map_or(page.to, |p| Timestamp(p.time));
-                page.from = next.map_or(page.from, |p| Timestamp(p.time));
-            }
-        }
-        page
-    }
-
-    fn next(&self, stored: &ChannelName, position: Position) -> String {
-        Cursor::new(stored.as_str(), self.range, self.reading.scan.order, position).encode()
-    }
-}
-
-fn look(state: &ServerState, stored: &ChannelName, range: TimeRange) -> Result<ChannelView, ReadError> {
-    let gone = || ReadError::Unavailable(format!("{stored} has gone from the archive"));
-    state.reader.view(stored, range)?.ok_or_else(gone)
-}
-
 /// What a format without an end must tell in headers: refused channels, known problems, where cut answers go on.
 fn tell_ahead(state: &ServerState, plan: &Plan, channels: &[Planned], out: &mut Writer<'_>) {
     for Planned { target, view } in channels {
@@ -197,33 +91,6 @@ fn tell_ahead(state: &ServerState, plan: &Plan, channels: &[Planned], out: &mut 
             }
         }
     }
-}
-
-/// Where `limit` cuts a channel's answer, found by reading it; an error shows again when it is answered.
-fn cut(plan: &Plan, view: &ChannelView, limit: u64) -> Option<Position> {
-    let mut left = limit;
-    let mut last = None;
-    for block in view.samples(&plan.reading.scan) {
-        let block = block.ok()?;
-        let count = block.len() as u64;
-        if left == 0 && count > 0 {
-            return last;
-        }
-        let keep = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
-        if keep > 0 {
-            let index = match plan.reading.scan.order {
-                Order::Ascending => keep - 1,
-                Order::Descending => block.len() - keep,
-            };
-            let (time, rank) = block.position(index);
-            last = Some(Position { time, rank });
-        }
-        if count > left {
-            return last;
-        }
-        left -= count;
-    }
-    None
 }
 
 /// An answer in progress.
@@ -304,6 +171,7 @@ impl Run<'_> {
                 Ok(Some(segment)) => {
                     samples += segment.block.len() as u64;
                     out.samples += segment.block.len() as u64;
+                    self.measure(out, name, &segment);
                     self.format.segment(out, &segment)?;
                 }
                 Ok(None) => break,
@@ -328,6 +196,28 @@ impl Run<'_> {
         gaps.retain(|interval| interval.state != State::Held);
         let next = next.map(|position| self.plan.next(stored, position));
         self.format.close(out, &Closing { gaps, next, samples })
+    }
+
+    /// Looks at a few samples of the answer's first segment to tell how large all will be.
+    fn measure(&self, out: &mut Writer<'_>, name: &str, segment: &Segment) {
+        if out.started() || out.sample_bytes > 0 {
+            return;
+        }
+        let values = &segment.block.values;
+        let (mut text, mut written) = (Vec::new(), 0u64);
+        for i in 0..values.len().min(MEASURED_SAMPLES) {
+            let (elements, column) = (values.elements(i), values.scalars());
+            for element in elements.clone().take(MEASURED_ELEMENTS) {
+                Numbers::default().scalar(&mut text, column, element);
+                text.push(b',');
+            }
+            let seen = elements.len().clamp(1, MEASURED_ELEMENTS);
+            written += text.len() as u64 * elements.len() as u64 / seen as u64;
+            text.clear();
+        }
+        let value_text = written / values.len().clamp(1, MEASURED_SAMPLES) as u64;
+        let value_bytes = values.byte_len() as u64 / values.len().max(1) as u64;
+        out.sample_bytes = self.format.sample_bytes(name, value_bytes, value_text);
     }
 
     /// The sample before or behind the range, if it was asked for; a continued answer has had it.

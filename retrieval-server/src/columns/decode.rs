@@ -86,7 +86,7 @@ pub struct End {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Block {
     /// Samples.
-    Batch(Batch),
+    Batch(Box<Batch>),
     /// The end.
     End(End),
 }
@@ -142,7 +142,8 @@ impl<R: Read> Decoder<R> {
             let mut bytes = Vec::new();
             self.take(&mut bytes, BLOCK_HEAD_BYTES as u64)?;
             let total = u64_at(&bytes, 8).unwrap_or(0);
-            if total < BLOCK_HEAD_BYTES as u64 || total % 8 != 0 || total > COLUMNS_BLOCK_BYTES_MAX {
+            if total < BLOCK_HEAD_BYTES as u64 || !total.is_multiple_of(8) || total > COLUMNS_BLOCK_BYTES_MAX
+            {
                 return Err(self.corrupt("its length is impossible"));
             }
             self.take(&mut bytes, total - BLOCK_HEAD_BYTES as u64)?;
@@ -160,7 +161,7 @@ impl<R: Read> Decoder<R> {
             };
             self.offset += total;
             if let Some(batch) = block {
-                return Ok(Some(Block::Batch(batch)));
+                return Ok(Some(Block::Batch(Box::new(batch))));
             }
         }
     }
@@ -188,7 +189,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Vec<Batch>, End), DecodeError> {
     let mut batches = Vec::new();
     loop {
         match decoder.block()? {
-            Some(Block::Batch(batch)) => batches.push(batch),
+            Some(Block::Batch(batch)) => batches.push(*batch),
             Some(Block::End(end)) => return Ok((batches, end)),
             None => return Err(decoder.corrupt("the end block is missing")),
         }
@@ -243,7 +244,7 @@ fn column(bytes: &[u8], wanted: u32) -> Result<Option<(u32, &[u8])>, &'static st
         let element = u32_at(bytes, entry + 4).ok_or(outside)?;
         let size = |at: usize| u64_at(bytes, at).and_then(|n| usize::try_from(n).ok()).ok_or(outside);
         let (offset, length) = (size(entry + 8)?, size(entry + 16)?);
-        if offset % 8 != 0 {
+        if !offset.is_multiple_of(8) {
             return Err("a column is not aligned");
         }
         let end = offset.checked_add(length).ok_or(outside)?;

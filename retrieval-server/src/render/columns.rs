@@ -63,6 +63,10 @@ impl Format for ColumnsFormat {
         true
     }
 
+    fn sample_bytes(&self, _name: &str, value_bytes: u64, _value_text: u64) -> u64 {
+        value_bytes + 8 + 1 + 2
+    }
+
     fn start(&mut self, out: &mut Writer<'_>, range: TimeRange) -> Result<(), Stopped> {
         self.range = range;
         out.start_checksum();

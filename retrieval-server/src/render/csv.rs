@@ -121,6 +121,11 @@ impl Format for CsvFormat {
         false
     }
 
+    fn sample_bytes(&self, name: &str, _value_bytes: u64, value_text: u64) -> u64 {
+        // Time, alarm names, four commas and a line end.
+        name.len() as u64 + value_text + 30 + 16 + 5
+    }
+
     fn start(&mut self, out: &mut Writer<'_>, _range: TimeRange) -> Result<(), Stopped> {
         out.buffer.extend_from_slice(b"channel,time,value,severity,status");
         out.buffer.extend_from_slice(if self.edge { b",edge\n" } else { b"\n" });

@@ -149,6 +149,11 @@ impl Format for JsonFormat {
         true
     }
 
+    fn sample_bytes(&self, _name: &str, _value_bytes: u64, value_text: u64) -> u64 {
+        // Time, severity, status, five commas.
+        value_text + if self.iso.is_some() { 32 } else { 19 } + 6
+    }
+
     fn start(&mut self, out: &mut Writer<'_>, range: TimeRange) -> Result<(), Stopped> {
         out.buffer.extend_from_slice(b"{\"from_ns\":");
         self.numbers.int64(&mut out.buffer, range.from.0);

@@ -1,0 +1,301 @@
+//! An archive in memory: what the tests put in is what a reader sees.
+
+use engine::read::{
+    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Evidence, Live, Member,
+    Part, Position, ReadError, Reader, Run, Snapshot, Verdict, Why,
+};
+use retrieval_server::{HttpSettings, ServerState};
+use sample::{ChannelName, Event, Metadata, Sample, SampleBlock, TimeRange, Timestamp, ValueType};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Samples that a block of the archive holds at most; small, so that answers are made of many.
+const BLOCK_SAMPLES: usize = 5;
+
+/// One channel.
+#[derive(Clone, Default)]
+pub(crate) struct Channel {
+    pub samples: Vec<Sample>,
+    pub metadata: Vec<(Timestamp, Arc<Metadata>)>,
+    pub events: Vec<Event>,
+    /// Number of the block whose bytes do not check.
+    pub damaged: Option<usize>,
+    /// How often reading a block finds its file gone.
+    pub vanish: usize,
+    /// Endless samples at 1 ns from 0 on in place of `samples`, so many.
+    pub generated: Option<usize>,
+}
+
+/// The archive.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub channels: BTreeMap<String, Channel>,
+    pub aliases: BTreeMap<String, String>,
+    pub now: Timestamp,
+    pub not_ready: bool,
+    vanished: Mutex<BTreeMap<String, usize>>,
+    /// Blocks that were loaded.
+    pub loads: Arc<AtomicUsize>,
+}
+
+struct Blocks {
+    name: String,
+    parts: Vec<SampleBlock>,
+    damaged: Option<usize>,
+    vanish: bool,
+    loads: Arc<AtomicUsize>,
+}
+
+fn position(block: &SampleBlock, i: usize) -> Position {
+    let (time, rank) = block.position(i);
+    Position { time, rank }
+}
+
+impl Run for Blocks {
+    fn span(&self) -> (Timestamp, Timestamp) {
+        (self.parts[0].first(), self.parts[self.parts.len() - 1].last())
+    }
+
+    fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError> {
+        Ok(self.parts.iter().map(|block| (block.first(), block.run.value)).collect())
+    }
+
+    fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError> {
+        let part = |(token, block): (usize, &SampleBlock)| Part {
+            first: position(block, 0),
+            last: position(block, block.len() - 1),
+            count: block.len() as u32,
+            token: token as u64,
+        };
+        let touches = |(_, b): &(usize, &SampleBlock)| b.first() < range.to && range.from <= b.last();
+        Ok(self.parts.iter().enumerate().filter(touches).map(part).collect())
+    }
+
+    fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        let number = part.token as usize;
+        let block = &self.parts[number];
+        if self.damaged == Some(number) {
+            return Err(ReadError::Damaged {
+                file: format!("weeks/{}", self.name).into(),
+                offset: 77,
+                what: "the checksum does not fit".into(),
+                span: Some((block.first(), block.last())),
+            });
+        }
+        if self.vanish && number == 1 {
+            return Err(ReadError::Vanished("weeks/gone".into()));
+        }
+        let inside = block.indices(range);
+        Ok(block.slice(inside.start, inside.end))
+    }
+}
+
+/// Doubles at every nanosecond from 0 on, made when they are read.
+struct Generated {
+    count: usize,
+    loads: Arc<AtomicUsize>,
+}
+
+const GENERATED_BLOCK: usize = 8192;
+
+impl Run for Generated {
+    fn span(&self) -> (Timestamp, Timestamp) {
+        (Timestamp(0), Timestamp(self.count as i64 - 1))
+    }
+
+    fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError> {
+        Ok(vec![(Timestamp(0), ValueType::scalar(sample::Kind::Float64))])
+    }
+
+    fn parts(&self, _range: TimeRange) -> Result<Vec<Part>, ReadError> {
+        Ok((0..self.count.div_ceil(GENERATED_BLOCK))
+            .map(|i| {
+                let last = ((i + 1) * GENERATED_BLOCK).min(self.count);
+                let at = |i: usize| Position { time: i as i64, rank: 0 };
+                let (first, count) = (i * GENERATED_BLOCK, last - i * GENERATED_BLOCK);
+                Part { first: at(first), last: at(last - 1), count: count as u32, token: i as u64 }
+            })
+            .collect())
+    }
+
+    fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        let run = sample::RunType::plain(ValueType::scalar(sample::Kind::Float64));
+        let mut block = SampleBlock::new(run);
+        for time in part.first.time..=part.last.time {
+            if range.contains(Timestamp(time)) {
+                block.push(&Sample::new(Timestamp(time), sample::Value::Float64(time as f64 / 7.0)));
+            }
+        }
+        Ok(block)
+    }
+}
+
+impl Channel {
+    fn blocks(&self) -> Vec<SampleBlock> {
+        let mut blocks: Vec<SampleBlock> = Vec::new();
+        for sample in &self.samples {
+            let fits = blocks.last_mut().is_some_and(|b| b.len() < BLOCK_SAMPLES && b.push(sample));
+            if !fits {
+                let mut block = SampleBlock::new(sample.run_type());
+                assert!(block.push(sample));
+                blocks.push(block);
+            }
+        }
+        blocks
+    }
+
+    fn summary(&self, name: &str) -> ChannelSummary {
+        ChannelSummary {
+            name: ChannelName::stored(name).unwrap(),
+            alias_of: None,
+            value_type: self.samples.last().map(|s| s.value.value_type()),
+            first: self.samples.first().map(|s| s.time),
+            last: self.samples.last().map(|s| s.time),
+            samples: self.samples.len() as u64,
+            bytes: 8 * self.samples.len() as u64,
+            connected: Some(!self.samples.is_empty()),
+            state: if self.samples.is_empty() {
+                ChannelState::NeverConnected
+            } else {
+                ChannelState::Connected
+            },
+            reason: String::new(),
+            origin: "list.txt:1".into(),
+        }
+    }
+}
+
+impl Archive for Memory {
+    fn info(&self) -> ArchiveInfo {
+        ArchiveInfo {
+            id: "00112233445566778899aabbccddeeff".into(),
+            path: "/memory".into(),
+            created: Timestamp(5),
+            format: "1.0".into(),
+        }
+    }
+
+    fn resolve(&self, name: &str) -> Result<Option<ChannelName>, ReadError> {
+        if self.not_ready {
+            return Err(ReadError::NotReady("the log is being replayed".into()));
+        }
+        let stored = self.aliases.get(name).map_or(name, String::as_str);
+        Ok(self.channels.contains_key(stored).then(|| ChannelName::stored(stored).unwrap()))
+    }
+
+    fn near(&self, name: &str, most: usize) -> Vec<String> {
+        let same_start = |known: &&String| known.chars().next() == name.chars().next();
+        self.channels.keys().filter(same_start).take(most).cloned().collect()
+    }
+
+    fn channels(&self, filter: &ChannelFilter<'_>) -> Result<Vec<ChannelSummary>, ReadError> {
+        let mut rows: Vec<ChannelSummary> = self.channels.iter().map(|(n, c)| c.summary(n)).collect();
+        for (alias, stored) in &self.aliases {
+            let alias_of = Some(ChannelName::stored(stored).unwrap());
+            let name = ChannelName::stored(alias).unwrap();
+            rows.push(ChannelSummary { name, alias_of, ..self.channels[stored].summary(stored) });
+        }
+        rows.sort_by(|a, b| a.name.cmp(&b.name));
+        let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
+        let wanted = |row: &ChannelSummary| {
+            (filter.matches)(row.name.as_str())
+                && filter.state.is_none_or(|state| state == row.state)
+                && filter.after.is_none_or(|after| row.name.as_str() > after)
+        };
+        Ok(rows.into_iter().filter(wanted).take(limit).collect())
+    }
+
+    fn channel(&self, name: &ChannelName, time: Timestamp) -> Result<Option<ChannelDetail>, ReadError> {
+        let Some(channel) = self.channels.get(name.as_str()) else { return Ok(None) };
+        let mut types: Vec<(Timestamp, ValueType)> = Vec::new();
+        for sample in &channel.samples {
+            if types.last().is_none_or(|(_, t)| *t != sample.value.value_type()) {
+                types.push((sample.time, sample.value.value_type()));
+            }
+        }
+        let before = channel.metadata.iter().rev().find(|(from, _)| *from <= time);
+        Ok(Some(ChannelDetail {
+            summary: channel.summary(name.as_str()),
+            types,
+            metadata: before.cloned(),
+            live: Some(Live { connected: true, host: Some("ioc:5064".into()), ..Live::default() }),
+            retention: "default".into(),
+        }))
+    }
+
+    fn why(&self, name: &str) -> Result<Why, ReadError> {
+        let known = self.channels.contains_key(name);
+        Ok(Why {
+            verdict: if known { Verdict::Archived } else { Verdict::NotRequested },
+            evidence: vec![
+                ("searches".into(), Evidence::Number(3.0)),
+                ("last_sample".into(), Evidence::Time(Timestamp(9))),
+                ("host".into(), Evidence::Text("ioc:5064".into())),
+                ("configured".into(), Evidence::Flag(known)),
+            ],
+        })
+    }
+
+    fn snapshot(&self, name: &ChannelName, _range: TimeRange) -> Result<Option<Snapshot>, ReadError> {
+        let Some(channel) = self.channels.get(name.as_str()) else { return Ok(None) };
+        let parts = channel.blocks();
+        let mut runs: Vec<Arc<dyn Run>> = Vec::new();
+        if let Some(count) = channel.generated {
+            runs.push(Arc::new(Generated { count, loads: self.loads.clone() }));
+        } else if !parts.is_empty() {
+            let mut vanished = self.vanished.lock().unwrap();
+            let times = vanished.entry(name.to_string()).or_default();
+            *times += 1;
+            let vanish = *times <= channel.vanish;
+            let (name, damaged, loads) = (name.to_string(), channel.damaged, self.loads.clone());
+            runs.push(Arc::new(Blocks { name, parts, damaged, vanish, loads }));
+        }
+        Ok(Some(Snapshot {
+            name: name.clone(),
+            runs,
+            events: channel.events.clone(),
+            metadata: channel.metadata.clone(),
+            first_sample: channel
+                .samples
+                .first()
+                .map(|s| s.time)
+                .or(channel.generated.map(|_| Timestamp(0)))
+                .map(Into::into),
+            knowledge_ends: self.now,
+            running: true,
+            durable_until: Timestamp(self.now.0 - 1),
+            problems: Vec::new(),
+        }))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+}
+
+impl Memory {
+    /// With one channel of these samples; it is always "now" a minute after 2026-11-21T08:00:00Z.
+    pub(crate) fn of(channels: impl IntoIterator<Item = (&'static str, Channel)>) -> Memory {
+        let channels = channels.into_iter().map(|(name, channel)| (name.to_string(), channel)).collect();
+        Memory { channels, now: Timestamp(1_795_248_060_000_000_000), ..Memory::default() }
+    }
+
+    /// A server over it.
+    pub(crate) fn state(self) -> ServerState {
+        self.state_with(HttpSettings::default())
+    }
+
+    pub(crate) fn state_with(self, settings: HttpSettings) -> ServerState {
+        let member = Member { name: "memory".into(), priority: 1, archive: Arc::new(self) };
+        ServerState::new(Reader::new(vec![member]), None, settings)
+    }
+}
+
+/// Settings of impatient tests.
+pub(crate) fn impatient() -> HttpSettings {
+    HttpSettings { idle_timeout: Duration::from_millis(200), ..HttpSettings::default() }
+}
