@@ -1,11 +1,11 @@
 //! CPU per sample of the way from a source's batch to SSTables, log and flush included, beside raw writes.
 //!
-//! `cargo bench -p benches --bench ingest [-- CHANNELS SECONDS_OF_DATA]`: channels at 10 Hz in batches of
-//! 1000, one log sync per second of data, a flush whenever the memtable holds 32 MiB. In the same run the
+//! `cargo bench -p benches --bench ingest [-- CHANNELS SECONDS_OF_DATA MEMTABLE_MIB]`: channels at 10 Hz in batches of
+//! 1000, one log sync per second of data, a flush whenever the memtable is full. In the same run the
 //! same number of bytes as the log took are written raw.
 
 use benches::cpu_s;
-use disk::{Disk, File, RealDisk};
+use disk::{Disk, RealDisk};
 use engine::clock::{Clock, ManualClock};
 use engine::recovery::{Opening, Recovered, open};
 use engine::{Outcome, StorageSettings};
@@ -19,6 +19,7 @@ fn main() {
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
     let channels = numbers.first().copied().unwrap_or(10_000);
     let seconds = numbers.get(1).copied().unwrap_or(60);
+    let memtable = numbers.get(2).map_or(32 << 20, |mib| (*mib as usize) << 20);
     let directory = tempfile::tempdir().expect("a temporary directory");
     let clock = ManualClock::new(Timestamp(START));
     let opening = Opening {
@@ -28,7 +29,7 @@ fn main() {
         create: true,
         pinned: None,
         fresh_id: None,
-        settings: StorageSettings { memtable_bytes: 32 << 20, ..StorageSettings::default() },
+        settings: StorageSettings { memtable_bytes: memtable, ..StorageSettings::default() },
     };
     let Recovered { shared, mut writer, keeper, .. } = open(opening).expect("a fresh archive");
     writer.at(clock.now());
@@ -59,7 +60,7 @@ fn main() {
             keeper.sync_log().expect("the log is synced");
         }
         log_s += cpu_s() - before;
-        if shared.memory.load(Ordering::Relaxed) >= 32 << 20 || tick + 1 == seconds * 10 {
+        if shared.memory.load(Ordering::Relaxed) >= memtable || tick + 1 == seconds * 10 {
             let before = cpu_s();
             let frozen = writer.freeze().expect("between batches");
             keeper.flush(frozen).expect("a flush");
