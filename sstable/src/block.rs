@@ -1,12 +1,11 @@
 //! Blocks: the checked pieces that a table consists of.
 
 use crate::Key;
+use crate::codec::zstd;
 use crate::format::*;
 use disk::{BytesError, Cursor, checksum, put_bytes, put_i64, put_u8, put_u16, put_u32, put_u64, put_varint};
 use sample::{ChannelId, Timestamp};
 use std::ops::Range;
-
-const ZSTD_LEVEL: i32 = 1;
 
 /// The header of a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,8 +73,7 @@ impl BlockHeader {
 
 /// A whole block with a checked body, compressed where that is smaller.
 pub(crate) fn encode_block(kind: BlockKind, entries: u32, body: &[u8]) -> Vec<u8> {
-    let small =
-        if body.len() <= UNPACKED_BYTES_MAX { zstd::bulk::compress(body, ZSTD_LEVEL).ok() } else { None };
+    let small = if body.len() <= UNPACKED_BYTES_MAX { zstd::compress(body) } else { None };
     let (compression, stored) = match small {
         Some(small) if small.len() + 8 < body.len() => {
             let mut stored = Vec::with_capacity(small.len() + 8);
@@ -119,9 +117,7 @@ pub(crate) fn unpack_block(block: &[u8]) -> Result<(BlockHeader, Vec<u8>), Bytes
             if len > UNPACKED_BYTES_MAX as u64 {
                 return Err(damaged("a block unpacks to more than 1 MiB"));
             }
-            zstd::bulk::decompress(cursor.rest(), len as usize)
-                .ok()
-                .filter(|body| body.len() as u64 == len)
+            zstd::decompress(cursor.rest(), len as usize)
                 .ok_or(damaged("a block does not unpack to its length"))?
         }
     };

@@ -6,6 +6,7 @@ pub(crate) mod pack;
 pub(crate) mod scale;
 pub(crate) mod text;
 pub(crate) mod time;
+pub(crate) mod zstd;
 
 use crate::format::ColumnCodec;
 use disk::{BytesError, Cursor, put_bytes, put_u8, put_varint};
@@ -16,7 +17,7 @@ use std::ops::Range;
 use text::TextModel;
 
 /// Elements whose cost decides between two models.
-const TRIAL_ELEMENTS: usize = 1024;
+const TRIAL_ELEMENTS: usize = 256;
 
 /// What all pages of a column of values have in common.
 #[derive(Clone, PartialEq, Debug)]
@@ -91,7 +92,7 @@ impl ValueModel {
             ValueModel::Floats(model) => !matches!(model, FloatModel::Scaled(_)),
             _ => false,
         };
-        let trial = 0..elements.len().min(TRIAL_ELEMENTS * 8);
+        let trial = 0..elements.len().min(TRIAL_ELEMENTS * 32);
         let cost = |model: &ValueModel| {
             let mut out = Vec::new();
             model.encode(elements, trial.clone(), &mut IntegerEncoder::default(), &mut out);

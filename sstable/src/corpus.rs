@@ -144,6 +144,7 @@ pub(crate) fn dictionary_row(channel: u64) -> DictionaryRow {
     row.aliases = vec![ChannelName::stored("ALIAS").unwrap()];
     row.newest = Some(NewestReading { time: Timestamp(4), rank: 5, fingerprint: [7; 16] });
     row.next_late_rank = 3;
+    row.first_sample = Some((Timestamp(2), 9));
     row.metadata = Some((Timestamp(1), metadata()));
     row
 }

@@ -192,7 +192,7 @@ fn value_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>]) -> Enco
 /// The bytes of the one value that all are, if they are one.
 fn constant(values: &Column) -> Option<Vec<u8>> {
     by_class!(values,
-        integers v => v.iter().all(|value| *value == v[0]),
+        integers v => v[1..] == v[..v.len() - 1],
         floats v => v.iter().all(|value| value.to_bits() == v[0].to_bits()),
         texts v => {
             return (v.get(0).len() <= CONSTANT_TEXT_BYTES_MAX && (1..v.len()).all(|i| v.get(i) == v.get(0)))

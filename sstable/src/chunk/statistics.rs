@@ -7,6 +7,7 @@ use crate::format::{
 };
 use disk::{BytesError, Cursor, put_f64, put_u8, put_varint};
 use sample::{Column, SampleBlock, Severity, Timestamp};
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// Facts about all samples of a chunk.
@@ -72,6 +73,9 @@ pub(super) struct PageExtremes {
     max_at: usize,
 }
 
+/// Values compared side by side.
+const LANES: usize = 8;
+
 /// Takes pages one after the other.
 pub(super) struct Gatherer<'a> {
     block: &'a SampleBlock,
@@ -132,7 +136,10 @@ impl<'a> Gatherer<'a> {
 }
 
 /// Values `range` as numbers; `None` for texts, structures and arrays.
-fn as_numbers(column: &Column, range: Range<usize>) -> Option<Vec<f64>> {
+fn as_numbers(column: &Column, range: Range<usize>) -> Option<Cow<'_, [f64]>> {
+    if let Column::Float64(values) = column {
+        return Some(Cow::Borrowed(&values[range]));
+    }
     by_class!(column,
         integers v => Some(v[range].iter().map(|value| *value as f64).collect()),
         floats v => Some(v[range].iter().map(|value| value.widen()).collect()),
@@ -142,23 +149,45 @@ fn as_numbers(column: &Column, range: Range<usize>) -> Option<Vec<f64>> {
 
 /// Finds the extremes of a page; counts what is not finite.
 fn page_extremes(values: &[f64], numeric: &mut NumericStatistics) -> Option<PageExtremes> {
-    let (mut min, mut max, mut finite) = (f64::INFINITY, f64::NEG_INFINITY, 0usize);
-    for value in values {
-        let is_finite = value.abs() < f64::INFINITY;
-        finite += usize::from(is_finite);
-        min = if is_finite && *value < min { *value } else { min };
-        max = if is_finite && *value > max { *value } else { max };
+    let (mut min, mut max, mut finite) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES], true);
+    let lanes = values.chunks_exact(LANES);
+    let rest = lanes.remainder().iter().enumerate();
+    let mut take = |lane: usize, value: f64| {
+        min[lane] = if value < min[lane] { value } else { min[lane] };
+        max[lane] = if value > max[lane] { value } else { max[lane] };
+        finite &= value.abs() < f64::INFINITY;
+    };
+    lanes.for_each(|lanes| lanes.iter().enumerate().for_each(|(lane, value)| take(lane, *value)));
+    rest.for_each(|(lane, value)| take(lane, *value));
+    if !finite {
+        return finite_extremes(values, numeric);
     }
-    if finite < values.len() {
-        for value in values {
-            numeric.nan += u32::from(value.is_nan());
-            numeric.positive_infinite += u32::from(*value == f64::INFINITY);
-            numeric.negative_infinite += u32::from(*value == f64::NEG_INFINITY);
+    let least = min.iter().fold(f64::INFINITY, |a, b| if *b < a { *b } else { a });
+    let greatest = max.iter().fold(f64::NEG_INFINITY, |a, b| if *b > a { *b } else { a });
+    let min_at = values.iter().position(|value| *value == least)?;
+    let max_at = values.iter().position(|value| *value == greatest)?;
+    Some(PageExtremes { min: values[min_at], min_at, max: values[max_at], max_at })
+}
+
+/// As [`page_extremes`], where some values are not finite.
+fn finite_extremes(values: &[f64], numeric: &mut NumericStatistics) -> Option<PageExtremes> {
+    let mut found: Option<PageExtremes> = None;
+    for (at, value) in values.iter().enumerate() {
+        numeric.nan += u32::from(value.is_nan());
+        numeric.positive_infinite += u32::from(*value == f64::INFINITY);
+        numeric.negative_infinite += u32::from(*value == f64::NEG_INFINITY);
+        if value.is_finite() {
+            let found =
+                found.get_or_insert(PageExtremes { min: *value, min_at: at, max: *value, max_at: at });
+            if *value < found.min {
+                (found.min, found.min_at) = (*value, at);
+            }
+            if *value > found.max {
+                (found.max, found.max_at) = (*value, at);
+            }
         }
     }
-    let min_at = values.iter().position(|value| *value == min).filter(|_| finite > 0)?;
-    let max_at = values.iter().position(|value| *value == max)?;
-    Some(PageExtremes { min: values[min_at], min_at, max: values[max_at], max_at })
+    found
 }
 
 impl Statistics {

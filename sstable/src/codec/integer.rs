@@ -9,6 +9,8 @@ use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
 /// Bits of a position inside a block.
 const POSITION_BITS: u32 = 10;
 const _: () = assert!(1 << POSITION_BITS == BLOCK_VALUES);
+/// Values looked at together for outliers.
+const ROW_VALUES: usize = 16;
 /// Blocks for which the form that lost is not tried again.
 const TRUST_BLOCKS: u8 = 3;
 
@@ -24,7 +26,7 @@ struct Plan {
     /// Patched: the centre of the symmetric range; else the least value.
     base: i64,
     width: u32,
-    /// Number of values outside the range, with the bits that the widest of them needs.
+    /// About how many values lie outside the range, with the bits that the widest of them needs.
     patches: Option<(usize, u32)>,
     bits: usize,
 }
@@ -105,23 +107,27 @@ impl Plan {
         }
         let width = bit_width(greatest.wrapping_sub(least) as u64);
         let whole = Plan { base: least, width, patches: None, bits: 32 + width as usize * values.len() };
-        if width < 2 || values.len() < 8 {
+        // From 2^63 on distances wrap: the ends of the range no longer bound them.
+        if !(2..64).contains(&width) || values.len() < 8 {
             return whole;
         }
-        let patched = Plan::patched(values, width);
+        let patched = Plan::patched(values, width, least, greatest);
         if patched.bits < whole.bits { patched } else { whole }
     }
 
-    fn patched(values: &[i64], whole_width: u32) -> Plan {
+    /// The number of patches is estimated from every fourth value.
+    fn patched(values: &[i64], whole_width: u32, least: i64, greatest: i64) -> Plan {
         let centre = robust_mean(values);
+        let bits = |value: i64| bit_width(zigzag(value.wrapping_sub(centre)));
+        let widest = bits(least).max(bits(greatest));
+        let stride = if values.len() >= 256 { 4 } else { 1 };
         let mut histogram = [0usize; 65];
-        for value in values {
-            histogram[bit_width(zigzag(value.wrapping_sub(centre))) as usize] += 1;
+        for value in values.iter().step_by(stride) {
+            histogram[bits(*value) as usize] += stride;
         }
-        let widest = histogram.iter().rposition(|count| *count > 0).unwrap_or(0) as u32;
-        let mut best = Plan { base: centre, width: 64, patches: None, bits: usize::MAX };
+        let mut best = Plan { base: centre, width: 63, patches: None, bits: usize::MAX };
         let mut outside = 0;
-        for width in (0..=widest.min(whole_width)).rev() {
+        for width in (0..=widest.min(whole_width).min(63)).rev() {
             outside += if width == widest { 0 } else { histogram[width as usize + 1] };
             let bits = 56 + width as usize * values.len() + outside * (POSITION_BITS + widest) as usize;
             if bits < best.bits {
@@ -153,15 +159,24 @@ impl Plan {
             }
             return pack(offsets, self.width, out);
         };
-        let half = half_range(self.width);
+        let zero = self.base.wrapping_sub(half_range(self.width));
+        for (offset, value) in offsets.iter_mut().zip(values) {
+            *offset = value.wrapping_sub(zero) as u64;
+        }
         let (mut positions, mut outliers) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        for (at, (offset, value)) in offsets.iter_mut().zip(values).enumerate() {
-            let deviation = value.wrapping_sub(self.base);
-            if bit_width(zigzag(deviation)) > self.width {
-                positions.push(at as u64);
-                outliers.push(zigzag(deviation));
-            } else {
-                *offset = deviation.wrapping_add(half) as u64;
+        // Most rows have no outlier: they are looked at as a whole.
+        for (row, (offsets, values)) in
+            offsets.chunks_mut(ROW_VALUES).zip(values.chunks(ROW_VALUES)).enumerate()
+        {
+            if offsets.iter().fold(0, |any, offset| any | *offset) >> self.width == 0 {
+                continue;
+            }
+            for (i, (offset, value)) in offsets.iter_mut().zip(values).enumerate() {
+                if *offset >> self.width != 0 {
+                    positions.push((row * ROW_VALUES + i) as u64);
+                    outliers.push(zigzag(value.wrapping_sub(self.base)));
+                    *offset = 0;
+                }
             }
         }
         pack(offsets, self.width, out);
@@ -194,11 +209,11 @@ fn robust_mean(values: &[i64]) -> i64 {
     }
     let reach = (spread * 4 + 8) as i64;
     let (mut sum, mut count) = (0i64, 0i64);
-    for value in values {
+    for value in values.iter().step_by(if values.len() >= 256 { 4 } else { 1 }) {
         let deviation = value.wrapping_sub(median);
-        let near = i64::from(deviation.unsigned_abs() <= reach as u64);
-        sum += deviation * near;
-        count += near;
+        let near = deviation.unsigned_abs() <= reach as u64;
+        sum += if near { deviation } else { 0 };
+        count += i64::from(near);
     }
     median.wrapping_add(sum / count.max(1))
 }

@@ -1,6 +1,7 @@
 //! Texts of a page: indices into a dictionary, or lengths with bytes.
 
 use super::integer::{self, IntegerEncoder};
+use super::zstd;
 use crate::format::{ColumnCodec, TEXT_DICTIONARY_BYTES_MAX};
 use disk::{BytesError, Cursor, put_bytes, put_u8, put_varint};
 use sample::BytesColumn;
@@ -10,7 +11,6 @@ use std::collections::HashMap;
 const PLAIN: u8 = 0;
 /// Bytes through zstd.
 const ZSTD: u8 = 1;
-const ZSTD_LEVEL: i32 = 1;
 /// Below this many bytes zstd is not tried.
 const ZSTD_BYTES_MIN: usize = 64;
 
@@ -141,7 +141,7 @@ impl TextModel {
 /// Appends bytes whose number the reader knows, through zstd where that is smaller.
 pub(crate) fn put_compressed(bytes: &[u8], out: &mut Vec<u8>) {
     if bytes.len() >= ZSTD_BYTES_MIN
-        && let Ok(small) = zstd::bulk::compress(bytes, ZSTD_LEVEL)
+        && let Some(small) = zstd::compress(bytes)
         && small.len() + 4 < bytes.len()
     {
         put_u8(out, ZSTD);
@@ -161,9 +161,7 @@ pub(crate) fn read_compressed(
         PLAIN => out.extend_from_slice(cursor.bytes(len)?),
         ZSTD => {
             let small = cursor.counted_bytes()?;
-            let bytes = zstd::bulk::decompress(small, len)
-                .ok()
-                .filter(|bytes| bytes.len() == len)
+            let bytes = zstd::decompress(small, len)
                 .ok_or_else(|| cursor.error("compressed bytes do not unpack to their length"))?;
             out.extend_from_slice(&bytes);
         }

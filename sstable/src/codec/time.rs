@@ -7,6 +7,8 @@ use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
 /// Most bits of the period with its fraction, so that 1024 periods stay inside 63 bits.
 const PERIOD_BITS: u32 = 52;
 const FRACTION_BITS_MAX: u32 = 16;
+/// Samples on which grid and steps are compared.
+const TRIAL_SAMPLES: usize = 256;
 /// Pages whose share of slips is larger than one in this many are not near a grid.
 const SLIP_SHARE: usize = 16;
 
@@ -31,7 +33,7 @@ impl TimeModel {
         let steps = TimeModel { unit: common_unit(times), grid: None };
         let Some(grid) = steps.fit_grid(times) else { return steps };
         let on_grid = TimeModel { grid: Some(grid), ..steps };
-        let page = &times[..page_samples.min(times.len())];
+        let page = &times[..page_samples.min(times.len()).min(TRIAL_SAMPLES)];
         let cost = |model: TimeModel| {
             let mut out = Vec::new();
             model.encode_page(page, &mut IntegerEncoder::default(), &mut out).then_some(out.len())
@@ -191,17 +193,17 @@ fn read_slips(cursor: &mut Cursor<'_>, count: usize) -> Result<Vec<(usize, i64)>
     Ok(list)
 }
 
-/// Leaves the deviations from the grid (of a page or of a whole chunk).
+/// Leaves the deviations from the grid.
 fn subtract_grid(grid: Grid, slips: &[(usize, i64)], units: &mut [i64]) {
     let mut slips = slips.iter().peekable();
     let mut slip = 0i64;
-    let mut position = 0u128;
+    let mut position = 0u64;
     for (k, unit) in units.iter_mut().enumerate() {
         if let Some((_, ticks)) = slips.next_if(|(at, _)| *at == k) {
             slip = slip.wrapping_add(*ticks);
         }
         *unit = unit.wrapping_sub((position >> grid.fraction) as i64).wrapping_sub(slip);
-        position += u128::from(grid.period);
+        position = position.wrapping_add(grid.period);
     }
 }
 
@@ -226,17 +228,24 @@ impl Grid {
     /// With the period that leaves no slope (least squares over at most 512 points).
     fn refined(self, units: &[i64]) -> Grid {
         let slips = self.slips(units);
-        let mut deviations = units.to_vec();
-        subtract_grid(self, &slips, &mut deviations);
+        let mut slips = slips.iter().peekable();
+        let mut slip = 0i64;
         let step = (units.len() / 512).max(1);
-        let points = deviations.iter().enumerate().step_by(step);
-        let count = points.clone().count() as f64;
-        let mean_k = points.clone().map(|(k, _)| k as f64).sum::<f64>() / count;
-        let mean = points.clone().map(|(_, d)| *d as f64).sum::<f64>() / count;
+        let mut points = Vec::with_capacity(units.len() / step + 1);
+        for (k, unit) in units.iter().enumerate().step_by(step) {
+            while let Some((_, ticks)) = slips.next_if(|(at, _)| *at <= k) {
+                slip = slip.wrapping_add(*ticks);
+            }
+            let grid = ((k as u128 * u128::from(self.period)) >> self.fraction) as i64;
+            points.push((k as f64, unit.wrapping_sub(grid).wrapping_sub(slip) as f64));
+        }
+        let count = points.len() as f64;
+        let mean_k = points.iter().map(|(k, _)| k).sum::<f64>() / count;
+        let mean = points.iter().map(|(_, deviation)| deviation).sum::<f64>() / count;
         let (mut covariance, mut variance) = (0.0, 0.0);
         for (k, deviation) in points {
-            covariance += (k as f64 - mean_k) * (*deviation as f64 - mean);
-            variance += (k as f64 - mean_k) * (k as f64 - mean_k);
+            covariance += (k - mean_k) * (deviation - mean);
+            variance += (k - mean_k) * (k - mean_k);
         }
         let correction = covariance / variance * (1u64 << self.fraction) as f64;
         let period = self.period as f64 + correction;

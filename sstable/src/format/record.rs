@@ -150,6 +150,8 @@ tags! {
         Metadata = 9,
         /// Archiving state.
         Archiving = 10,
+        /// First sample.
+        FirstSample = 11,
     }
 }
 

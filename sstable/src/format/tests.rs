@@ -1,1 +1,94 @@
 //! FORMAT.md says what the constants say.
+
+use super::*;
+
+const FORMAT: &str = include_str!("../../FORMAT.md");
+
+/// The first `columns` cells of each row of the table under a heading.
+fn table(heading: &str, columns: usize) -> Vec<Vec<String>> {
+    let (_, section) = FORMAT.split_once(&format!("\n### {heading}\n")).expect(heading);
+    let section = section.split("\n#").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with('|')).skip(2);
+    rows.map(|row| row.split('|').skip(1).take(columns).map(|cell| cell.trim().to_string()).collect())
+        .collect()
+}
+
+fn check_fields(heading: &str, fields: &[(&str, usize, usize)]) {
+    let constants: Vec<_> = fields
+        .iter()
+        .map(|(name, at, len)| vec![name.to_string(), at.to_string(), len.to_string()])
+        .collect();
+    assert_eq!(table(heading, 3), constants, "{heading}");
+}
+
+fn check_tags<T: std::fmt::Debug + Copy>(heading: &str, all: &[T], tag: impl Fn(T) -> u8) {
+    let constants: Vec<_> = all.iter().map(|one| vec![tag(*one).to_string(), format!("{one:?}")]).collect();
+    assert_eq!(table(heading, 2), constants, "{heading}");
+}
+
+fn check_pairs(heading: &str, pairs: Vec<(&str, usize)>) {
+    let constants: Vec<_> =
+        pairs.into_iter().map(|(name, value)| vec![name.to_string(), value.to_string()]).collect();
+    assert_eq!(table(heading, 2), constants, "{heading}");
+}
+
+#[test]
+fn fields_lie_where_the_document_says() {
+    check_fields("Prologue", &PROLOGUE_FIELDS);
+    check_fields("Footer", &FOOTER_FIELDS);
+    check_fields("Block header", &BLOCK_FIELDS);
+    check_fields("Chunk header", &CHUNK_FIELDS);
+}
+
+#[test]
+fn tags_mean_what_the_document_says() {
+    check_tags("Table kinds", &TableTag::ALL, |tag| tag as u8);
+    check_tags("Block kinds", &BlockKind::ALL, |tag| tag as u8);
+    check_tags("Compressions", &Compression::ALL, |tag| tag as u8);
+    check_tags("Dictionary rows", &DictionaryField::ALL, |tag| tag as u8);
+    check_tags("Columns", &ColumnTag::ALL, |tag| tag as u8);
+    check_tags("Column codecs", &ColumnCodec::ALL, |tag| tag as u8);
+    check_tags("Integer streams", &BlockCodec::ALL, |tag| tag as u8);
+    check_tags("Events", &EventTag::ALL, |tag| tag as u8);
+    check_tags("Event fields", &EventField::ALL, |tag| tag as u8);
+    check_tags("Metadata", &MetadataField::ALL, |tag| tag as u8);
+    check_tags("Channel records", &ChannelTag::ALL, |tag| tag as u8);
+    check_tags("Carry-in", &CarryInField::ALL, |tag| tag as u8);
+    check_tags("Archiving states", &ArchivingTag::ALL, |tag| tag as u8);
+}
+
+#[test]
+fn flags_and_limits_are_those_of_the_document() {
+    check_pairs("Chunk flags", CHUNK_FLAGS.iter().map(|(name, bit)| (*name, usize::from(*bit))).collect());
+    check_pairs(
+        "Statistics",
+        STATISTICS_FLAGS.iter().map(|(name, bit)| (*name, usize::from(*bit))).collect(),
+    );
+    check_pairs(
+        "Limits",
+        vec![
+            ("CHUNK_SAMPLES_MAX", CHUNK_SAMPLES_MAX),
+            ("CHUNK_VALUE_BYTES_MAX", CHUNK_VALUE_BYTES_MAX),
+            ("CHUNK_ELEMENTS_MAX", CHUNK_ELEMENTS_MAX),
+            ("SAMPLE_VALUE_BYTES_MAX", SAMPLE_VALUE_BYTES_MAX),
+            ("CHUNK_HEADER_BYTES_MAX", CHUNK_HEADER_BYTES_MAX),
+            ("DESCRIPTOR_BYTES_MAX", DESCRIPTOR_BYTES_MAX),
+            ("PAGE_SHIFT_MAX", usize::from(PAGE_SHIFT_MAX)),
+            ("UNPACKED_BYTES_MAX", UNPACKED_BYTES_MAX),
+            ("RECORD_BYTES_MAX", RECORD_BYTES_MAX),
+            ("CLASS_NAME_BYTES_MAX", CLASS_NAME_BYTES_MAX),
+        ],
+    );
+}
+
+#[test]
+fn magics_and_codec_bits_are_those_of_the_document() {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(" ");
+    for magic in [hex(&TABLE_FILE.magic), hex(&FOOTER_MAGIC), hex(&BLOCK_MAGIC), hex(&CHUNK_MAGIC)] {
+        assert!(FORMAT.contains(&format!("agic `{magic}`")), "{magic}");
+    }
+    let in_header = [ColumnCodec::Constant, ColumnCodec::TimeReference, ColumnCodec::Parts];
+    for codec in ColumnCodec::ALL {
+        assert_eq!(codec as u8 & CODEC_IN_PAGES == 0, in_header.contains(&codec), "{codec:?}");
+    }
+}

@@ -5,7 +5,7 @@ use super::channel::read_name;
 use super::field::{Fields, put_field};
 use super::metadata::{put_metadata, read_metadata};
 use crate::format::{ArchivingTag, DictionaryField};
-use disk::{BytesError, Cursor, put_i64, put_u8, put_u32};
+use disk::{BytesError, Cursor, put_i64, put_u8, put_u32, put_u64};
 use sample::{ChannelId, ChannelName, Kind, Metadata, Timestamp, ValueType};
 use std::sync::Arc;
 
@@ -22,6 +22,9 @@ pub struct DictionaryRow {
     pub newest: Option<NewestReading>,
     /// How many late samples the channel has had: the next late rank, less 2^31.
     pub next_late_rank: u32,
+    /// Time of the channel's first sample in order of receipt, whichever table holds it, and the sequence
+    /// of the first event behind it.
+    pub first_sample: Option<(Timestamp, u64)>,
     /// First and last time of its samples in this table (filled in by the writer).
     pub span: Option<(Timestamp, Timestamp)>,
     /// Number of its samples in this table (filled in by the writer).
@@ -65,6 +68,7 @@ impl DictionaryRow {
             aliases: Vec::new(),
             newest: None,
             next_late_rank: 0,
+            first_sample: None,
             span: None,
             samples: 0,
             bytes: 0,
@@ -118,6 +122,11 @@ pub(crate) fn encode_row(row: &DictionaryRow) -> Vec<u8> {
         put_metadata(metadata, &mut bytes);
         put_field(&mut out, DictionaryField::Metadata as u8, &bytes);
     }
+    if let Some((time, sequence)) = row.first_sample {
+        let mut bytes = time.0.to_le_bytes().to_vec();
+        put_u64(&mut bytes, sequence);
+        put_field(&mut out, DictionaryField::FirstSample as u8, &bytes);
+    }
     out
 }
 
@@ -157,6 +166,9 @@ pub(crate) fn decode_row(bytes: &[u8]) -> Result<DictionaryRow, BytesError> {
             DictionaryField::Metadata => {
                 let since = Timestamp(content.i64()?);
                 row.metadata = Some((since, read_metadata(Cursor::new(content.rest()))?));
+            }
+            DictionaryField::FirstSample => {
+                row.first_sample = Some((Timestamp(content.i64()?), content.u64()?));
             }
         }
         field.content.finish()?;

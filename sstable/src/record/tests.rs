@@ -7,7 +7,10 @@ use disk::put_bytes;
 use proptest::prelude::*;
 use sample::{ChannelId, Timestamp};
 
-fn same_metadata(a: &Option<(Timestamp, sample::Metadata)>, b: &Option<(Timestamp, sample::Metadata)>) -> bool {
+fn same_metadata(
+    a: &Option<(Timestamp, sample::Metadata)>,
+    b: &Option<(Timestamp, sample::Metadata)>,
+) -> bool {
     match (a, b) {
         (Some((t, a)), Some((u, b))) => t == u && a.same_bits(b),
         (None, None) => true,

@@ -1,0 +1,32 @@
+//! zstd with the contexts kept, which cost more than the bytes of a small block.
+
+use std::cell::RefCell;
+use zstd::bulk::{Compressor, Decompressor};
+
+const LEVEL: i32 = 1;
+
+thread_local! {
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// The bytes as a zstd frame; `None` when zstd refuses.
+pub(crate) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        if kept.is_none() {
+            *kept = Compressor::new(LEVEL).ok();
+        }
+        kept.as_mut()?.compress(bytes).ok()
+    })
+}
+
+/// The `len` bytes of a zstd frame; `None` when it is damaged or holds another number of bytes. The caller
+/// has checked `len` against a limit.
+pub(crate) fn decompress(frame: &[u8], len: usize) -> Option<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        if kept.is_none() {
+            *kept = Decompressor::new().ok();
+        }
+        kept.as_mut()?.decompress(frame, len).ok().filter(|bytes| bytes.len() == len)
+    })
+}
