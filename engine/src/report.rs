@@ -131,11 +131,14 @@ impl StatusSource for Engine {
         let (bytes, segments) = self.keeper().log_size();
         let poisoned = shared.health().poisoned.is_some();
         let weeks = shared.view().partitions.weeks().len() as u64;
-        let config = self.config();
-        let config = ConfigStatus {
-            loaded: config.loaded,
-            hash: format!("{:08x}", config.config.hash),
-            pending_error: config.pending_error.clone(),
+        // Let go of before the problems are asked for, which look at the configuration as well.
+        let config = {
+            let config = self.config();
+            ConfigStatus {
+                loaded: config.loaded,
+                hash: format!("{:08x}", config.config.hash),
+                pending_error: config.pending_error.clone(),
+            }
         };
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
