@@ -1,10 +1,10 @@
 //! Frozen memtable epochs, sorted into partitions and retention classes: what a flush writes.
 
 use crate::limits::{CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX};
-use crate::memtable::ChannelData;
+use crate::memtable::{ChannelData, sorted_blocks};
 use crate::shared::Shared;
 use crate::slot::{Archiving, Slot, SlotState};
-use sample::{ChannelId, ChannelName, Event, EventKind, Metadata, SampleBlock, TimeRange, Timestamp, Week};
+use sample::{ChannelId, ChannelName, Event, EventKind, Metadata, Sample, SampleBlock, TimeRange, Timestamp, Week};
 use sstable::{CarryIn, ChannelRecord};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -183,21 +183,35 @@ fn by_week(block: Arc<SampleBlock>) -> Vec<(Week, Arc<SampleBlock>)> {
 /// A channel's chunks in the order of their keys: neighbours of one type joined up to the largest size,
 /// late samples apart.
 pub(crate) fn chunks(part: &ChannelPart) -> Vec<(Arc<SampleBlock>, bool)> {
-    let mut blocks = part.blocks.clone();
-    blocks.sort_by_key(|(block, late)| (*late, block.position(0)));
-    let mut out: Vec<(Arc<SampleBlock>, bool)> = Vec::with_capacity(blocks.len());
-    for (block, late) in blocks {
-        if let Some((open, open_late)) = out.last_mut()
-            && *open_late == late
-            && continues(open, &block)
-        {
-            Arc::make_mut(open).append(&block, 0, block.len());
-            continue;
+    let mut out: Vec<(Arc<SampleBlock>, bool)> = Vec::with_capacity(part.blocks.len());
+    for late in [false, true] {
+        let begin = out.len();
+        let blocks = part.blocks.iter().filter(|(_, of)| *of == late).map(|(block, _)| block.clone());
+        for block in ordered(blocks.collect()) {
+            match out[begin..].last_mut() {
+                Some((open, _)) if continues(open, &block) => {
+                    Arc::make_mut(open).append(&block, 0, block.len());
+                }
+                _ => out.push((block, late)),
+            }
         }
-        out.push((block, late));
     }
     out.sort_by_key(|(block, _)| block.position(0));
     out
+}
+
+/// Blocks by (time, rank), none reaching into another: late samples of several epochs lie among each other.
+fn ordered(mut blocks: Vec<Arc<SampleBlock>>) -> Vec<Arc<SampleBlock>> {
+    blocks.sort_by_key(|block| block.position(0));
+    let apart = |pair: &[Arc<SampleBlock>]| pair[0].position(pair[0].len() - 1) < pair[1].position(0);
+    if blocks.windows(2).all(apart) {
+        return blocks;
+    }
+    let mut samples: Vec<Sample> =
+        blocks.iter().flat_map(|block| (0..block.len()).map(|i| block.get(i))).collect();
+    samples.sort_by_key(|sample| (sample.time, sample.rank));
+    samples.dedup_by_key(|sample| (sample.time, sample.rank));
+    sorted_blocks(&samples)
 }
 
 /// Whether `next` may stand in one chunk with `open`.

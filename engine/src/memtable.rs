@@ -209,7 +209,7 @@ fn row_bytes(sample: &Sample) -> usize {
 }
 
 /// Samples sorted by (time, rank) and cut where the type changes.
-fn sorted_blocks(samples: &[Sample]) -> Vec<Arc<SampleBlock>> {
+pub(crate) fn sorted_blocks(samples: &[Sample]) -> Vec<Arc<SampleBlock>> {
     let mut order: Vec<&Sample> = samples.iter().collect();
     order.sort_by_key(|sample| (sample.time, sample.rank));
     let mut blocks: Vec<SampleBlock> = Vec::new();
