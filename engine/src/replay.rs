@@ -2,12 +2,12 @@
 
 use crate::limits::LATE_RANK_FIRST;
 use crate::shared::Directory;
-use crate::slot::Slot;
+use crate::slot::{Slot, SlotState};
 use crate::wal::{Entry, Placement};
 use crate::writer::{apply_event, insert};
-use sample::{ChannelId, Event, Sample, Timestamp};
+use sample::{ChannelId, Event, Metadata, Sample, Timestamp};
 use sstable::ChannelChange;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 /// The epoch of everything that came from the log.
@@ -21,6 +21,8 @@ pub(crate) struct Loader<'a> {
     /// In-order samples that stood behind newer ones.
     misplaced: HashMap<ChannelId, Vec<(Placement, Sample)>>,
     events: Vec<(ChannelId, Event)>,
+    /// Changes of metadata that were not applied yet.
+    metadata: HashMap<ChannelId, VecDeque<(Timestamp, Arc<Metadata>)>>,
     /// Time of the last heartbeat.
     pub(crate) heartbeat: Timestamp,
     /// Highest order-of-receipt number.
@@ -38,6 +40,7 @@ impl<'a> Loader<'a> {
             directory,
             misplaced: HashMap::new(),
             events: Vec::new(),
+            metadata: HashMap::new(),
             heartbeat: Timestamp::MIN,
             sequence: 0,
             memory: 0,
@@ -62,9 +65,7 @@ impl<'a> Loader<'a> {
                 if !twice {
                     let metadata = Arc::new(metadata);
                     self.memory += data.push_metadata(time, metadata.clone());
-                    if state.metadata.as_ref().is_none_or(|(known, _)| *known <= time) {
-                        state.metadata = Some((time, metadata));
-                    }
+                    self.metadata.entry(channel).or_default().push_back((time, metadata));
                 }
             }
             Entry::Sample { channel, placement, sample } => self.sample(channel, placement, sample),
@@ -117,7 +118,8 @@ impl<'a> Loader<'a> {
         self.memory += insert(&mut state, REPLAYED_EPOCH, placement, sample);
     }
 
-    /// Puts misplaced samples where they belong and applies the events in order of receipt.
+    /// Puts misplaced samples where they belong and applies events and metadata in order of receipt, so that
+    /// what held when a week began is found again.
     pub(crate) fn finish(&mut self) {
         for (channel, samples) in std::mem::take(&mut self.misplaced) {
             let Some(slot) = self.slot(channel) else { continue };
@@ -127,11 +129,36 @@ impl<'a> Loader<'a> {
         let mut events = std::mem::take(&mut self.events);
         events.sort_by_key(|(_, event)| event.sequence);
         events.dedup_by_key(|(_, event)| event.sequence);
+        let mut metadata = std::mem::take(&mut self.metadata);
+        for changes in metadata.values_mut() {
+            changes.make_contiguous().sort_by_key(|(time, _)| *time);
+        }
         for (channel, event) in events {
             let Some(slot) = self.slot(channel) else { continue };
             let mut state = slot.lock();
+            if let Some(changes) = metadata.get_mut(&channel) {
+                apply_metadata(&mut state, changes, event.time);
+            }
             apply_event(&mut state, event.time, &event.kind);
             self.memory += state.data_of(REPLAYED_EPOCH).push_event(event);
+        }
+        for (channel, mut changes) in metadata {
+            let Some(slot) = self.slot(channel) else { continue };
+            apply_metadata(&mut slot.lock(), &mut changes, Timestamp::MAX);
+        }
+    }
+}
+
+/// Applies the changes up to `until`.
+fn apply_metadata(
+    state: &mut SlotState,
+    changes: &mut VecDeque<(Timestamp, Arc<Metadata>)>,
+    until: Timestamp,
+) {
+    while let Some((time, metadata)) = changes.pop_front_if(|(time, _)| *time <= until) {
+        state.enter_event_week(time);
+        if state.metadata.as_ref().is_none_or(|(known, _)| *known <= time) {
+            state.metadata = Some((time, metadata));
         }
     }
 }

@@ -283,7 +283,10 @@ impl SlotState {
             return;
         }
         let week = Week::containing(time);
-        if self.event_week_end > Timestamp::MIN || self.archiving.0 != Archiving::Idle {
+        let known = self.archiving.0 != Archiving::Idle
+            || self.metadata.is_some()
+            || self.connection.since.is_some();
+        if self.event_week_end > Timestamp::MIN || known {
             self.state_before_week = Some((week, Box::new(BeforeWeek::of(self))));
         }
         self.event_week_end = week.end();
