@@ -5,22 +5,25 @@ use crate::gather::Gathered;
 use crate::shared::Shared;
 use crate::slot::{BeforeWeek, Slot, SlotState};
 use crate::snapshot;
+use crate::tail::Tail;
 use crate::view::View;
-use sample::{ChannelId, Sample, TimeRange, Week};
+use crate::writer::Frozen;
+use sample::{ChannelId, EventKind, Sample, TimeRange, Timestamp, Week};
 use sstable::{CarriedSample, CarryIn, ChannelChange, ChannelRecord, Connection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Adds carry-in to the weeks that open with this flush, and overrides where late samples change what later
-/// weeks hold at their begin. Returns the weeks that open: at most the present one and those that passed
-/// without a flush, never one of the past or the future, whose begin is not known.
+/// weeks hold at their begin. The latest week opens, never one of the past or the future, whose begin is not
+/// known.
 pub(crate) fn open_weeks(
     shared: &Shared,
     view: &View,
+    frozen: Frozen,
     gathered: &mut Gathered,
-) -> Result<BTreeSet<Week>, Error> {
+) -> Result<(), Error> {
     override_opened(view, gathered);
-    let present = Week::containing(shared.clock.now());
+    let present = Week::containing(frozen.at);
     let newest_open = view.manifest.tables.iter().filter(|t| t.holds_carry_in).map(|t| t.week).max();
     let opening: BTreeSet<Week> = gathered
         .partitions
@@ -29,7 +32,7 @@ pub(crate) fn open_weeks(
         .filter(|week| *week <= present && newest_open.is_none_or(|open| *week > open))
         .collect();
     // The first week of an archive has nothing before it, and an older one may still come.
-    let Some(week) = opening.last().copied() else { return Ok(BTreeSet::new()) };
+    let Some(week) = opening.last().copied() else { return Ok(()) };
     let slots: Vec<Arc<Slot>> = shared.directory().slots.iter().flatten().cloned().collect();
     for slot in slots {
         if slot.id == ChannelId::ARCHIVE {
@@ -37,11 +40,15 @@ pub(crate) fn open_weeks(
         }
         let ((mut carry_in, in_files), class) = {
             let state = slot.lock();
-            (known(&state, week), state.retention.clone())
+            (known(&state, week, frozen.epoch), state.retention.clone())
         };
         if carry_in.sample.is_none() && in_files {
             carry_in.sample = look_up(shared, &slot, week)?;
         }
+        if carry_in.connection.is_none() {
+            carry_in.connection = look_up_connection(shared, &slot, week)?;
+        }
+        replace_by_gathered(&mut carry_in.sample, gathered, slot.id, week);
         let part = gathered.partitions.entry((week, class)).or_default().entry(slot.id).or_default();
         part.carry_in = Some(carry_in);
         gathered.facts.entry(slot.id).or_insert_with(|| {
@@ -50,15 +57,17 @@ pub(crate) fn open_weeks(
                 name: state.name.clone(),
                 archiving: state.flushed_archiving,
                 metadata: None,
+                first_sample: state.first_sample.filter(|_| state.flushed_samples > 0),
             }
         });
     }
-    Ok(BTreeSet::from([week]))
+    Ok(())
 }
 
-/// What memory knows of a channel's state at the begin of `week`, and whether the last sample before it
-/// stands in files only.
-fn known(state: &SlotState, week: Week) -> (CarryIn, bool) {
+/// What memory knows of a channel's state at the begin of `week`, and whether the last sample before it has
+/// to be looked up in files. What came after `epoch` was frozen may be lost in a crash and counts nothing:
+/// events and metadata that did are of later weeks, samples may be older.
+fn known(state: &SlotState, week: Week, epoch: u64) -> (CarryIn, bool) {
     let start = week.start();
     let (sample, look_up) = match (&state.newest, &state.sample_before_week) {
         (None, _) => (None, false),
@@ -68,6 +77,12 @@ fn known(state: &SlotState, week: Week) -> (CarryIn, bool) {
         },
         (Some(_), Some((of, sample))) if *of == week => (sample.clone(), sample.is_none()),
         (Some(_), _) => (None, state.oldest.is_some_and(|oldest| oldest < start)),
+    };
+    let unfrozen =
+        state.epochs().filter(|data| data.epoch > epoch).filter_map(|data| data.first_in_order()).min();
+    let (sample, look_up) = match (sample, unfrozen) {
+        (Some(sample), Some((time, rank))) if (Timestamp(time), rank) <= position(&sample) => (None, true),
+        found => (found.0, look_up),
     };
     let before = match &state.state_before_week {
         Some((of, before)) if *of == week => (**before).clone(),
@@ -97,7 +112,9 @@ fn known(state: &SlotState, week: Week) -> (CarryIn, bool) {
 /// The last sample before `week` from the files.
 fn look_up(shared: &Shared, slot: &Slot, week: Week) -> Result<Option<CarriedSample>, Error> {
     let start = week.start();
-    let snapshot = snapshot::of(shared, slot, TimeRange::new(start, start)).map_err(Error::Read)?;
+    let (view, mut tail) = Tail::of(shared, slot);
+    tail.runs.clear();
+    let snapshot = snapshot::join(&view, tail, TimeRange::new(start, start)).map_err(Error::Read)?;
     let mut best: Option<Sample> = None;
     for run in &snapshot.runs {
         let sample = crate::read::last_before(&**run, start, false).map_err(Error::Read)?;
@@ -108,6 +125,52 @@ fn look_up(shared: &Shared, slot: &Slot, week: Week) -> Result<Option<CarriedSam
         }
     }
     Ok(best.map(|sample| CarriedSample::of(&sample, Week::containing(sample.time), false)))
+}
+
+/// The connection before `week` from the files: a restart forgets it, because nothing is connected then.
+fn look_up_connection(shared: &Shared, slot: &Slot, week: Week) -> Result<Option<Connection>, Error> {
+    let start = week.start();
+    let snapshot = snapshot::of(shared, slot, TimeRange::new(start, start)).map_err(Error::Read)?;
+    let mut found: Option<Connection> = None;
+    for event in snapshot.events.into_iter().filter(|event| event.time < start) {
+        let since = event.time;
+        match event.kind {
+            EventKind::Connected { host } => {
+                found = Some(Connection { host: Some(host), since, last_heard: None });
+            }
+            EventKind::Disconnected { last_heard } => {
+                found = Some(Connection { host: None, since, last_heard: Some(last_heard) });
+            }
+            EventKind::EngineDown { .. } | EventKind::Stopped | EventKind::Retired => {
+                if let Some(connection) = &mut found {
+                    connection.host = None;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// A sample that is flushed together with the week's opening may be the last one before it: a late one, or
+/// one that memory does not know as such any more.
+fn replace_by_gathered(carried: &mut Option<CarriedSample>, gathered: &Gathered, id: ChannelId, week: Week) {
+    let before = TimeRange::new(Timestamp::MIN, week.start());
+    let parts = gathered.partitions.iter().filter(|((of, _), _)| *of <= week);
+    let blocks = parts.filter_map(|(_, parts)| parts.get(&id)).flat_map(|part| &part.blocks);
+    let lasts = blocks.filter_map(|(block, _)| Some((block, block.indices(before).last()?)));
+    let Some((block, at)) = lasts.max_by_key(|(block, at)| block.position(*at)) else { return };
+    let newest = block.get(at);
+    if carried.as_ref().is_none_or(|known| position(known) < (newest.time, newest.rank)) {
+        *carried = Some(CarriedSample::of(&newest, Week::containing(newest.time), false));
+    }
+}
+
+fn position(carried: &CarriedSample) -> (Timestamp, u32) {
+    match carried {
+        CarriedSample::Here(sample) => (sample.time, sample.rank),
+        CarriedSample::There { time, rank, .. } => (*time, *rank),
+    }
 }
 
 /// Late samples of a closed week may change what later, opened weeks hold at their begin: each such week

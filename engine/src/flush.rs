@@ -23,8 +23,8 @@ pub(crate) const FIRST_GENERATION: u32 = 1;
 /// Writes everything up to `frozen` to tables and makes them live. Returns the bytes of tables.
 pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> {
     let view = shared.view();
-    let mut gathered = gather(shared, frozen.epoch);
-    let opened = carry_in::open_weeks(shared, &view, &mut gathered)?;
+    let mut gathered = gather(shared, frozen);
+    carry_in::open_weeks(shared, &view, frozen, &mut gathered)?;
     let mut manifest = view.manifest.clone();
     let mut tables = view.tables.clone();
     let mut weeks: BTreeSet<Week> = BTreeSet::new();
@@ -34,7 +34,7 @@ pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> 
         let class = (class_number(&mut manifest, class), &**class);
         // Numbers of a flush that failed are not used again: its manifest may have become the live one.
         let id = shared.next_table.fetch_add(1, Ordering::Relaxed);
-        let place = Place { id, week: *week, class, opens: opened.contains(week) };
+        let place = Place { id, week: *week, class };
         let Written { entry, table, channels } = table_file::write(shared, &place, parts, &gathered.facts)?;
         for (channel, samples, bytes) in channels {
             let sum = added.entry(channel).or_default();

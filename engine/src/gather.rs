@@ -2,9 +2,13 @@
 
 use crate::limits::{CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX};
 use crate::memtable::{ChannelData, sorted_blocks};
+use crate::read::FirstSample;
 use crate::shared::Shared;
 use crate::slot::{Archiving, Slot, SlotState};
-use sample::{ChannelId, ChannelName, Event, EventKind, Metadata, Sample, SampleBlock, TimeRange, Timestamp, Week};
+use crate::writer::Frozen;
+use sample::{
+    ChannelId, ChannelName, Event, EventKind, Metadata, Sample, SampleBlock, TimeRange, Timestamp, Week,
+};
 use sstable::{CarryIn, ChannelRecord};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -30,6 +34,7 @@ pub(crate) struct ChannelFacts {
     pub(crate) name: ChannelName,
     pub(crate) archiving: (Archiving, Option<Timestamp>),
     pub(crate) metadata: Option<(Timestamp, Arc<Metadata>)>,
+    pub(crate) first_sample: Option<FirstSample>,
 }
 
 /// Everything that a flush writes.
@@ -43,16 +48,16 @@ pub(crate) struct Gathered {
     pub(crate) memory: usize,
 }
 
-/// Takes what is in epochs up to `epoch`; nothing is removed from memory yet.
-pub(crate) fn gather(shared: &Shared, epoch: u64) -> Gathered {
+/// Takes what was frozen; nothing is removed from memory yet.
+pub(crate) fn gather(shared: &Shared, frozen: Frozen) -> Gathered {
     let slots: Vec<Arc<Slot>> = shared.directory().slots.iter().flatten().cloned().collect();
-    let now_week = Week::containing(shared.clock.now());
+    let now_week = Week::containing(frozen.at);
     let mut gathered = Gathered::default();
     for slot in slots {
         // Copies under the slot's lock, sorts outside: ingestion goes on meanwhile.
         let taken = {
             let mut state = slot.lock();
-            take(&mut state, epoch)
+            take(&mut state, frozen.epoch)
         };
         let Some((class, facts, data)) = taken else { continue };
         for data in data {
@@ -82,6 +87,10 @@ struct Epoch {
 }
 
 impl Epoch {
+    fn has_samples(&self) -> bool {
+        !(self.in_order.is_empty() && self.late.is_empty() && self.carried.is_empty())
+    }
+
     fn of(data: &ChannelData) -> Epoch {
         Epoch {
             bytes: data.accounted_bytes,
@@ -108,7 +117,9 @@ fn take(state: &mut SlotState, epoch: u64) -> Option<Taken> {
         archiving = archiving_after(archiving, event);
     }
     let metadata = data.iter().flat_map(|d| &d.metadata).next_back().cloned();
-    let facts = ChannelFacts { name: state.name.clone(), archiving, metadata };
+    let sampled = state.flushed_samples > 0 || data.iter().any(Epoch::has_samples);
+    let first_sample = state.first_sample.filter(|_| sampled);
+    let facts = ChannelFacts { name: state.name.clone(), archiving, metadata, first_sample };
     Some((state.retention.clone(), facts, data))
 }
 
@@ -140,7 +151,7 @@ fn place(partitions: &mut Partitions, id: ChannelId, class: &Arc<str>, data: Epo
         part(partitions, now_week, class, id).blocks.push((block, false));
     }
     for event in data.events {
-        part(partitions, Week::containing(event.time), class, id).events.push(event);
+        part(partitions, week_of(&event), class, id).events.push(event);
     }
     for change in data.metadata {
         part(partitions, Week::containing(change.0), class, id).metadata.push(change);
@@ -157,6 +168,15 @@ fn part<'a>(
     id: ChannelId,
 ) -> &'a mut ChannelPart {
     partitions.entry((week, class.clone())).or_default().entry(id).or_default()
+}
+
+/// The partition of an event: that of its time; of its end where it reaches over weeks, so that the last of
+/// them needs no earlier one.
+fn week_of(event: &Event) -> Week {
+    match event.kind {
+        EventKind::EngineDown { until } => Week::containing(until),
+        _ => Week::containing(event.time),
+    }
 }
 
 /// Cuts a block at week boundaries.

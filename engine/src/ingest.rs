@@ -87,15 +87,15 @@ impl Ingest {
             intake.arrive(writer, channel, received, arrival);
         });
         let clock = self.writer.shared().clock.now();
-        let now = self.writer.at(clock);
-        self.intake.tick(&mut self.writer, now);
-        if now.since(self.beat) >= HEARTBEAT_NS {
-            self.beat = now;
+        self.writer.at(clock);
+        self.intake.tick(&mut self.writer, clock);
+        if clock.since(self.beat).saturating_abs() >= HEARTBEAT_NS {
+            self.beat = clock;
             self.writer.heartbeat();
             self.writer.record_quiet_drops(QUIET_DROPS_NS);
             self.show();
-            if now.since(self.looked) >= RATES_LOOK_NS {
-                self.looked = now;
+            if clock.since(self.looked).saturating_abs() >= RATES_LOOK_NS {
+                self.looked = clock;
                 self.writer.look_at_rates();
             }
         }
@@ -199,6 +199,11 @@ impl Ingest {
         };
         if *retention != *settings.retention {
             self.writer.record(id, ChannelChange::Retention(Box::from(&*settings.retention)));
+        }
+        if archiving == Archiving::Paused {
+            // By an operator: not the configuration's to end.
+            self.intake.configure(id, settings.clone());
+            return id;
         }
         if archiving != Archiving::Started {
             let now = self.writer.shared().clock.now();

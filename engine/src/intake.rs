@@ -23,7 +23,7 @@ struct Rule {
     /// The next sample is the first since a connect.
     first: bool,
     /// Values held back until the metadata of the connection is there; `None` when it is.
-    held_back: Option<(Timestamp, Vec<(Timestamp, Sample)>)>,
+    held_back: Option<Vec<(Timestamp, Sample)>>,
     metadata_known: bool,
     /// Last value that was stored, with its alarm, where there is a dead band.
     passed: Option<Passed>,
@@ -60,8 +60,8 @@ struct Server {
 pub struct Intake {
     /// By channel id: ids are dense.
     rules: Vec<Option<Box<Rule>>>,
-    /// Channels whose samples wait for metadata.
-    waiting: Vec<ChannelId>,
+    /// Channels whose samples wait for metadata, since when by the clock that ticks.
+    waiting: Vec<(ChannelId, Option<Timestamp>)>,
     /// Scanned channels by period in ns, with the period that was last closed.
     scans: HashMap<i64, (i64, Vec<ChannelId>)>,
     servers: Vec<Server>,
@@ -187,7 +187,7 @@ impl Intake {
             }
             Arrival::Sample(sample) => {
                 let Some(rule) = self.rule_mut(channel) else { return };
-                if let Some((_, held)) = &mut rule.held_back
+                if let Some(held) = &mut rule.held_back
                     && held.len() < HELD_BACK_SAMPLES_MAX
                 {
                     held.push((received, sample));
@@ -242,8 +242,8 @@ impl Intake {
         rule.first = true;
         rule.metadata_known = !metadata_follows;
         if metadata_follows {
-            rule.held_back = Some((received, Vec::new()));
-            self.waiting.push(channel);
+            rule.held_back = Some(Vec::new());
+            self.waiting.push((channel, None));
         }
         self.leave_server(before);
         self.servers[server].channels += 1;
@@ -263,7 +263,7 @@ impl Intake {
         metadata: Option<(Timestamp, Metadata)>,
     ) {
         let Some(rule) = self.rule_mut(channel) else { return };
-        let Some((_, held)) = rule.held_back.take() else { return };
+        let Some(held) = rule.held_back.take() else { return };
         rule.metadata_known |= metadata.is_some();
         if let Some((received, metadata)) = metadata {
             writer.metadata(channel, self.holds_from(writer, channel, received, &held), metadata);
@@ -293,14 +293,19 @@ impl Intake {
         from.max(Week::containing(received).start())
     }
 
-    /// Gives up waiting for metadata that does not come, closes scan periods.
+    /// Gives up waiting for metadata that does not come, closes scan periods. `now` is what the clock shows:
+    /// waits end also while it has fallen behind the times of receipt.
     pub fn tick(&mut self, writer: &mut Writer, now: Timestamp) {
         let waiting = std::mem::take(&mut self.waiting);
-        for channel in waiting {
-            match self.rule(channel).and_then(|rule| rule.held_back.as_ref()) {
-                Some((since, _)) if now.since(*since) < METADATA_WAIT_NS => self.waiting.push(channel),
-                Some(_) => self.release_held_back(writer, channel, None),
-                None => {}
+        for (channel, since) in waiting {
+            if self.rule(channel).is_none_or(|rule| rule.held_back.is_none()) {
+                continue;
+            }
+            let since = since.unwrap_or(now);
+            if now.since(since).saturating_abs() < METADATA_WAIT_NS {
+                self.waiting.push((channel, Some(since)));
+            } else {
+                self.release_held_back(writer, channel, None);
             }
         }
         let mut due: Vec<ChannelId> = Vec::new();

@@ -8,6 +8,7 @@ use crate::keeper::Keeper;
 use crate::layout::{Layout, parse_table, parse_week_dir};
 use crate::manifest::Manifest;
 use crate::open_tables::OpenTables;
+use crate::read::FirstSample;
 use crate::replay::{Loader, REPLAYED_EPOCH};
 use crate::shared::{Directory, Shared, StorageSettings};
 use crate::slot::{Archiving, Newest, Slot};
@@ -147,14 +148,15 @@ pub fn open(opening: Opening) -> Result<Recovered, Error> {
     let last_received = loaded.replay.last_received;
     let shared = Arc::new(shared_of(&opening, layout, identity, manifest, loaded, buffer));
     shared.set_durable_until(log.durable().received);
-    shared.set_heard_until(heartbeat.max(last_received));
+    let alive = heartbeat.max(last_received);
+    shared.set_heard_until(alive);
     shared.running.store(true, Ordering::Relaxed);
     if log.needs_restart() {
         repeat_log(&shared, &mut log)?;
     }
     let appended = log.first_sequence().saturating_sub(1);
     let mut writer = Writer::new(shared.clone(), REPLAYED_EPOCH + 1, appended);
-    note_down_time(&mut writer, &shared, heartbeat);
+    note_down_time(&mut writer, &shared, alive);
     let keeper = Keeper::new(shared.clone(), log, lock);
     Ok(Recovered { shared, writer, keeper, report })
 }
@@ -318,9 +320,11 @@ fn enter_row(directory: &mut Directory, row: &DictionaryRow, class: &str) {
         }
     }
     state.late_next = state.late_next.max(row.next_late_rank);
+    if let Some((time, sequence)) = row.first_sample {
+        state.first_sample.get_or_insert(FirstSample { time, sequence: Some(sequence) });
+    }
     if let Some((first, _)) = row.span {
         state.oldest = Some(state.oldest.map_or(first, |oldest| oldest.min(first)));
-        state.first_sample.get_or_insert(first);
     }
     state.flushed_samples += row.samples;
     state.flushed_bytes += row.bytes;
@@ -375,15 +379,17 @@ fn remove_strays(disk: &dyn Disk, layout: &Layout, manifest: &Manifest) -> Resul
     Ok(removed)
 }
 
-/// Records how long no engine ran: from the last heartbeat until now.
-fn note_down_time(writer: &mut Writer, shared: &Shared, heartbeat: Timestamp) {
-    if heartbeat == Timestamp::MIN {
+/// Records how long no engine ran: from the last sign of life until now.
+fn note_down_time(writer: &mut Writer, shared: &Shared, alive: Timestamp) {
+    if alive == Timestamp::MIN {
         return;
     }
     let until = writer.at(shared.clock.now());
-    writer.event(ChannelId::ARCHIVE, heartbeat, EventKind::EngineDown { until });
+    writer.event(ChannelId::ARCHIVE, alive, EventKind::EngineDown { until });
     for slot in shared.directory().slots.iter().flatten() {
-        slot.lock().connection.host = None;
+        let mut state = slot.lock();
+        state.enter_event_week(alive);
+        state.connection.host = None;
     }
     writer.heartbeat();
     writer.commit();

@@ -115,7 +115,7 @@ impl<'a> Loader<'a> {
                 }
             }
         }
-        self.memory += insert(&mut state, REPLAYED_EPOCH, placement, sample);
+        self.memory += insert(&mut state, REPLAYED_EPOCH, placement, sample, self.sequence + 1);
     }
 
     /// Puts misplaced samples where they belong and applies events and metadata in order of receipt, so that

@@ -283,9 +283,8 @@ impl SlotState {
             return;
         }
         let week = Week::containing(time);
-        let known = self.archiving.0 != Archiving::Idle
-            || self.metadata.is_some()
-            || self.connection.since.is_some();
+        let known =
+            self.archiving.0 != Archiving::Idle || self.metadata.is_some() || self.connection.since.is_some();
         if self.event_week_end > Timestamp::MIN || known {
             self.state_before_week = Some((week, Box::new(BeforeWeek::of(self))));
         }
@@ -331,8 +330,10 @@ impl SlotState {
         now: Timestamp,
         last: Option<Box<Sample>>,
     ) {
-        if let Some(run) = self.dropping.iter_mut().find(|run| run.cause == cause) {
-            run.from = run.from.min(span.0);
+        // A run never crosses into another week: each partition tells of its own.
+        let week = Week::containing(span.0);
+        let joins = |run: &&mut DropRun| run.cause == cause && Week::containing(run.from) == week;
+        if let Some(run) = self.dropping.iter_mut().find(joins) {
             run.to = run.to.max(span.1);
             run.count += count;
             run.last = last;
@@ -353,14 +354,14 @@ impl SlotState {
         &mut self.active
     }
 
-    /// Remembers that `sample` is stored.
-    pub fn note_stored(&mut self, sample: &Sample) {
+    /// Remembers that `sample` is stored; the next event gets `sequence`.
+    pub fn note_stored(&mut self, sample: &Sample, sequence: u64) {
         self.value_type = Some(sample.value.value_type());
         if self.newest.is_some_and(|newest| newest.time <= sample.time) && self.oldest.is_some() {
             return;
         }
         self.oldest = Some(self.oldest.map_or(sample.time, |oldest| oldest.min(sample.time)));
-        self.first_sample.get_or_insert(sample.time);
+        self.first_sample.get_or_insert(FirstSample { time: sample.time, sequence: Some(sequence) });
     }
 
     /// Stored samples, in files and in memory behind `flushed_epoch`.

@@ -31,11 +31,12 @@ pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot
             runs.push(Arc::new(TableRun::new(view.tables[table].clone(), entry, tail.channel, true)));
         }
     }
+    let base = view.base_week(Week::containing(range.from));
     let mut events = timeline.events;
-    events.extend(archive_events(view)?);
+    events.extend(archive_events(view)?.into_iter().filter(|event| matters_from(base, event)));
     let recorded = events.len();
     events.extend(tail.events);
-    events.extend(tail.archive_events);
+    events.extend(tail.archive_events.into_iter().filter(|event| matters_from(base, event)));
     let events = each_once(events, recorded);
     let mut metadata = timeline.metadata;
     metadata.extend(tail.metadata);
@@ -52,6 +53,14 @@ pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot
         durable_until: tail.durable_until,
         problems: Vec::new(),
     })
+}
+
+/// Whether the carry-in of `base` does not know yet what an engine-wide event did.
+fn matters_from(base: Option<Week>, event: &Event) -> bool {
+    match (base, &event.kind) {
+        (Some(base), EventKind::EngineDown { until }) => *until > base.start(),
+        _ => true,
+    }
 }
 
 /// Events by sequence, each once. The first `recorded` are from tables: a run of drops that memory still

@@ -23,8 +23,6 @@ pub(crate) struct Place<'a> {
     pub(crate) week: Week,
     /// Its retention class by number and name.
     pub(crate) class: (u16, &'a str),
-    /// Whether its partition begins with it.
-    pub(crate) opens: bool,
 }
 
 /// A table that was written and synced, not live yet.
@@ -129,6 +127,7 @@ fn row(channel: ChannelId, part: &ChannelPart, facts: &ChannelFacts) -> Dictiona
         next_late_rank: late.map_or(0, |rank| rank.wrapping_sub(LATE_RANK_FIRST).saturating_add(1)),
         metadata: facts.metadata.as_ref().map(|(time, metadata)| (*time, (**metadata).clone())),
         archiving: facts.archiving.0.as_record().zip(facts.archiving.1),
+        first_sample: facts.first_sample.map(|first| (first.time, first.sequence.unwrap_or(u64::MAX))),
         ..DictionaryRow::new(channel, facts.name.clone())
     }
 }
@@ -145,7 +144,8 @@ fn entry(place: &Place<'_>, parts: &BTreeMap<ChannelId, ChannelPart>, summary: &
         generation: FIRST_GENERATION,
         class: place.class.0,
         decimated: false,
-        holds_carry_in: place.opens,
+        // Also where later tables override what the partition began with.
+        holds_carry_in: parts.values().any(|part| part.carry_in.is_some()),
         late: summary.late_chunks > 0,
         len: summary.len,
         footer_crc: summary.footer_crc,

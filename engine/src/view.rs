@@ -32,9 +32,13 @@ impl View {
     }
 
     /// The latest week at or before `week` whose partition begins with carry-in; everything about times
-    /// from its start on is in partitions from it on.
+    /// from its start on is in partitions from it on. Where all before some week was removed, that week is it
+    /// for all times before, too.
     pub fn base_week(&self, week: Week) -> Option<Week> {
-        self.manifest.tables.iter().filter(|t| t.holds_carry_in && t.week <= week).map(|t| t.week).max()
+        let tables = &self.manifest.tables;
+        let open = || tables.iter().filter(|t| t.holds_carry_in).map(|t| t.week);
+        let first = || open().min().filter(|first| tables.iter().all(|t| t.week >= *first));
+        open().filter(|open| *open <= week).max().or_else(first)
     }
 
     /// Whether a week's partition begins with carry-in.

@@ -29,6 +29,8 @@ pub struct Frozen {
     pub epoch: u64,
     /// Last log sequence whose entries are in frozen epochs.
     pub through: u64,
+    /// When it was frozen: whatever happens later has a later time of receipt.
+    pub at: Timestamp,
 }
 
 /// Counts of one batch.
@@ -176,7 +178,8 @@ impl Writer {
         state.stored_bytes += bytes;
         self.counted.stored += 1;
         self.counted.bytes += bytes;
-        self.grown += insert(&mut state, self.epoch, placement, sample);
+        let sequence = self.shared.sequence.load(Ordering::Relaxed);
+        self.grown += insert(&mut state, self.epoch, placement, sample, sequence);
         Outcome::Stored
     }
 
@@ -259,10 +262,20 @@ impl Writer {
 
     fn drop_sample(&self, state: &mut SlotState, cause: DropCause, sample: &Sample) {
         self.shared.count_dropped(state, cause);
-        // A future stamp says nothing about when the value was lost.
-        let time = if cause == DropCause::Future { self.now } else { sample.time };
+        let time = self.dropped_at(state, cause, sample);
         let last = (sample.value.byte_len() <= DROP_LAST_BYTES_MAX).then(|| Box::new(sample.clone()));
         state.note_dropped(cause, 1, (time, time), self.now, last);
+    }
+
+    /// When a dropped sample's value is missing: what is stored up to the channel's newest sample is not
+    /// put in doubt, and a stamp that was refused itself, or that is older than the present week, says
+    /// nothing about it.
+    fn dropped_at(&self, state: &SlotState, cause: DropCause, sample: &Sample) -> Timestamp {
+        let refused = matches!(cause, DropCause::Future | DropCause::Late);
+        if refused || sample.time < Week::containing(self.now).start() {
+            return self.now;
+        }
+        state.newest.map_or(sample.time, |newest| sample.time.max(newest.time))
     }
 
     /// Records the channel's open runs of drops.
@@ -377,15 +390,22 @@ impl Writer {
         if !self.batch.is_empty() {
             return None;
         }
-        let frozen = Frozen { epoch: self.epoch, through: self.appended };
+        let frozen = Frozen { epoch: self.epoch, through: self.appended, at: self.now };
         self.epoch += 1;
         Some(frozen)
     }
 }
 
-/// Puts a resolved sample into the memtable; also what replaying the log does. Returns the growth in bytes.
-pub(crate) fn insert(state: &mut SlotState, epoch: u64, placement: Placement, sample: Sample) -> usize {
-    state.note_stored(&sample);
+/// Puts a resolved sample into the memtable; also what replaying the log does. The next event gets
+/// `sequence`. Returns the growth in bytes.
+pub(crate) fn insert(
+    state: &mut SlotState,
+    epoch: u64,
+    placement: Placement,
+    sample: Sample,
+    sequence: u64,
+) -> usize {
+    state.note_stored(&sample, sequence);
     if placement == Placement::Late {
         state.late_next = state.late_next.max(sample.rank.wrapping_sub(LATE_RANK_FIRST).saturating_add(1));
         return state.data_of(epoch).push_late(sample);
