@@ -6,6 +6,7 @@
 //! PROTOCOL.md beside this crate is the description for those who write clients.
 
 mod answer;
+pub mod archives;
 pub mod columns;
 mod cursor;
 mod error;
@@ -18,6 +19,7 @@ mod openapi;
 mod output;
 mod parameters;
 mod pattern;
+mod program;
 mod query;
 mod render;
 mod routes;
@@ -25,6 +27,7 @@ mod segments;
 mod serve;
 mod server;
 mod stream;
+pub mod tail;
 mod time;
 mod transform;
 
@@ -34,6 +37,7 @@ pub use openapi::document as openapi_document;
 pub use output::{Head, Output, Plain, Stopped};
 pub use parameters::{Pairs, from_body, from_query};
 pub use pattern::Pattern;
+pub use program::main;
 pub use routes::{Kind, Parameter, ROUTES, Request, Route};
 pub use serve::serve;
 pub use server::{HttpSettings, ServerState, router};
