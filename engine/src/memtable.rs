@@ -155,6 +155,14 @@ impl ChannelData {
         [in_chunks, self.carried.last().cloned()].into_iter().flatten().max_by_key(|s| (s.time, s.rank))
     }
 
+    /// Position of the oldest sample that is not late.
+    pub(crate) fn first_in_order(&self) -> Option<(i64, u32)> {
+        let open = || self.open.as_ref().map(|open| open.to_block().position(0));
+        let in_chunks = self.closed.first().map(|block| block.position(0)).or_else(open);
+        let carried = self.carried.first().map(|sample| (sample.time.0, sample.rank));
+        in_chunks.into_iter().chain(carried).min()
+    }
+
     /// In-order samples as blocks; the growing one is copied.
     pub fn blocks(&self) -> Vec<Arc<SampleBlock>> {
         let mut blocks = self.closed.clone();

@@ -6,7 +6,7 @@ use crate::flush::repeat_log;
 use crate::identity::{ArchiveId, Holder, Identity};
 use crate::keeper::Keeper;
 use crate::layout::{Layout, parse_table, parse_week_dir};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, TableEntry};
 use crate::open_tables::OpenTables;
 use crate::read::FirstSample;
 use crate::replay::{Loader, REPLAYED_EPOCH};
@@ -19,7 +19,7 @@ use disk::{Disk, create_dir_durable};
 use sample::{ChannelId, ChannelName, EventKind, Timestamp};
 use sstable::{BlockCache, DictionaryRow, Table};
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -116,9 +116,13 @@ pub fn open(opening: Opening) -> Result<Recovered, Error> {
             };
             create_dir_durable(&*disk, &layout.weeks())?;
             create_dir_durable(&*disk, &layout.wal())?;
+            sync_way(&*disk, layout.root())?;
             Identity::create(&*disk, &layout, id, opening.clock.now())?
         }
     };
+    // A process killed while it replaced the manifest leaves a name that is not durable yet: what it says is
+    // built upon only once it is.
+    disk.sync_dir(layout.root())?;
     let manifest =
         Manifest::load(&*disk, &layout, identity.id)?.unwrap_or_else(|| Manifest::new(identity.id));
     let loaded = load(&*disk, &layout, &identity, &manifest, &OpenTables::new())?;
@@ -247,6 +251,21 @@ fn check_identity(opening: &Opening, layout: &Layout, empty: bool) -> Result<(),
     }
 }
 
+/// Makes the way to an archive that is being created durable: a killed process may have made its directories
+/// and not synced them.
+fn sync_way(disk: &dyn Disk, root: &Path) -> Result<(), Error> {
+    let mut way = root.ancestors().skip(1).map(|above| match above.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => above,
+    });
+    if let Some(parent) = way.next() {
+        disk.sync_dir(parent)?;
+    }
+    // Directories further up are most often older and may not be ours to open.
+    way.for_each(|above| drop(disk.sync_dir(above)));
+    Ok(())
+}
+
 /// What files say about an archive.
 struct Loaded {
     cache: Arc<BlockCache>,
@@ -358,7 +377,8 @@ fn shared_of(
 
 /// Removes files that no manifest names: tables of flushes that a crash interrupted.
 fn remove_strays(disk: &dyn Disk, layout: &Layout, manifest: &Manifest) -> Result<Vec<PathBuf>, Error> {
-    let live: HashSet<u64> = manifest.tables.iter().map(|entry| entry.id).collect();
+    let path = |entry: &TableEntry| layout.table(entry.week, entry.generation, entry.id);
+    let live: HashSet<PathBuf> = manifest.tables.iter().map(path).collect();
     let mut removed = Vec::new();
     let weeks = match disk.list(&layout.weeks()) {
         Ok(weeks) => weeks,
@@ -368,9 +388,8 @@ fn remove_strays(disk: &dyn Disk, layout: &Layout, manifest: &Manifest) -> Resul
     for week in weeks.iter().filter(|entry| entry.is_dir && parse_week_dir(&entry.name).is_some()) {
         let directory = layout.weeks().join(&week.name);
         for entry in disk.list(&directory)? {
-            let stray = parse_table(&entry.name).is_some_and(|id| !live.contains(&id));
-            if stray {
-                let path = directory.join(&entry.name);
+            let path = directory.join(&entry.name);
+            if parse_table(&entry.name).is_some() && !live.contains(&path) {
                 disk.remove(&path)?;
                 removed.push(path);
             }
