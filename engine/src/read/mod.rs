@@ -14,8 +14,8 @@ pub use archive::{
     Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Evidence, Ledger, Live,
     Problem, ProblemCode, ReadError, Snapshot, Verdict, Why,
 };
-pub(crate) use merge::last_before;
 pub use decimator::coverage::FirstSample;
+pub(crate) use merge::last_before;
 pub use merge::{Merge, Order, Scan};
 pub use reader::{Member, Reader};
 pub use run::{Part, Position, Run};
