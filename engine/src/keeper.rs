@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::flush;
+use crate::planted::{Bug, planted};
 use crate::shared::Shared;
 use crate::wal;
 use crate::writer::Frozen;
@@ -139,6 +140,9 @@ impl Keeper {
     pub fn flush(&self, frozen: Frozen) -> Result<(), Error> {
         self.shared.check_not_poisoned()?;
         let still = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        if planted(Bug::LogRemovedTooEarly) {
+            self.log().release(frozen.through)?;
+        }
         let result = flush::flush(&self.shared, frozen);
         drop(still);
         let now = self.shared.clock.now();
