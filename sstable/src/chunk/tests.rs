@@ -114,3 +114,94 @@ proptest! {
         prop_assert_eq!(decode_range(&bytes, range), Ok(block.slice(inside.start, inside.end)));
     }
 }
+
+/// Several pages, some of which end with stamps equal to the first of the next.
+fn pages() -> SampleBlock {
+    let mut block = SampleBlock::new(RunType::plain(ValueType::scalar(Kind::Float64)));
+    for i in 0..4500i64 {
+        let (time, rank) = if (1000..2100).contains(&i) { (1000, i as u32) } else { (i, 0) };
+        let value = if i % 501 == 7 { f64::NAN } else { ((i * 7919) % 1009) as f64 / 7.0 };
+        let mut sample = Sample::new(Timestamp(time), Value::Float64(value));
+        sample.rank = rank;
+        sample.severity = if i == 3000 { Severity::Major } else { Severity::NoAlarm };
+        assert!(block.push(&sample));
+    }
+    block
+}
+
+#[test]
+fn ranges_of_many_pages_are_slices_and_touch_only_their_pages() {
+    let block = pages();
+    let bytes = check(&block);
+    let header = ChunkHeader::parse(&bytes).unwrap();
+    assert_eq!(header.pages().len(), 5);
+    for from in (-1..4600).step_by(93).chain([999, 1000, 1001]) {
+        for len in [0, 1, 2, 700, 5000] {
+            let range = TimeRange::new(Timestamp(from), Timestamp(from + len));
+            let inside = block.indices(range);
+            assert_eq!(decode_range(&bytes, range), Ok(block.slice(inside.start, inside.end)), "{range:?}");
+        }
+    }
+    // A damaged page is noticed only by those who need it.
+    let mut damaged = bytes.clone();
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    let early = TimeRange::new(Timestamp(0), Timestamp(500));
+    assert_eq!(decode_range(&damaged, early), decode_range(&bytes, early));
+    assert!(decode_range(&damaged, TimeRange::ALL).is_err());
+}
+
+#[test]
+fn bounds_of_pages_hold_all_their_finite_values() {
+    let block = pages();
+    let header = ChunkHeader::parse(&check(&block)).unwrap();
+    let Column::Float64(values) = &block.values else { panic!("doubles") };
+    for (i, page) in header.pages().iter().enumerate() {
+        let (low, high) = page.bounds.unwrap();
+        let samples = header.samples_of(i..i + 1);
+        assert!(values[samples.clone()].iter().all(|v| v.is_nan() || (low..=high).contains(v)));
+        assert_eq!(page.first, Timestamp(block.time[samples.start]));
+        assert_eq!(page.worst == Severity::Major, samples.contains(&3000));
+    }
+}
+
+/// `bytes` with the checksum of its header set right again.
+fn reseal(bytes: &mut [u8], header_len: usize) {
+    let crc = disk::checksum(&bytes[..header_len - 4]);
+    bytes[header_len - 4..header_len].copy_from_slice(&crc.to_le_bytes());
+}
+
+#[test]
+fn forged_headers_with_right_checksums_never_panic() {
+    for block in crate::corpus::blocks().iter().chain([&crate::corpus::large(), &pages()]) {
+        let bytes = encode(ChannelId(1), block, false, None).unwrap();
+        let header_len = ChunkHeader::parse(&bytes).unwrap().header_len;
+        for bit in 0..(header_len - 4) * 8 {
+            let mut forged = bytes.clone();
+            forged[bit / 8] ^= 1 << (bit % 8);
+            reseal(&mut forged, header_len);
+            if let Ok(found) = decode(&forged) {
+                assert!(found.len() <= crate::CHUNK_SAMPLES_MAX);
+            }
+        }
+    }
+}
+
+#[test]
+fn forged_pages_with_right_checksums_never_panic() {
+    for block in &crate::corpus::blocks() {
+        let bytes = encode(ChannelId(1), block, false, None).unwrap();
+        let header = ChunkHeader::parse(&bytes).unwrap();
+        for bit in header.header_len * 8..bytes.len() * 8 {
+            let mut forged = bytes.clone();
+            forged[bit / 8] ^= 1 << (bit % 8);
+            // One page: its checksum is the last of the header before its own.
+            let crc = disk::checksum(&forged[header.header_len..]).to_le_bytes();
+            forged[header.header_len - 8..header.header_len - 4].copy_from_slice(&crc);
+            reseal(&mut forged, header.header_len);
+            if let Ok(found) = decode(&forged) {
+                assert_eq!(found.len(), block.len());
+            }
+        }
+    }
+}

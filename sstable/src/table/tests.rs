@@ -100,6 +100,53 @@ fn equal_stamps_are_stored_once() {
 }
 
 #[test]
+fn stamps_of_another_chunk_are_found_for_any_range() {
+    let disk = sim();
+    let mut writer = TableWriter::create(&disk, &path(), &info()).unwrap();
+    let block = scan(1_000, 1_000_000, 8192);
+    (1..=2).for_each(|channel| writer.add_samples(ChannelId(channel), &block, false).unwrap());
+    writer.finish((1..=2).map(row)).unwrap();
+    let table = Table::open(&disk, &path(), &BlockCache::new(0)).unwrap();
+    let entry = table.entries(Key::SAMPLES, ChannelId(2), TimeRange::ALL).next().unwrap().unwrap();
+    for (from, to) in [(0, 10), (1023, 1025), (5000, 8192)] {
+        let range = TimeRange::new(Timestamp(block.time[from]), Timestamp(block.time[to - 1] + 1));
+        assert_eq!(table.samples(&entry, range).unwrap(), block.slice(from, to));
+    }
+}
+
+#[test]
+fn a_footer_of_another_table_is_refused() {
+    let disk = sim();
+    let write = |name: &str, table| {
+        let writer = TableWriter::create(&disk, Path::new(name), &TableInfo { table, ..info() }).unwrap();
+        writer.finish([]).unwrap();
+        disk.open_write(Path::new(name)).unwrap()
+    };
+    let (one, two) = (write("/1.sst", 1), write("/2.sst", 2));
+    one.write_at(0, &read_some(&*two, 0, PROLOGUE_BYTES).unwrap()).unwrap();
+    let error = Table::open(&disk, Path::new("/1.sst"), &BlockCache::new(0)).unwrap_err();
+    assert!(error.is_damage(), "{error}");
+}
+
+#[test]
+fn the_cache_stays_below_its_bytes() {
+    let disk = sim();
+    let mut writer = TableWriter::create(&disk, &path(), &info()).unwrap();
+    let count = 2000;
+    (0..count).for_each(|i| writer.add_samples(ChannelId(i), &scan(i as i64, 77_777, 200), false).unwrap());
+    let summary = writer.finish((0..count).map(row)).unwrap();
+    assert!(summary.blocks > 3);
+    let cache = BlockCache::new(150_000);
+    let table = Table::open(&disk, &path(), &cache).unwrap();
+    for channel in (0..count).chain([0, 1, 1999]) {
+        assert_eq!(whole(&table, channel), [scan(channel as i64, 77_777, 200)]);
+        assert!((1..=150_000).contains(&cache.bytes()));
+    }
+    drop(table);
+    assert_eq!(cache.bytes(), 0);
+}
+
+#[test]
 fn entries_out_of_order_and_missing_rows_are_refused() {
     let disk = sim();
     let mut writer = TableWriter::create(&disk, &path(), &info()).unwrap();
