@@ -1,2 +1,7 @@
-//! (to be written)
-fn main() {}
+//! One archive engine.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    archengine::main()
+}

@@ -1,2 +1,7 @@
-//! (to be written)
-fn main() {}
+//! The operator's hand tool.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    archtool::run()
+}

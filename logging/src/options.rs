@@ -2,7 +2,7 @@
 
 use crate::layer::LineLayer;
 use std::io::IsTerminal;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -19,10 +19,10 @@ pub enum LogFormat {
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogOptions {
     /// What is logged on stderr: error, warn, info, debug, trace or off, also per part: info,engine=debug
-    #[arg(long = "log", value_name = "LEVEL", default_value = "info", global = true, value_parser = levels)]
+    #[arg(id = "log_level", long = "log", value_name = "LEVEL", default_value = "info", global = true, value_parser = levels)]
     level: Levels,
     /// How log lines look
-    #[arg(long = "log-format", value_enum, default_value = "text", global = true)]
+    #[arg(id = "log_format", long = "log-format", value_enum, default_value = "text", global = true)]
     format: LogFormat,
 }
 
@@ -31,9 +31,18 @@ pub struct LogOptions {
 struct Levels(Targets);
 
 fn levels(text: &str) -> Result<Levels, String> {
-    text.parse().map(Levels).map_err(|_| {
-        "expected error, warn, info, debug, trace or off, or a list such as info,engine=debug".to_owned()
-    })
+    // A bare word would be taken for the name of a part that logs everything.
+    let are_levels = text.split(',').all(|part| {
+        let level = part.split_once('=').map_or(part, |(_, level)| level);
+        !level.trim().is_empty() && level.trim().parse::<LevelFilter>().is_ok()
+    });
+    match text.parse() {
+        Ok(targets) if are_levels => Ok(Levels(targets)),
+        _ => {
+            Err("expected error, warn, info, debug, trace or off, or a list such as info,engine=debug"
+                .to_owned())
+        }
+    }
 }
 
 impl LogOptions {
@@ -45,5 +54,20 @@ impl LogOptions {
         let layer = LineLayer::new(self.format, colour, Box::new(stderr));
         // It fails only where a subscriber is set already, which then goes on.
         let _ = tracing_subscriber::registry().with(self.level.0.clone()).with(layer).try_init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_words_of_the_list() {
+        for text in ["info", "OFF", "warn,engine=debug", "engine=trace"] {
+            assert!(levels(text).is_ok(), "{text}");
+        }
+        for text in ["", "loud", "engine=loud", "info,,", "engine"] {
+            assert!(levels(text).is_err(), "{text}");
+        }
     }
 }

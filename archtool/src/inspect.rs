@@ -1,0 +1,7 @@
+//! The files of an archive, looked into without an engine.
+
+mod dump;
+mod verify;
+
+pub(crate) use dump::dump;
+pub(crate) use verify::{Verified, verify};

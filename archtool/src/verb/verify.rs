@@ -1,0 +1,56 @@
+//! `verify`: every checksum of an archive.
+
+use crate::command_line::Outcome;
+use crate::failure::Failure;
+use crate::inspect::{Verified, verify};
+use crate::place::directory;
+use crate::print::{JsonOption, Rows, json, warn};
+use indicatif::ProgressBar;
+use serde_json::json;
+
+/// Check every checksum of an archive directory; exit code 3 if there is damage
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Archive directory; an engine may run on it
+    #[arg(value_name = "DIR")]
+    directory: String,
+    /// Also compare index, headers and statistics with the samples
+    #[arg(long)]
+    deep: bool,
+    #[command(flatten)]
+    json: JsonOption,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let directory = directory(&arguments.directory)?;
+    // On a terminal only: elsewhere it draws nothing.
+    let bar = ProgressBar::no_length();
+    let verified = verify(&directory, arguments.deep, &mut |done, of| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    print(&verified, arguments.json)?;
+    Ok(if verified.findings.is_empty() { Outcome::Done } else { Outcome::Damage })
+}
+
+fn print(verified: &Verified, option: JsonOption) -> Result<(), Failure> {
+    let Verified { files, entries, samples, wal_records, torn_bytes, findings } = verified;
+    if option.json {
+        let findings: Vec<_> =
+            findings.iter().map(|f| json!({"file": f.file, "offset": f.offset, "message": f.what})).collect();
+        return json(&json!({
+            "files": files, "entries": entries, "samples": samples, "wal_records": wal_records,
+            "torn_bytes": torn_bytes, "damage": findings,
+        }));
+    }
+    for finding in findings {
+        warn(&format!("{}: damaged at byte {}: {}", finding.file, finding.offset, finding.what));
+    }
+    let mut rows = Rows::new(&[">files", ">entries", ">samples", ">wal_records", ">torn_bytes", ">damaged"])?;
+    let damaged = findings.len() as u64;
+    rows.row(
+        [*files, *entries, *samples, *wal_records, *torn_bytes, damaged].map(|n| n.to_string()).to_vec(),
+    )?;
+    rows.finish()
+}
