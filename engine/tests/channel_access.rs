@@ -339,3 +339,17 @@ fn ten_thousand_channels_count_without_a_gap_and_restart_in_a_few_lines() {
     }
     assert_eq!(reader.source.searches(), CHANNELS as u64);
 }
+
+#[test]
+#[ignore = "needs a C IOC: cargo xtask test"]
+fn a_name_that_nobody_answered_for_a_minute_is_still_found() {
+    let _turn = turn();
+    let mut reader = Reader::new();
+    reader.add("F:late", &ChannelSettings::default());
+    reader.until("a second search", |reader| reader.source.searches() == 2);
+    let _ioc = start(ports(), "record(calc,\"F:late\"){field(SCAN,\".1 second\") field(CALC,\"VAL+1\")}");
+    reader.until("values", |reader| reader.samples("F:late").count() > 3);
+    assert!(matches!(reader.of("F:late")[0].1, Arrival::Connected { readable: true, .. }));
+    let lines = log();
+    assert!(!lines.iter().any(|line| line.contains("no context of their own")), "{lines:#?}");
+}

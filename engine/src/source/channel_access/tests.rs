@@ -278,6 +278,7 @@ fn a_monitor_that_lost_a_state_is_disconnected_and_begins_anew() {
     else {
         panic!("{told:?}")
     };
+    assert!(bench.settle().is_empty());
     bench.pass(SEARCH_PAUSE);
     assert!(bench.up(token).is_empty());
     let fresh = bench.net.created.borrow()[1].clone();
