@@ -188,14 +188,15 @@ impl<'a> Segments<'a> {
         }
     }
 
-    /// Metadata of sample `start` and the first sample behind it that has another.
+    /// Metadata of sample `start` and the first sample behind it that has another. Stamps may lie before the
+    /// time at which the first metadata arrived; those samples were stored with it all the same.
     fn same_metadata(&self, block: &SampleBlock, start: usize) -> (Option<Arc<Metadata>>, usize) {
         let changes = self.view.metadata();
-        let index = |time: i64| changes.partition_point(|(from, _)| from.0 <= time);
+        let index = |time: i64| changes.partition_point(|(from, _)| from.0 <= time).max(1);
         let own = index(block.time[start]);
         let rest = &block.time[start..];
         let end = start + rest.partition_point(|time| index(*time) == own);
-        let metadata = own.checked_sub(1).map(|i| changes[i].1.clone());
+        let metadata = changes.get(own - 1).map(|(_, metadata)| metadata.clone());
         (metadata, end)
     }
 }

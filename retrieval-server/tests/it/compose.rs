@@ -27,7 +27,7 @@ fn value(kind: u8, x: u16, length: u8) -> Value {
             Value::Array(Box::new(Column::String(strings)))
         }
         6 => Value::UInt64(u64::MAX - u64::from(x)),
-        7 => Value::Bool(x % 2 == 0),
+        7 => Value::Bool(x.is_multiple_of(2)),
         8 => Value::Float32(f32::from(x) / 3.0),
         _ => Value::Array(Box::new(Column::Float64(vec![f64::from(x); length.into()]))),
     }
@@ -99,7 +99,7 @@ fn column_json(column: &Column, i: usize) -> Json {
 
 fn units(channel: &Channel, sample: &Sample) -> Option<String> {
     let in_force = channel.metadata.iter().rev().find(|(from, _)| *from <= sample.time);
-    let (_, metadata) = in_force.filter(|_| sample.metadata_known)?;
+    let (_, metadata) = in_force.or(channel.metadata.first()).filter(|_| sample.metadata_known)?;
     Some(String::from_utf8(metadata.units.clone().unwrap().into()).unwrap())
 }
 

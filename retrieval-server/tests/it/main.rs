@@ -1,7 +1,10 @@
 //! The retrieval server against an archive in memory and naive models of its answers.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod ask;
 mod compose;
+mod engine;
 mod format;
 mod http;
 mod memory;
