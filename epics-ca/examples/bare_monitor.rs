@@ -1,4 +1,4 @@
-//! Monitors counters with libca's functions alone: the least a client can cost.
+//! Monitors channels, counters among them, with libca's functions alone: the least a client can cost.
 //!
 //! `bare_monitor SECONDS FILE`: the file holds one channel name a line. Prints what arrived and what it
 //! cost. The environment (`EPICS_CA_*`) says where to search.
@@ -11,7 +11,7 @@ use epics_ca::{FieldType, Library, LibraryPlaces};
 use report::{Count, Report};
 use std::ffi::{CString, c_long, c_void};
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A channel's user pointer.
@@ -20,8 +20,13 @@ struct Monitored {
     subscribed: AtomicBool,
 }
 
-/// `DBE_VALUE`
-const MASK: c_long = 1;
+/// `EVENT_MASK` in decimal, `DBE_VALUE` unless set.
+fn mask() -> c_long {
+    static MASK: LazyLock<c_long> = LazyLock::new(|| {
+        std::env::var("EVENT_MASK").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+    });
+    *MASK
+}
 
 static LIBRARY: OnceLock<Library> = OnceLock::new();
 
@@ -35,7 +40,7 @@ unsafe extern "C" fn on_connection(arguments: ConnectionArguments) {
         let user = (api.ca_puser)(arguments.channel);
         if let Some(field) = field.filter(|_| !(*user.cast::<Monitored>()).subscribed.swap(true, Relaxed)) {
             let subscribe = api.ca_create_subscription;
-            subscribe(field.time_dbr().into(), 0, arguments.channel, MASK, Some(on_event), user, &raw mut id);
+            subscribe(field.time_dbr().into(), 0, arguments.channel, mask(), Some(on_event), user, &raw mut id);
             if std::env::var_os("WITH_METADATA").is_some() {
                 let dbr = field.control_dbr().into();
                 subscribe(dbr, 1, arguments.channel, DBE_PROPERTY, Some(on_metadata), user, &raw mut id);
@@ -47,17 +52,19 @@ unsafe extern "C" fn on_connection(arguments: ConnectionArguments) {
 unsafe extern "C" fn on_metadata(_: EventArguments) {}
 
 unsafe extern "C" fn on_event(arguments: EventArguments) {
-    if arguments.dbr == FieldType::Double.time_dbr().into()
-        && arguments.count == 1
-        && !arguments.data.is_null()
-    {
-        // SAFETY: a DBR_TIME_DOUBLE has its value at byte 16; the user pointer is a leaked `Monitored`.
-        unsafe {
-            (*arguments.user.cast::<Monitored>())
-                .count
-                .add(arguments.data.cast::<f64>().add(2).read_unaligned())
-        };
+    if arguments.data.is_null() {
+        return;
     }
+    let double = arguments.dbr == FieldType::Double.time_dbr().into() && arguments.count == 1;
+    // SAFETY: a DBR_TIME_DOUBLE has its value at byte 16; the user pointer is a leaked `Monitored`.
+    unsafe {
+        let count = (*arguments.user.cast::<Monitored>()).count;
+        if double {
+            count.add(arguments.data.cast::<f64>().add(2).read_unaligned());
+        } else {
+            count.arrived();
+        }
+    };
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

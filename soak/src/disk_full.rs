@@ -1,0 +1,188 @@
+//! A real file system of 64 MiB that is filled and freed under a running engine.
+
+use crate::engine::Engine;
+use crate::http::{Client, balanced};
+use crate::load::Rig;
+use crate::records::GROUP;
+use crate::report::Report;
+use crate::{Failure, Programs, Scale, now_ns, random};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The shell command that mounts 64 MiB at `folder`, of the best kind that this machine permits.
+fn mount(scratch: &Path, folder: &Path) -> Result<Option<(String, &'static str)>, Failure> {
+    let image = scratch.join("image");
+    File::create(&image)?.set_len(64 << 20)?;
+    let made = Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(&image).status();
+    let loop_mount = format!("mount -o loop '{}' '{}'", image.display(), folder.display());
+    let memory_mount = format!("mount -t tmpfs -o size=64m soak '{}'", folder.display());
+    let permitted = |shell: &str| {
+        let tried = Command::new("unshare")
+            .args(["--mount", "sh", "-c", shell])
+            .stderr(std::process::Stdio::null())
+            .status();
+        tried.is_ok_and(|status| status.success())
+    };
+    if made.is_ok_and(|status| status.success()) && permitted(&loop_mount) {
+        return Ok(Some((loop_mount, "ext4 on a loop device")));
+    }
+    Ok(permitted(&memory_mount).then_some((memory_mount, "tmpfs")))
+}
+
+/// The archive's file system as the engine's own mounts show it.
+fn inside(engine: &Engine, folder: &Path) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/root{}", engine.pid(), folder.display()))
+}
+
+/// Writes until nothing fits any more.
+fn fill(path: &Path) -> Result<u64, Failure> {
+    let mut file = File::create(path)?;
+    let (mut piece, mut written) = (vec![0x55_u8; 1 << 20], 0_u64);
+    loop {
+        match file.write(&piece) {
+            Ok(count) if count > 0 => written += count as u64,
+            _ if piece.len() > 512 => piece.truncate(piece.len() / 2),
+            _ => return Ok(written),
+        }
+    }
+}
+
+/// When one filling began and what it did.
+struct Span {
+    full: i64,
+    freed: i64,
+    resumed: Option<Duration>,
+}
+
+pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> {
+    let (groups, rounds) = (scale.pick(20, 5), scale.pick(10, 2));
+    let mut rig = Rig::start(
+        programs,
+        groups,
+        "reserve_bytes = \"8MiB\"\nmemtable_bytes = \"8MiB\"\nmin_free = \"2%\"",
+    )?;
+    let folder = rig.folder.path().join("mounted");
+    fs::create_dir_all(&folder)?;
+    let kind = mount(rig.folder.path(), &folder)?;
+    let name = kind.as_ref().map_or("no file system", |(_, kind)| *kind);
+    let how = format!(
+        "{} records at 10 Hz into a file system of 64 MiB ({name}) that is filled and freed {rounds} times at random moments",
+        groups * GROUP
+    );
+    let mut report = Report::begin("disk-full", &how);
+    let Some((shell, _)) = kind else {
+        report.figure("SKIPPED", "this machine does not permit mounting");
+        return Ok(report);
+    };
+    rig.engine.move_archive(&folder.join("archive"))?;
+    rig.engine.mount(shell);
+    rig.engine.start()?;
+    rig.engine.wait_connected(rig.channels(), Duration::from_secs(60))?;
+    let client = rig.engine.client();
+    let mut spans = Vec::new();
+    let mut faults = Reads::default();
+    for _ in 0..rounds {
+        std::thread::sleep(Duration::from_millis(1000 + random(4000)));
+        let path = inside(&rig.engine, &folder).join("filler");
+        spans.push(round(&client, &path, &mut faults)?);
+    }
+    judge(&mut report, &rig, &spans, &faults)?;
+    Ok(report)
+}
+
+/// Questions asked while the disk was full.
+#[derive(Default)]
+struct Reads {
+    asked: u64,
+    failed: u64,
+    unbalanced: u64,
+}
+
+fn round(client: &Client, filler: &Path, reads: &mut Reads) -> Result<Span, Failure> {
+    let dropped = client.totals()?[3];
+    let began = Instant::now();
+    // What the engine frees meanwhile is taken too, until it notices.
+    let mut number = 0;
+    while client.totals()?[3] == dropped {
+        fill(&filler.with_extension(number.to_string()))?;
+        number += 1;
+        if began.elapsed() > Duration::from_secs(90) {
+            return Err("nothing was dropped 90 s after the file system was filled".into());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let full = now_ns();
+    let stay = Duration::from_millis(3000 + random(3000));
+    let began = Instant::now();
+    while began.elapsed() < stay {
+        reads.asked += 1;
+        let read = client.samples("channel=T:0000:ai0&from=-1m");
+        reads.failed += u64::from(!read.is_ok_and(|batches| !batches.is_empty()));
+        reads.unbalanced += u64::from(!balanced(client.totals()?) || !balanced(client.ledger("T:0000:ai0")?));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for number in 0..number {
+        fs::remove_file(filler.with_extension(number.to_string()))?;
+    }
+    let (freed, space) = (now_ns(), Instant::now());
+    let resumed = loop {
+        let batches = client.samples(&format!("channel=T:0000:ai0&edge=false&from_ns={freed}"))?;
+        if batches.iter().any(|batch| !batch.block.is_empty()) {
+            break Some(space.elapsed());
+        }
+        if space.elapsed() > Duration::from_secs(30) {
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    Ok(Span { full, freed, resumed })
+}
+
+fn judge(report: &mut Report, rig: &Rig, spans: &[Span], reads: &Reads) -> Result<(), Failure> {
+    let client = rig.engine.client();
+    let text = format!("{} of {} failed", reads.failed, reads.asked);
+    report.bar("reads while full", text, "0 failed", reads.failed == 0);
+    report.bar(
+        "ledger exact at every read while full",
+        format!("{} wrong", reads.unbalanced),
+        "0",
+        reads.unbalanced == 0,
+    );
+    let slowest = spans
+        .iter()
+        .map(|span| span.resumed)
+        .max_by_key(|resumed| resumed.unwrap_or(Duration::MAX))
+        .flatten();
+    let all = spans.iter().all(|span| span.resumed.is_some_and(|took| took <= Duration::from_secs(10)));
+    report.bar("recording resumed after space, slowest", format!("{slowest:?}"), "<= 10 s", all);
+    let from = spans.first().map_or(0, |span| span.full - 60_000_000_000);
+    let answer = client.json(&format!("/api/v1/coverage?channel=T:0000:ai0&from_ns={from}"))?;
+    let intervals = answer["channels"][0]["intervals"].as_array().cloned().unwrap_or_default();
+    let shown = |span: &Span| {
+        intervals.iter().any(|interval| {
+            let (from, to) =
+                (interval["from_ns"].as_i64().unwrap_or(0), interval["to_ns"].as_i64().unwrap_or(0));
+            interval["state"] == "dropped" && from <= span.full && to >= span.freed - 200_000_000
+        })
+    };
+    let seen = spans.iter().filter(|span| shown(span)).count();
+    let text = format!("{seen} of {} spans", spans.len());
+    report.bar("coverage says dropped from full to freed", text, "all", seen == spans.len());
+    let mut unbalanced = 0;
+    for name in &rig.names {
+        unbalanced += u64::from(!balanced(client.ledger(name)?));
+    }
+    report.bar("channels whose ledger is not exact at the end", unbalanced, "0", unbalanced == 0);
+    let totals = client.totals()?;
+    report.figure(
+        "ledger",
+        format!(
+            "received {}, stored {}, redelivered {}, dropped {}",
+            totals[0], totals[1], totals[2], totals[3]
+        ),
+    );
+    Ok(())
+}
