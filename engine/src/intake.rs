@@ -25,6 +25,9 @@ struct Rule {
     /// Values held back until the metadata of the connection is there; `None` when it is.
     held_back: Option<Vec<(Timestamp, Sample)>>,
     metadata_known: bool,
+    /// Metadata with their receipt, not recorded yet: the next sample may carry an older stamp and be the
+    /// first that they describe.
+    described: Option<Box<(Timestamp, Metadata)>>,
     /// Last value that was stored, with its alarm, where there is a dead band.
     passed: Option<Passed>,
     /// Newest sample of the current scan period.
@@ -104,6 +107,7 @@ impl Intake {
                     settings,
                     first: true,
                     held_back: None,
+                    described: None,
                     metadata_known: false,
                     passed: None,
                     scanned: None,
@@ -138,8 +142,9 @@ impl Intake {
     }
 
     fn release(&mut self, writer: &mut Writer, channel: ChannelId) {
-        self.release_held_back(writer, channel, None);
+        self.release_held_back(writer, channel);
         self.take_scanned(writer, channel);
+        self.date_metadata(writer, channel, None);
     }
 
     fn rule(&self, channel: ChannelId) -> Option<&Rule> {
@@ -174,7 +179,8 @@ impl Intake {
                 self.connected(writer, channel, received, &host, readable, metadata_follows);
             }
             Arrival::Disconnected { last_heard } => {
-                self.release_held_back(writer, channel, None);
+                self.release_held_back(writer, channel);
+                self.date_metadata(writer, channel, None);
                 let Some(rule) = self.rule_mut(channel) else { return };
                 let server = std::mem::replace(&mut rule.server, NO_SERVER);
                 rule.passed = None;
@@ -193,17 +199,16 @@ impl Intake {
                     held.push((received, sample));
                     return;
                 }
-                self.release_held_back(writer, channel, None);
+                self.release_held_back(writer, channel);
                 self.sample(writer, channel, received, sample);
             }
             Arrival::Metadata(metadata) => {
-                let held = self.rule(channel).is_some_and(|rule| rule.held_back.is_some());
-                if held {
-                    self.release_held_back(writer, channel, Some((received, metadata)));
-                } else if let Some(rule) = self.rule_mut(channel) {
-                    rule.metadata_known = true;
-                    writer.metadata(channel, received, metadata);
-                }
+                self.date_metadata(writer, channel, None);
+                let Some(rule) = self.rule_mut(channel) else { return };
+                rule.metadata_known = true;
+                rule.described = Some(Box::new((received, metadata)));
+                self.waiting.push((channel, None));
+                self.release_held_back(writer, channel);
             }
             Arrival::Access { readable } => {
                 if let Some(slot) = writer.slot(channel) {
@@ -255,42 +260,25 @@ impl Intake {
         writer.event(channel, received, EventKind::Connected { host: host.into() });
     }
 
-    /// Lets held-back samples through, behind `metadata` if it came.
-    fn release_held_back(
-        &mut self,
-        writer: &mut Writer,
-        channel: ChannelId,
-        metadata: Option<(Timestamp, Metadata)>,
-    ) {
-        let Some(rule) = self.rule_mut(channel) else { return };
-        let Some(held) = rule.held_back.take() else { return };
-        rule.metadata_known |= metadata.is_some();
-        if let Some((received, metadata)) = metadata {
-            writer.metadata(channel, self.holds_from(writer, channel, received, &held), metadata);
-        }
-        for (received, sample) in held {
+    /// Lets samples through that waited for metadata.
+    fn release_held_back(&mut self, writer: &mut Writer, channel: ChannelId) {
+        let held = self.rule_mut(channel).and_then(|rule| rule.held_back.take());
+        for (received, sample) in held.unwrap_or_default() {
             self.sample(writer, channel, received, sample);
         }
     }
 
-    /// Metadata of a fresh connection describes its first value, too, whose stamp is older than the
-    /// receipt; never a sample that was stored before. It begins in the present week at the earliest, as
-    /// does all that is carried into it.
-    fn holds_from(
-        &self,
-        writer: &Writer,
-        channel: ChannelId,
-        received: Timestamp,
-        held: &[(Timestamp, Sample)],
-    ) -> Timestamp {
-        let newest = writer.slot(channel).and_then(|slot| slot.lock().newest);
-        let first = held.iter().map(|(_, sample)| sample.time).min();
-        let from = match (first, newest) {
-            (Some(first), None) if first >= UNSET_BEFORE => first.min(received),
-            (Some(first), Some(newest)) if first > newest.time => first.min(received),
-            _ => received,
-        };
-        from.max(Week::containing(received).start())
+    /// Records metadata that wait for a sample: they hold from `sample` on, if that is a new one stamped
+    /// before their receipt, and never for a sample that was stored before. They begin in the present week at
+    /// the earliest, as does all that is carried into it.
+    fn date_metadata(&mut self, writer: &mut Writer, channel: ChannelId, sample: Option<Timestamp>) {
+        let Some(described) = self.rule_mut(channel).and_then(|rule| rule.described.take()) else { return };
+        let (received, metadata) = *described;
+        let newest = writer.slot(channel).and_then(|slot| slot.lock().newest).map(|newest| newest.time);
+        let first = sample.filter(|time| newest.is_none_or(|newest| *time > newest));
+        let from = first.map_or(received, |first| first.min(received));
+        let earliest = newest.map_or(Timestamp::MIN, |newest| newest.saturating_add(1));
+        writer.metadata(channel, from.max(earliest).max(Week::containing(received).start()), metadata);
     }
 
     /// Gives up waiting for metadata that does not come, closes scan periods. `now` is what the clock shows:
@@ -298,14 +286,15 @@ impl Intake {
     pub fn tick(&mut self, writer: &mut Writer, now: Timestamp) {
         let waiting = std::mem::take(&mut self.waiting);
         for (channel, since) in waiting {
-            if self.rule(channel).is_none_or(|rule| rule.held_back.is_none()) {
+            if self.rule(channel).is_none_or(|rule| rule.held_back.is_none() && rule.described.is_none()) {
                 continue;
             }
             let since = since.unwrap_or(now);
             if now.since(since).saturating_abs() < METADATA_WAIT_NS {
                 self.waiting.push((channel, Some(since)));
             } else {
-                self.release_held_back(writer, channel, None);
+                self.release_held_back(writer, channel);
+                self.date_metadata(writer, channel, None);
             }
         }
         let mut due: Vec<ChannelId> = Vec::new();
@@ -401,6 +390,9 @@ impl Intake {
         if rule.second.1 > rule.settings.max_bytes_per_second {
             writer.append_dropped(channel, DropCause::Rate, &sample);
             return Outcome::Dropped(DropCause::Rate);
+        }
+        if rule.described.is_some() {
+            self.date_metadata(writer, channel, Some(sample.time));
         }
         let outcome = writer.append(channel, sample, first);
         if wrong && outcome == Outcome::Stored {

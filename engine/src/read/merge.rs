@@ -56,6 +56,8 @@ pub struct Merge {
     cursors: Vec<Cursor>,
     last: Option<Position>,
     damage: Vec<ReadError>,
+    /// An error that was met behind a block that is being delivered.
+    pending: Option<ReadError>,
     failed: bool,
 }
 
@@ -70,7 +72,7 @@ impl Merge {
             })
             .map(|run| Cursor { run: run.clone(), parts: None, loaded: None })
             .collect();
-        Merge { last: scan.beyond, scan, cursors, damage: Vec::new(), failed: false }
+        Merge { last: scan.beyond, scan, cursors, damage: Vec::new(), pending: None, failed: false }
     }
 
     /// Damage that was skipped so far.
@@ -268,7 +270,15 @@ impl Merge {
         let mut pieces: Vec<SampleBlock> = Vec::new();
         let (mut samples, mut bytes) = (0, 0);
         while samples < BLOCK_SAMPLES_MAX && bytes < BLOCK_VALUE_BYTES_MAX {
-            let Some((at, bound)) = self.settle()? else { break };
+            let settled = match self.settle() {
+                // What was read before the damage is delivered first.
+                Err(error) if !pieces.is_empty() => {
+                    self.pending = Some(error);
+                    break;
+                }
+                other => other?,
+            };
+            let Some((at, bound)) = settled else { break };
             let run = &self.cursors[at].loaded.as_ref().map(|l| &l.block.run);
             if let (Some(piece), Some(run)) = (pieces.last(), run)
                 && piece.run != **run
@@ -299,7 +309,10 @@ impl Iterator for Merge {
         if self.failed {
             return None;
         }
-        let block = self.next_block();
+        let block = match self.pending.take() {
+            Some(error) => Err(error),
+            None => self.next_block(),
+        };
         self.failed = block.is_err();
         block.transpose()
     }
