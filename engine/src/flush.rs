@@ -119,6 +119,8 @@ pub(crate) fn repeat_log(shared: &Arc<Shared>, log: &mut wal::Writer) -> Result<
     manifest.wal_from = manifest.wal_from.max(first);
     manifest.store(&*shared.disk, &shared.layout)?;
     shared.publish(View::new(manifest, view.tables.clone(), view.flushed_epoch));
-    log.release(first.saturating_sub(1))?;
+    if let Err(error) = log.release(first.saturating_sub(1)) {
+        tracing::warn!(%error, "segments of the former log stay until the next flush");
+    }
     Ok(())
 }

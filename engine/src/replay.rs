@@ -102,7 +102,9 @@ impl<'a> Loader<'a> {
         let position = (sample.time, sample.rank);
         match placement {
             Placement::Late => {
-                let known = state.epochs().any(|data| data.holds_late(position));
+                // Ranks rise with arrival: only what was repeated can be there already.
+                let repeated = sample.rank.wrapping_sub(LATE_RANK_FIRST) < state.late_next;
+                let known = repeated && state.epochs().any(|data| data.holds_late(position));
                 if known || sample.rank < LATE_RANK_FIRST {
                     return;
                 }

@@ -189,9 +189,9 @@ impl Writer {
         let path = self.dir.join(segment_name(number));
         let len = self.settings.segment_bytes.max((SEGMENT_HEADER_BYTES + record_bytes) as u64);
         let header = SegmentHeader { archive: self.archive, number, life: self.life, first_sequence };
-        let file = self.disk.create(&path)?;
         // W4: also a number whose file could not be made is used up.
         self.next_number += 1;
+        let file = self.disk.create(&path)?;
         if let Err(error) = file.allocate(len).and_then(|()| file.write_at(0, &header.encode())) {
             // The first error is the one to report; replay passes over a segment without records.
             let _ = self.disk.remove(&path);
