@@ -120,7 +120,7 @@ fn nothing_durable_is_lost_invented_or_doubled() {
     }
     let sum = sum.into_inner().unwrap();
     println!("{seeds} seeds in {:.1} s: {sum}", begin.elapsed().as_secs_f64());
-    if seeds >= 1000 {
+    if seeds >= SEEDS {
         for kind in Operation::ALL.into_iter().filter(|kind| sum.disk.executed(*kind) > 0) {
             assert!(sum.disk.crashed(kind) > 0, "{kind:?} was never cut");
         }
