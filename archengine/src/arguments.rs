@@ -22,13 +22,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Channels to archive
-    #[arg(long, value_name = "NAME", num_args = 1.., requires = "dir")]
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "dir", conflicts_with = "config")]
     channel: Vec<String>,
     /// List of channels to archive, one name a line
-    #[arg(long, value_name = "FILE", requires = "dir")]
+    #[arg(long, value_name = "FILE", requires = "dir", conflicts_with = "config")]
     channels: Vec<PathBuf>,
     /// Port of the HTTP server on 127.0.0.1 [default: 17669]
-    #[arg(long, value_name = "N", requires = "dir", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", requires = "dir", conflicts_with = "config", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// Check the configuration, print what would be done, exit
     #[arg(long)]

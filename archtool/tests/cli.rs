@@ -1,4 +1,5 @@
 //! The built program on real archives: what each verb prints, what it exits with.
+#![expect(clippy::unwrap_used, reason = "tests may")]
 
 use archengine::Running;
 use archtool::generate::fill::fill;

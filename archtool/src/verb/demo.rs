@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How long channels may take to connect before a short demonstration calls it missing.
+/// How often the status line changes.
 const TICK: Duration = Duration::from_millis(500);
 
 /// Try Varve: archive a simulated machine (a real C IOC over Channel Access, on this computer only)
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Port of the HTTP server; if it is in use, a free one is taken
-    #[arg(long, value_name = "N", default_value_t = ENGINE_PORT)]
+    #[arg(long, value_name = "N", default_value_t = ENGINE_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// How many channels
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]

@@ -4,6 +4,7 @@ use super::server::{Location, ServerConfig};
 use super::*;
 use disk::{Disk, RealDisk};
 use proptest::prelude::*;
+use sample::ChannelName;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -281,8 +282,6 @@ fn a_plan_refuses_what_is_fixed_while_the_engine_runs() {
     assert_eq!(error.0.len(), 2, "{text}");
     assert!(text.contains("archive.directory") && text.contains("http.listen") && text.contains("restart"));
 }
-
-use sample::ChannelName;
 
 proptest! {
     /// Applying a plan to the present channels gives the next ones.
