@@ -33,6 +33,9 @@ pub type Connector = Box<dyn Fn(&str) -> Arc<dyn TailSource> + Send + Sync>;
 /// How long an engine that did not answer is left alone.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// An engine that was known may have been followed by one at another address.
+const ENGINES_TRIED: usize = 2;
+
 /// A directory, read beside whoever writes it. It may be missing at first.
 pub struct ForeignArchive {
     disk: Arc<dyn Disk>,
@@ -169,11 +172,12 @@ impl ForeignArchive {
     /// Asks the engine, else what files and log say.
     fn ask<T>(
         &self,
-        engine: impl FnOnce(&dyn TailSource) -> Result<T, ReadError>,
+        engine: impl Fn(&dyn TailSource) -> Result<T, ReadError>,
         offline: impl FnOnce(&LiveArchive, bool) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
         let opened = self.opened()?;
-        if let Some(source) = self.engine(&opened) {
+        for _ in 0..ENGINES_TRIED {
+            let Some(source) = self.engine(&opened) else { break };
             match engine(&*source) {
                 Err(error) if is_silence(&error) => self.lost(&error),
                 answer => return answer,
@@ -294,7 +298,8 @@ impl Archive for ForeignArchive {
 
     fn snapshot(&self, name: &ChannelName, range: TimeRange) -> Result<Option<Snapshot>, ReadError> {
         let opened = self.opened()?;
-        if let Some(engine) = self.engine(&opened) {
+        for _ in 0..ENGINES_TRIED {
+            let Some(engine) = self.engine(&opened) else { break };
             let tail = engine.tail(name, range).and_then(|tail| match tail {
                 Some(tail) if tail.archive != opened.identity.id => {
                     Err(ReadError::Unavailable(format!("archive {} answers there", tail.archive)))

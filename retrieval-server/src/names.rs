@@ -1,9 +1,9 @@
 //! Which channels a request means.
 
-use crate::error::ApiError;
+use crate::error::{ApiError, Code};
 use crate::limits::{MATCH_CHANNELS_MAX, NAMES_MAX, NEAR_NAMES_MAX};
 use crate::query::Query;
-use engine::read::{ChannelFilter, ReadError, Reader};
+use engine::read::{ChannelFilter, Reader};
 use sample::ChannelName;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -58,37 +58,44 @@ impl Target {
     }
 }
 
-/// The name asked for and the stored one: without scheme and `.VAL`; blanks may have been plus signs.
+/// The name asked for and the stored one: without scheme and `.VAL`; blanks may have been plus signs. A name
+/// that no archive knows is unavailable where one that might know it does not answer.
 pub(crate) fn resolve(reader: &Reader, text: &str) -> Result<Target, ApiError> {
-    let failed = |error: ReadError| ApiError::read(&error, Some(text));
     let name = ChannelName::parse(text)
         .map_err(|error| ApiError::parameter("channel", format!("channel {text:?}: {error}")))?;
-    if let Some(stored) = reader.resolve(name.as_str()).map_err(failed)? {
-        return Ok(Target::Known { name, stored });
+    let plus = text.contains(' ').then(|| ChannelName::parse(&text.replace(' ', "+")).ok()).flatten();
+    let mut error = ApiError::unknown_channel(name.as_str(), Vec::new());
+    for candidate in [Some(name.clone()), plus].into_iter().flatten() {
+        match reader.resolve(candidate.as_str()) {
+            Ok(Some(stored)) => return Ok(Target::Known { name: candidate, stored }),
+            Ok(None) => {}
+            Err(failure) => error = ApiError::read(&failure, Some(text)),
+        }
     }
-    if text.contains(' ')
-        && let Ok(plus) = ChannelName::parse(&text.replace(' ', "+"))
-        && let Some(stored) = reader.resolve(plus.as_str()).map_err(failed)?
-    {
-        return Ok(Target::Known { name: plus, stored });
-    }
-    let error = ApiError::unknown_channel(name.as_str(), Vec::new());
     Ok(Target::Refused { name: name.to_string(), error })
 }
 
 /// The channels of a request in its order, each name once; one unknown name alone is an error, and unknown
-/// ones among others carry near names.
+/// ones among others carry near names. It is an error, too, when no archive answers.
 pub(crate) fn targets(reader: &Reader, query: &Query) -> Result<Vec<Target>, ApiError> {
     let mut targets = asked(reader, query)?;
     let unknown = targets.iter_mut().filter_map(|target| match target {
-        Target::Refused { name, error } => Some((name, error)),
-        Target::Known { .. } => None,
+        Target::Refused { name, error } if error.code == Code::UnknownChannel => Some((name, error)),
+        Target::Refused { .. } | Target::Known { .. } => None,
     });
     for (name, error) in unknown.take(NEAR_NAMES_MAX) {
         *error = ApiError::unknown_channel(name, reader.near(name));
     }
-    match targets.as_slice() {
-        [Target::Refused { error, .. }] => Err(error.clone()),
+    if let [Target::Refused { error, .. }] = targets.as_slice() {
+        return Err(error.clone());
+    }
+    let known = targets.iter().any(|target| matches!(target, Target::Known { .. }));
+    let silent = targets.iter().find_map(|target| match target {
+        Target::Refused { error, .. } if error.code != Code::UnknownChannel => Some(error.clone()),
+        _ => None,
+    });
+    match silent {
+        Some(error) if !known => Err(error),
         _ => Ok(targets),
     }
 }
@@ -121,7 +128,7 @@ pub(crate) fn asked(reader: &Reader, query: &Query) -> Result<Vec<Target>, ApiEr
 }
 
 fn too_large(message: String) -> ApiError {
-    ApiError::of(crate::error::Code::TooLarge, message)
+    ApiError::of(Code::TooLarge, message)
 }
 
 fn matching(reader: &Reader, query: &Query) -> Result<Vec<Target>, ApiError> {

@@ -165,7 +165,7 @@ async fn serve_until(config: &ServerConfig, stop: impl Future<Output = ()>) -> R
     let router = router(state).merge(tail::served(reader.clone()));
     let heard = listener.local_addr().map_err(unheard)?;
     tracing::info!(address = %format_args!("http://{heard}"), archives = config.archives.len(), "serving");
-    tokio::task::spawn_blocking({ move || announce(&reader) });
+    tokio::task::spawn_blocking(move || announce(&reader));
     serve(listener, router, idle_timeout, stop).await;
     Ok(())
 }

@@ -60,8 +60,19 @@ impl Reader {
     }
 
     /// The stored name behind a name or an alias.
+    ///
+    /// # Errors
+    /// No archive that answers knows it, and one that might does not answer.
     pub fn resolve(&self, requested: &str) -> Result<Option<ChannelName>, ReadError> {
-        Ok(self.ask(|archive| archive.resolve(requested))?.into_iter().flatten().next())
+        let mut failure = None;
+        for member in self.members.iter() {
+            match member.archive.resolve(requested) {
+                Ok(Some(stored)) => return Ok(Some(stored)),
+                Ok(None) => {}
+                Err(error) => failure = Some(error),
+            }
+        }
+        failure.map_or(Ok(None), Err)
     }
 
     /// Up to five known names that look like `requested`.

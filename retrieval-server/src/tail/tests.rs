@@ -1,5 +1,6 @@
 //! What is written is read back; no bytes make a reader panic.
 
+use super::Question;
 use super::facts::{detail, put_detail, put_row, put_why, row, why};
 use super::snapshots::{arrived, block, put_block, put_snapshot, put_tail};
 use super::wire::{error, put_error};
@@ -210,6 +211,15 @@ fn failures_come_back() {
 }
 
 #[test]
+fn the_protocol_describes_every_question() {
+    let text = include_str!("../../PROTOCOL.md");
+    let (_, internal) = text.split_once("## Between processes").unwrap();
+    let described: Vec<&str> =
+        internal.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(described, Question::ALL.map(Question::name));
+}
+
+#[test]
 fn samples_out_of_order_are_refused() {
     let mut bytes = vec![2];
     for _ in 0..2 {
@@ -227,7 +237,8 @@ proptest! {
         let mut bytes = Vec::new();
         put_block(&mut bytes, &sent).unwrap();
         let found = block(&mut Cursor::new(&bytes)).unwrap();
-        prop_assert!(if sent.is_empty() { found.is_empty() } else { found == sent });
+        let same = if sent.is_empty() { found.is_empty() } else { found == sent };
+        prop_assert!(same);
     }
 
     #[test]
