@@ -99,7 +99,9 @@ impl Running {
         let engine = Arc::new(Engine::start(parts).map_err(StartError::Engine)?);
         let archive = Arc::new(engine.archive());
         let reader = Reader::new(vec![Member { name: String::new(), priority: 1, archive }]);
-        let router = router(ServerState::new(reader, Some(engine.clone()), settings));
+        // Other processes that read the archive ask here for what is in memory only.
+        let router = router(ServerState::new(reader, Some(engine.clone()), settings))
+            .merge(retrieval_server::tail::routes(engine.archive()));
         let (shutdown, told) = oneshot::channel();
         let server = runtime.spawn(serve(listener, router, idle_timeout, async {
             // A dropped sender tells the same.
