@@ -75,7 +75,10 @@ impl Engine {
         };
         let Recovered { shared, writer, keeper, report } = recovery::open(opening)?;
         report.log();
-        keeper.lock().write(&Holder::here(&address).encode())?;
+        // For people only: a full file system does not keep the archive from being read.
+        if let Err(error) = keeper.lock().write(&Holder::here(&address).encode()) {
+            tracing::warn!(%error, "the lock file does not say who holds it");
+        }
         let keeper = Arc::new(keeper);
         let gauges = Arc::new(IngestGauges::default());
         let future_limit = i64::try_from(config.archive.future_limit.as_nanos()).unwrap_or(i64::MAX);
@@ -86,11 +89,12 @@ impl Engine {
         let stopping = Arc::new(AtomicBool::new(false));
         let sync_times = Arc::new(SyncTimes::default());
         let started = clock.now();
-        let mut threads = Vec::new();
-        threads.push(spawn("ingest", move || ingest.run(&received))?);
-        threads.push(log_thread(&keeper, &stopping)?);
-        threads.push(sync_thread(&keeper, &stopping, config.archive.sync_interval, &sync_times)?);
-        threads.push(flush_thread(&keeper, &stopping, &orders, flush_every.unwrap_or(FLUSH_AGE))?);
+        let threads = vec![
+            spawn("ingest", move || ingest.run(&received))?,
+            log_thread(&keeper, &stopping)?,
+            sync_thread(&keeper, &stopping, config.archive.sync_interval, &sync_times)?,
+            flush_thread(&keeper, &stopping, &orders, flush_every.unwrap_or(FLUSH_AGE))?,
+        ];
         let config = ConfigInForce { config, loaded: started, pending_error: None };
         Ok(Engine {
             shared,
@@ -215,10 +219,10 @@ fn log_thread(keeper: &Arc<Keeper>, stopping: &Arc<AtomicBool>) -> Result<JoinHa
     spawn("log", move || {
         let mut checked = Instant::now();
         while !stopping.load(Ordering::Relaxed) {
-            if keeper.shared().log.waiting() > 0 && !keeper.shared().refusing.load(Ordering::Relaxed) {
-                if let Err(error) = keeper.write_log() {
-                    tracing::debug!(%error, "log not written");
-                }
+            let wanted =
+                keeper.shared().log.waiting() > 0 && !keeper.shared().refusing.load(Ordering::Relaxed);
+            if wanted && let Err(error) = keeper.write_log() {
+                tracing::debug!(%error, "log not written");
             }
             if checked.elapsed() >= SPACE_CHECK_PAUSE {
                 checked = Instant::now();

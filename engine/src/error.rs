@@ -63,6 +63,15 @@ pub enum Error {
         /// What happened.
         what: String,
     },
+    /// A setting is so small that the engine cannot work with it.
+    TooSmall {
+        /// Its name.
+        setting: &'static str,
+        /// What was asked for.
+        found: u64,
+        /// The least that works.
+        least: u64,
+    },
     /// A thread could not be started.
     Thread(Arc<std::io::Error>),
     /// The manifest is older than the engine that writes the archive says.
@@ -153,6 +162,9 @@ impl fmt::Display for Error {
                     "nothing is acknowledged since {} ns: {what}; check the disk, then restart",
                     since.0
                 )
+            }
+            Error::TooSmall { setting, found, least } => {
+                write!(f, "{setting} = {found} is too small: at least {least} are needed")
             }
             Error::Thread(error) => write!(f, "cannot start a thread: {error}"),
             Error::Random(source) => write!(f, "the operating system gives no random numbers: {source}"),

@@ -13,7 +13,9 @@ use crate::view::View;
 use crate::wal;
 use crate::writer::Frozen;
 use sample::{ChannelId, Week};
+use sstable::Table;
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -25,38 +27,80 @@ pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> 
     let view = shared.view();
     let mut gathered = gather(shared, frozen);
     carry_in::open_weeks(shared, &view, frozen, &mut gathered)?;
-    let mut manifest = view.manifest.clone();
-    let mut tables = view.tables.clone();
-    let mut weeks: BTreeSet<Week> = BTreeSet::new();
-    let mut bytes = 0;
-    let mut added: HashMap<ChannelId, (u64, u64)> = HashMap::new();
-    for ((week, class), parts) in &gathered.partitions {
-        let class = (class_number(&mut manifest, class), &**class);
-        // Numbers of a flush that failed are not used again: its manifest may have become the live one.
-        let id = shared.next_table.fetch_add(1, Ordering::Relaxed);
-        let place = Place { id, week: *week, class };
-        let Written { entry, table, channels } = table_file::write(shared, &place, parts, &gathered.facts)?;
-        for (channel, samples, bytes) in channels {
-            let sum = added.entry(channel).or_default();
-            *sum = (sum.0 + samples, sum.1 + bytes);
-        }
-        bytes += entry.len;
-        manifest.tables.push(entry);
-        tables.push(table);
-        weeks.insert(*week);
+    let mut next = Next {
+        manifest: view.manifest.clone(),
+        tables: view.tables.clone(),
+        files: Vec::new(),
+        added: HashMap::new(),
+        bytes: 0,
+    };
+    if let Err(error) = write_tables(shared, &gathered, &mut next) {
+        remove(shared, &next.files);
+        return Err(error);
     }
-    sync_directories(shared, &weeks)?;
+    let Next { mut manifest, tables, files, added, bytes } = next;
     manifest.next_table = shared.next_table.load(Ordering::Relaxed);
     manifest.generation = shared.next_generation();
     manifest.wal_from = manifest.wal_from.max(frozen.through + 1);
     manifest.next_channel = manifest.next_channel.max(shared.directory().slots.len() as u64);
     manifest.next_sequence = manifest.next_sequence.max(shared.sequence.load(Ordering::Relaxed));
     manifest.heartbeat = manifest.heartbeat.max(shared.heard_until());
-    manifest.store(&*shared.disk, &shared.layout)?;
+    if let Err(error) = manifest.store(&*shared.disk, &shared.layout) {
+        // It may be the live one all the same; only what the former one still stands for is certain.
+        let present = Manifest::load(&*shared.disk, &shared.layout, shared.identity.id);
+        if present.is_ok_and(|present| present.is_none_or(|present| present.generation < manifest.generation))
+        {
+            remove(shared, &files);
+        }
+        return Err(error);
+    }
     // I2: whoever sees the new tables no longer sees in memory what they hold.
     shared.publish(View::new(manifest, tables, frozen.epoch));
     let_go(shared, &gathered, &added, frozen.epoch);
     Ok(bytes)
+}
+
+/// The archive's files as they will be.
+struct Next {
+    manifest: Manifest,
+    tables: Vec<Arc<Table>>,
+    /// Files of this flush, the one that failed included.
+    files: Vec<PathBuf>,
+    /// Samples and bytes of each channel in them.
+    added: HashMap<ChannelId, (u64, u64)>,
+    bytes: u64,
+}
+
+fn write_tables(shared: &Shared, gathered: &Gathered, next: &mut Next) -> Result<(), Error> {
+    let mut weeks: BTreeSet<Week> = BTreeSet::new();
+    for ((week, class), parts) in &gathered.partitions {
+        let class = (class_number(&mut next.manifest, class), &**class);
+        // Numbers of a flush that failed are not used again: its manifest may have become the live one.
+        let id = shared.next_table.fetch_add(1, Ordering::Relaxed);
+        let place = Place { id, week: *week, class };
+        next.files.push(shared.layout.table(*week, FIRST_GENERATION, id));
+        let Written { entry, table, channels } = table_file::write(shared, &place, parts, &gathered.facts)?;
+        for (channel, samples, bytes) in channels {
+            let sum = next.added.entry(channel).or_default();
+            *sum = (sum.0 + samples, sum.1 + bytes);
+        }
+        next.bytes += entry.len;
+        next.manifest.tables.push(entry);
+        next.tables.push(table);
+        weeks.insert(*week);
+    }
+    sync_directories(shared, &weeks)
+}
+
+/// Gives the room of tables back that did not become live; what cannot be removed now goes at the next
+/// opening.
+fn remove(shared: &Shared, files: &[PathBuf]) {
+    for file in files {
+        match shared.disk.remove(file) {
+            Err(error) if !error.is_missing() => tracing::warn!(%error, "left behind by a failed flush"),
+            _ => {}
+        }
+    }
 }
 
 /// The number of a retention class, entered if need be.

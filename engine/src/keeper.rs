@@ -18,6 +18,8 @@ pub struct Keeper {
     log: Mutex<wal::Writer>,
     /// Held from the first table of a flush to its manifest.
     flushing: Mutex<()>,
+    /// What a full file system kept from tables.
+    unflushed: Mutex<Option<Frozen>>,
     reserve: Mutex<Option<Arc<dyn File>>>,
     lock: Box<dyn Lock>,
     /// Size of the file system, as last looked at.
@@ -33,6 +35,7 @@ impl Keeper {
             shared,
             log: Mutex::new(log),
             flushing: Mutex::new(()),
+            unflushed: Mutex::default(),
             reserve: Mutex::new(None),
             lock,
             space: Mutex::new(None),
@@ -59,7 +62,7 @@ impl Keeper {
     /// Bytes and number of the log's segments.
     pub fn log_size(&self) -> (u64, u64) {
         let log = self.log();
-        (log.bytes(), log.segments() as u64)
+        (log.bytes(), log.segments())
     }
 
     /// Hands what waits in memory to the operating system. A full file system makes the archive refuse
@@ -150,17 +153,33 @@ impl Keeper {
             Ok(bytes) => {
                 self.written.fetch_add(bytes, Ordering::Relaxed);
                 self.shared.health().flush_failed = None;
+                let mut unflushed = self.unflushed();
+                if unflushed.is_some_and(|waiting| waiting.epoch <= frozen.epoch) {
+                    *unflushed = None;
+                }
+                drop(unflushed);
                 self.log().release(frozen.through)?;
                 Ok(())
             }
             Err(error) => {
                 self.shared.health().flush_failed = Some((now, error.to_string()));
                 if error.is_full() {
+                    *self.unflushed() = Some(frozen);
                     self.note_full(&error);
                 }
                 Err(error)
             }
         }
+    }
+
+    fn unflushed(&self) -> MutexGuard<'_, Option<Frozen>> {
+        self.unflushed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes up for a flush that found no room: tables first, for they let log segments go.
+    fn flush_waiting(&self) -> bool {
+        let waiting = *self.unflushed();
+        waiting.is_none_or(|frozen| self.flush(frozen).is_ok())
     }
 
     /// The file system is full: refuse samples, give up the reserve so that what was accepted finds room.
@@ -179,10 +198,9 @@ impl Keeper {
     fn release_reserve(&self) {
         let mut reserve = self.reserve.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.shared.layout.reserve();
-        if reserve.take().is_some() || self.shared.disk.exists(&path).unwrap_or(false) {
-            if let Err(error) = self.shared.disk.remove(&path) {
-                tracing::warn!(%error, "the reserve could not be released");
-            }
+        let there = reserve.take().is_some() || self.shared.disk.exists(&path).unwrap_or(false);
+        if there && let Err(error) = self.shared.disk.remove(&path) {
+            tracing::warn!(%error, "the reserve could not be released");
         }
     }
 
@@ -221,8 +239,9 @@ impl Keeper {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Looks at the file system. While it is full: tries again. Samples are taken again once the log is written out
-    /// and the reserve is back. Due at least every few seconds.
+    /// Looks at the file system. While it is full: tries again. Samples are taken again once the log is
+    /// written out, a flush that found no room is made up for, and the reserve is back. Due at least every
+    /// few seconds.
     pub fn check_space(&self) {
         let space = self.shared.disk.space(self.shared.layout.root()).ok();
         *self.space.lock().unwrap_or_else(PoisonError::into_inner) = space;
@@ -232,7 +251,10 @@ impl Keeper {
             }
             return;
         }
-        if self.write_log().is_err() || self.sync_log().is_err() || !self.take_reserve() {
+        if self.write_log().is_err() || self.sync_log().is_err() {
+            return;
+        }
+        if !self.flush_waiting() || !self.take_reserve() {
             return;
         }
         tracing::info!("there is space again: recording resumes");

@@ -147,8 +147,9 @@ fn numbered(name: &str, suffix: &str) -> Option<u64> {
 /// Whether a name may stand in a directory where an archive is to be created: what a crash while creating
 /// one leaves, and what a fresh file system brings.
 pub fn is_leftover_of_creation(name: &str) -> bool {
-    let part = format!("{IDENTITY_NAME}{}", disk::PART_SUFFIX);
-    [LOCK_NAME, "wal", "weeks", "lost+found", part.as_str()].contains(&name)
+    let is_part = |of: &str| name.strip_suffix(disk::PART_SUFFIX) == Some(of);
+    let known = [LOCK_NAME, "wal", "weeks", "lost+found", MANIFEST_NAME];
+    known.contains(&name) || is_part(IDENTITY_NAME) || is_part(MANIFEST_NAME)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod batch_gate;
 mod carry_in;
 pub mod clock;
 pub mod config;
+mod damage;
 mod engine;
 pub mod error;
 mod flush;
@@ -43,6 +44,7 @@ pub mod wal;
 mod writer;
 
 pub use batch_gate::BatchGate;
+pub use damage::DamageLog;
 pub use engine::{Engine, EngineParts};
 pub use foreign::{Connector, ForeignArchive};
 pub use ingest::{Ingest, IngestGauges, Order};

@@ -47,3 +47,11 @@ pub const BATCH_BYTES_MAX: usize = 4 << 20;
 pub const SAMPLE_BYTES_MAX: usize = 48 << 20;
 /// Time between two looks at every channel's counts, for rates.
 pub const RATES_LOOK_NS: i64 = 30_000_000_000;
+/// Least memtable: below it a flush would hold next to nothing.
+pub const MEMTABLE_BYTES_LEAST: u64 = 64 << 10;
+/// Least buffer between memory and log file.
+pub const LOG_BUFFER_BYTES_LEAST: u64 = 64 << 10;
+/// Least log segment: a header and some records.
+pub const SEGMENT_BYTES_LEAST: u64 = 1 << 10;
+/// An engine whose last batch is younger than this is alive: silence since then is known to be silence.
+pub const BEATING_NS: i64 = 1_000_000_000;

@@ -43,23 +43,16 @@ impl LiveArchive {
         directory.names.get(name).and_then(|named| directory.slot(named.id).cloned())
     }
 
-    fn summary(
-        &self,
-        name: &ChannelName,
-        alias: bool,
-        state: &SlotState,
-        flushed_epoch: u64,
-    ) -> ChannelSummary {
+    fn summary(&self, name: &ChannelName, alias: bool, state: &SlotState) -> ChannelSummary {
         let (channel_state, reason) = self.state_of(state);
-        let in_memory: usize =
-            state.epochs().filter(|d| d.epoch > flushed_epoch).map(|d| d.memory_bytes()).sum();
+        let in_memory: usize = state.epochs().map(|data| data.memory_bytes()).sum();
         ChannelSummary {
             name: name.clone(),
             alias_of: alias.then(|| state.name.clone()),
             value_type: state.value_type,
             first: state.oldest,
             last: state.newest.map(|n| n.time),
-            samples: state.samples(flushed_epoch),
+            samples: state.samples(),
             bytes: state.flushed_bytes + in_memory as u64,
             connected: self.running().then(|| state.connection.host.is_some()),
             state: channel_state,
@@ -195,7 +188,6 @@ impl Archive for LiveArchive {
     }
 
     fn channels(&self, filter: &ChannelFilter<'_>) -> Result<Vec<ChannelSummary>, ReadError> {
-        let flushed_epoch = self.shared.view().flushed_epoch;
         let directory = self.shared.directory();
         let limit = if filter.limit == 0 { usize::MAX } else { filter.limit };
         let rows = directory
@@ -204,7 +196,7 @@ impl Archive for LiveArchive {
             .filter(|(name, _)| (filter.matches)(name.as_str()))
             .filter_map(|(name, named)| {
                 let state = directory.slot(named.id)?.lock();
-                let summary = self.summary(name, named.alias, &state, flushed_epoch);
+                let summary = self.summary(name, named.alias, &state);
                 filter.state.is_none_or(|wanted| wanted == summary.state).then_some(summary)
             });
         Ok(rows.take(limit).collect())
@@ -214,7 +206,6 @@ impl Archive for LiveArchive {
         let Some(slot) = self.find(name.as_str()) else { return Ok(None) };
         let types = snapshot::types(&self.shared, &slot)?;
         let metadata = snapshot::metadata_at(&self.shared, &slot, time)?;
-        let flushed_epoch = self.shared.view().flushed_epoch;
         let state = slot.lock();
         let rates = state.rates.per_second(self.shared.clock.now(), state.ledger.stored, state.stored_bytes);
         let live = self.running().then(|| Live {
@@ -226,7 +217,7 @@ impl Archive for LiveArchive {
             bytes_per_s: rates.1,
         });
         Ok(Some(ChannelDetail {
-            summary: self.summary(&state.name.clone(), false, &state, flushed_epoch),
+            summary: self.summary(&state.name.clone(), false, &state),
             types,
             metadata,
             live,

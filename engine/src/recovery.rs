@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::flush::repeat_log;
 use crate::identity::{ArchiveId, Holder, Identity};
 use crate::keeper::Keeper;
-use crate::layout::{Layout, parse_table, parse_week_dir};
+use crate::layout::{Layout, is_leftover_of_creation, parse_table, parse_week_dir};
 use crate::manifest::{Manifest, TableEntry};
 use crate::open_tables::OpenTables;
 use crate::read::FirstSample;
@@ -95,6 +95,7 @@ impl Report {
 /// # Errors
 /// Another engine has it, another archive is there, a file is damaged or newer; nothing was changed.
 pub fn open(opening: Opening) -> Result<Recovered, Error> {
+    opening.settings.check()?;
     let layout = Layout::new(&opening.directory);
     let disk = opening.disk.clone();
     let empty = is_empty(&*disk, &layout)?;
@@ -117,14 +118,17 @@ pub fn open(opening: Opening) -> Result<Recovered, Error> {
             create_dir_durable(&*disk, &layout.weeks())?;
             create_dir_durable(&*disk, &layout.wal())?;
             sync_way(&*disk, layout.root())?;
+            // Before the identity: an archive without a manifest is a damaged one.
+            let mut manifest = Manifest::new(id);
+            manifest.generation = 1;
+            manifest.store(&*disk, &layout)?;
             Identity::create(&*disk, &layout, id, opening.clock.now())?
         }
     };
     // A process killed while it replaced the manifest leaves a name that is not durable yet: what it says is
     // built upon only once it is.
     disk.sync_dir(layout.root())?;
-    let manifest =
-        Manifest::load(&*disk, &layout, identity.id)?.unwrap_or_else(|| Manifest::new(identity.id));
+    let manifest = load_manifest(&*disk, &layout, &identity)?;
     let loaded = load(&*disk, &layout, &identity, &manifest, &OpenTables::new())?;
     let removed = remove_strays(&*disk, &layout, &manifest)?;
     let mut log = wal::Writer::resume(
@@ -189,12 +193,11 @@ pub(crate) fn open_with(
         return Err(Error::NoArchive(directory));
     };
     loop {
-        let load_manifest = || Manifest::load(&*disk, &layout, identity.id);
-        let manifest = load_manifest()?.unwrap_or_else(|| Manifest::new(identity.id));
+        let manifest = load_manifest(&*disk, &layout, &identity)?;
         let generation = manifest.generation;
         let loaded = load(&*disk, &layout, &identity, &manifest, tables);
         // A flush in between moves samples from the log to tables that this manifest does not name.
-        if load_manifest()?.map_or(0, |present| present.generation) != generation {
+        if load_manifest(&*disk, &layout, &identity)?.generation != generation {
             continue;
         }
         let loaded = loaded?;
@@ -224,13 +227,21 @@ pub(crate) fn open_with(
     }
 }
 
+fn load_manifest(disk: &dyn Disk, layout: &Layout, identity: &Identity) -> Result<Manifest, Error> {
+    Manifest::load(disk, layout, identity.id)?.ok_or_else(|| {
+        let what = "the file is missing: restore it, or rebuild it from the tables with `archtool reindex`";
+        Error::corrupt(&layout.manifest(), 0, what)
+    })
+}
+
+/// Whether there is nothing but what a crash while creating an archive leaves.
 fn is_empty(disk: &dyn Disk, layout: &Layout) -> Result<bool, Error> {
-    match disk.list(layout.root()) {
-        // A lock alone is what a crash at the very begin leaves.
-        Ok(names) => Ok(names.iter().all(|entry| crate::layout::is_leftover_of_creation(&entry.name))),
-        Err(error) if error.is_missing() => Ok(true),
-        Err(error) => Err(error.into()),
-    }
+    let list = |path: &Path| match disk.list(path) {
+        Err(error) if error.is_missing() => Ok(Vec::new()),
+        other => other,
+    };
+    let known = list(layout.root())?.iter().all(|entry| is_leftover_of_creation(&entry.name));
+    Ok(known && list(&layout.wal())?.is_empty() && list(&layout.weeks())?.is_empty())
 }
 
 /// Before anything is touched: the right archive, or an empty place where one may be made.
@@ -295,7 +306,8 @@ fn load(
             enter_row(&mut directory, &row?, class);
         }
     }
-    let mut loader = Loader::new(&mut directory);
+    let received = manifest.tables.iter().map(|entry| entry.sequence_span.1).max().unwrap_or(0);
+    let mut loader = Loader::new(&mut directory, received);
     let replay = wal::replay(disk, &layout.wal(), identity.id, manifest.wal_from, &mut |_, entry| {
         loader.load(entry);
     })?;
@@ -406,9 +418,7 @@ fn note_down_time(writer: &mut Writer, shared: &Shared, alive: Timestamp) {
     let until = writer.at(shared.clock.now());
     writer.event(ChannelId::ARCHIVE, alive, EventKind::EngineDown { until });
     for slot in shared.directory().slots.iter().flatten() {
-        let mut state = slot.lock();
-        state.enter_event_week(alive);
-        state.connection.host = None;
+        slot.lock().engine_down(alive);
     }
     writer.heartbeat();
     writer.commit();

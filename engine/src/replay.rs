@@ -5,7 +5,7 @@ use crate::shared::Directory;
 use crate::slot::{Slot, SlotState};
 use crate::wal::{Entry, Placement};
 use crate::writer::{apply_event, insert};
-use sample::{ChannelId, Event, Metadata, Sample, Timestamp};
+use sample::{ChannelId, Event, EventKind, Metadata, Sample, Timestamp};
 use sstable::ChannelChange;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -34,15 +34,15 @@ pub(crate) struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    /// Into the slots of `directory`.
-    pub(crate) fn new(directory: &'a mut Directory) -> Loader<'a> {
+    /// Into the slots of `directory`; tables hold events up to `sequence`.
+    pub(crate) fn new(directory: &'a mut Directory, sequence: u64) -> Loader<'a> {
         Loader {
             directory,
             misplaced: HashMap::new(),
             events: Vec::new(),
             metadata: HashMap::new(),
             heartbeat: Timestamp::MIN,
-            sequence: 0,
+            sequence,
             memory: 0,
             nameless: 0,
         }
@@ -136,6 +136,11 @@ impl<'a> Loader<'a> {
             changes.make_contiguous().sort_by_key(|(time, _)| *time);
         }
         for (channel, event) in events {
+            if let EventKind::EngineDown { .. } = event.kind {
+                for slot in self.directory.slots.iter().flatten() {
+                    slot.lock().engine_down(event.time);
+                }
+            }
             let Some(slot) = self.slot(channel) else { continue };
             let mut state = slot.lock();
             if let Some(changes) = metadata.get_mut(&channel) {

@@ -185,7 +185,7 @@ impl StatusSource for Engine {
                 ("log", shared.log.waiting()),
             ],
             disk_free_bytes: self.keeper().space().map_or(0, |space| space.free),
-            damaged: counters.damaged.load(Ordering::Relaxed),
+            damaged: shared.view().damage.count(),
             config_reload_success: self.config().pending_error.is_none(),
         }
     }

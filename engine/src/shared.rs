@@ -6,6 +6,8 @@ use crate::config::{ArchiveSettings, Percent};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::layout::Layout;
+use crate::limits::BEATING_NS;
+use crate::limits::{LOG_BUFFER_BYTES_LEAST, MEMTABLE_BYTES_LEAST, SEGMENT_BYTES_LEAST};
 use crate::slot::{Slot, SlotState};
 use crate::view::View;
 use crate::wal;
@@ -36,6 +38,22 @@ pub struct StorageSettings {
 }
 
 impl StorageSettings {
+    /// Whether the engine can work with them.
+    ///
+    /// # Errors
+    /// [`Error::TooSmall`], which names the setting and its least value.
+    pub fn check(&self) -> Result<(), Error> {
+        let least = [
+            ("memtable_bytes", self.memtable_bytes as u64, MEMTABLE_BYTES_LEAST),
+            ("log_buffer_bytes", self.log_buffer_bytes, LOG_BUFFER_BYTES_LEAST),
+            ("segment_bytes", self.segment_bytes, SEGMENT_BYTES_LEAST),
+        ];
+        match least.into_iter().find(|(_, found, least)| found < least) {
+            Some((setting, found, least)) => Err(Error::TooSmall { setting, found, least }),
+            None => Ok(()),
+        }
+    }
+
     /// As a configuration asks.
     pub fn of(settings: &ArchiveSettings) -> StorageSettings {
         let nanoseconds =
@@ -106,8 +124,6 @@ pub struct Counters {
     pub bytes: AtomicU64,
     /// Disconnects.
     pub disconnects: AtomicU64,
-    /// Damaged places met.
-    pub damaged: AtomicU64,
 }
 
 /// What is wrong with the archive's files, if anything.
@@ -169,6 +185,7 @@ pub struct Shared {
 
 impl Shared {
     /// State of an archive that was just opened.
+    #[expect(clippy::too_many_arguments, reason = "each is a different part, named by its type")]
     pub fn new(
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
@@ -225,8 +242,10 @@ impl Shared {
     }
 
     /// Makes `view` the present one; returns when no reader still couples the old one with slots.
-    pub fn publish(&self, view: View) {
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    pub fn publish(&self, mut view: View) {
+        let mut present = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        view.damage = present.damage.clone();
+        *present = Arc::new(view);
     }
 
     /// Everything received at or before this survives a crash.
@@ -242,6 +261,14 @@ impl Shared {
     /// Everything received at or before this is visible to readers.
     pub fn heard_until(&self) -> Timestamp {
         Timestamp(self.heard_until.load(Ordering::Acquire))
+    }
+
+    /// Up to here what happened is known to readers: while the engine runs and beats, now.
+    pub fn knowledge_ends(&self) -> Timestamp {
+        let heard = self.heard_until();
+        let now = self.clock.now();
+        let beats = self.running.load(Ordering::Relaxed) && now.since(heard) < BEATING_NS;
+        if beats { heard.max(now) } else { heard }
     }
 
     /// Moves the heard time on, never back.

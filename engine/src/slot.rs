@@ -291,6 +291,12 @@ impl SlotState {
         self.event_week_end = week.end();
     }
 
+    /// No engine ran from `alive` on: nothing is connected any more.
+    pub fn engine_down(&mut self, alive: Timestamp) {
+        self.enter_event_week(alive);
+        self.connection.host = None;
+    }
+
     /// Memtable data of all epochs, the oldest first.
     pub fn epochs(&self) -> impl Iterator<Item = &ChannelData> {
         self.frozen.iter().chain(std::iter::once(&self.active)).filter(|data| !data.is_empty())
@@ -364,10 +370,9 @@ impl SlotState {
         self.first_sample.get_or_insert(FirstSample { time: sample.time, sequence: Some(sequence) });
     }
 
-    /// Stored samples, in files and in memory behind `flushed_epoch`.
-    pub fn samples(&self, flushed_epoch: u64) -> u64 {
-        let in_memory: usize =
-            self.epochs().filter(|d| d.epoch > flushed_epoch).map(ChannelData::samples).sum();
+    /// Stored samples, in files and in memory: what a flush let go is counted with the files at once.
+    pub fn samples(&self) -> u64 {
+        let in_memory: usize = self.epochs().map(ChannelData::samples).sum();
         self.flushed_samples + in_memory as u64
     }
 }

@@ -26,9 +26,21 @@ pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot
         if entry.samples == 0 {
             continue;
         }
-        runs.push(Arc::new(TableRun::new(view.tables[table].clone(), entry, tail.channel, false)));
+        runs.push(Arc::new(TableRun::new(
+            view.tables[table].clone(),
+            entry,
+            tail.channel,
+            false,
+            &view.damage,
+        )));
         if entry.late {
-            runs.push(Arc::new(TableRun::new(view.tables[table].clone(), entry, tail.channel, true)));
+            runs.push(Arc::new(TableRun::new(
+                view.tables[table].clone(),
+                entry,
+                tail.channel,
+                true,
+                &view.damage,
+            )));
         }
     }
     let base = view.base_week(Week::containing(range.from));
@@ -51,7 +63,7 @@ pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot
         knowledge_ends: tail.knowledge_ends,
         running: tail.running,
         durable_until: tail.durable_until,
-        problems: Vec::new(),
+        problems: view.damage.problems(tail.channel, range),
     })
 }
 
@@ -152,7 +164,7 @@ impl Timeline {
                     let entry = &view.manifest.tables[span.table];
                     for late in [false, true] {
                         let table = view.tables[span.table].clone();
-                        self.carried.push(Arc::new(TableRun::new(table, entry, channel, late)));
+                        self.carried.push(Arc::new(TableRun::new(table, entry, channel, late, &view.damage)));
                     }
                 }
             }
@@ -169,7 +181,7 @@ fn payloads(table: &Table, rate: u64, channel: ChannelId) -> Result<Vec<Vec<u8>>
 }
 
 fn damaged(table: &Table, error: &disk::BytesError) -> ReadError {
-    read_error(error.clone().in_file(table.path(), 0), None)
+    read_error((*error).in_file(table.path(), 0), None)
 }
 
 /// Engine-wide events of all weeks: a few per restart.
@@ -204,5 +216,5 @@ pub(crate) fn metadata_at(
 ) -> Result<Option<(Timestamp, Arc<Metadata>)>, ReadError> {
     let range = TimeRange::new(time, time.saturating_add(1));
     let snapshot = of(shared, slot, range)?;
-    Ok(snapshot.metadata.into_iter().filter(|(from, _)| *from <= time).next_back())
+    Ok(snapshot.metadata.into_iter().rfind(|(from, _)| *from <= time))
 }

@@ -1,5 +1,6 @@
 //! One channel's samples in one SSTable as a run.
 
+use crate::damage::DamageLog;
 use crate::manifest::TableEntry;
 use crate::read::{Part, Position, ReadError, Run};
 use disk::FormatError;
@@ -16,11 +17,19 @@ pub(crate) struct TableRun {
     span: (Timestamp, Timestamp),
     /// Chunks that [`Run::parts`] named; a part's token is its place here.
     named: Mutex<Vec<Entry>>,
+    damage: Arc<DamageLog>,
 }
 
 impl TableRun {
-    pub(crate) fn new(table: Arc<Table>, entry: &TableEntry, channel: ChannelId, late: bool) -> TableRun {
+    pub(crate) fn new(
+        table: Arc<Table>,
+        entry: &TableEntry,
+        channel: ChannelId,
+        late: bool,
+        damage: &Arc<DamageLog>,
+    ) -> TableRun {
         TableRun {
+            damage: damage.clone(),
             table,
             channel,
             late,
@@ -29,10 +38,17 @@ impl TableRun {
         }
     }
 
+    /// What a failure of the files means; damage is remembered.
+    fn failed(&self, error: FormatError, span: Option<(Timestamp, Timestamp)>) -> ReadError {
+        let error = read_error(error, span);
+        self.damage.note(self.channel, &error);
+        error
+    }
+
     fn entries(&self, range: TimeRange) -> Result<Vec<Entry>, ReadError> {
         let mut entries = Vec::new();
         for entry in self.table.entries(Key::SAMPLES, self.channel, range) {
-            let entry = entry.map_err(|error| read_error(error, Some(self.span)))?;
+            let entry = entry.map_err(|error| self.failed(error, Some(self.span)))?;
             if entry.chunk.as_ref().is_some_and(|chunk| chunk.late == self.late) {
                 entries.push(entry);
             }
@@ -89,13 +105,13 @@ impl Run for TableRun {
             return Err(ReadError::Unavailable("a part of another run was asked for".into()));
         };
         let span = Some((Timestamp(part.first.time), Timestamp(part.last.time)));
-        self.table.samples(&entry, range).map_err(|error| read_error(error, span))
+        self.table.samples(&entry, range).map_err(|error| self.failed(error, span))
     }
 
     fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError> {
         let mut types: Vec<(Timestamp, ValueType)> = Vec::new();
         for entry in self.entries(TimeRange::ALL)? {
-            let header = self.table.chunk_header(&entry).map_err(|e| read_error(e, Some(self.span)))?;
+            let header = self.table.chunk_header(&entry).map_err(|e| self.failed(e, Some(self.span)))?;
             if types.last().is_none_or(|(_, last)| *last != header.run.value) {
                 types.push((Timestamp(entry.key.bin), header.run.value));
             }

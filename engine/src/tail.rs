@@ -70,7 +70,7 @@ impl Tail {
             archive_events,
             metadata: data().flat_map(|data| data.metadata.iter().cloned()).collect(),
             first_sample: state.first_sample,
-            knowledge_ends: shared.heard_until(),
+            knowledge_ends: shared.knowledge_ends(),
             durable_until: shared.durable_until(),
             running: shared.running.load(Ordering::Relaxed),
         };

@@ -1,5 +1,6 @@
 //! The live files of an archive at one moment.
 
+use crate::damage::DamageLog;
 use crate::manifest::Manifest;
 use index::{Partitions, TableSpan};
 use sample::{TimeRange, Week};
@@ -17,6 +18,8 @@ pub struct View {
     pub partitions: Partitions,
     /// Memtable epochs up to this one are in the tables (I2).
     pub flushed_epoch: u64,
+    /// Damage met in the tables; it goes along from view to view.
+    pub damage: Arc<DamageLog>,
 }
 
 impl View {
@@ -28,7 +31,13 @@ impl View {
             samples: entry.samples_span,
             channels: entry.channel_span,
         });
-        View { partitions: Partitions::new(spans.collect()), manifest, tables, flushed_epoch }
+        View {
+            partitions: Partitions::new(spans.collect()),
+            manifest,
+            tables,
+            flushed_epoch,
+            damage: Arc::default(),
+        }
     }
 
     /// The latest week at or before `week` whose partition begins with carry-in; everything about times

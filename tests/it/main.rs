@@ -10,3 +10,24 @@ mod readings;
 mod sync_failure;
 /// Type, length and enum states change at any time: every sample comes back bit-equal.
 mod type_changes;
+
+/// Coverage follows the script of what happened.
+mod coverage;
+/// A chunk that is damaged under a running download.
+mod damage;
+/// A file system that is full, again and again.
+mod disk_full;
+/// Whatever arrived is accounted for at every moment.
+mod ledger;
+/// The least limits that are allowed.
+mod limits;
+/// Names as control systems have them.
+mod names;
+/// Opening what may not be opened, or only carefully.
+mod opening;
+/// An archive that the tests below drive by hand.
+mod rig;
+/// Stamps as control systems send them.
+mod stamps;
+/// Weeks apart: each answers for itself.
+mod weeks;

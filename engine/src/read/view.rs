@@ -29,7 +29,12 @@ impl Iterator for Samples {
         let damage = self.union.take_damage();
         if !damage.is_empty() {
             let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-            problems.extend(damage.iter().map(|error| Problem::of(error, self.range)));
+            for problem in damage.iter().map(|error| Problem::of(error, self.range)) {
+                // What an earlier scan met is known already.
+                if problems.iter().all(|p| p.range != problem.range || p.message != problem.message) {
+                    problems.push(problem);
+                }
+            }
         }
         block
     }

@@ -29,7 +29,6 @@ pub struct SimulatedHandle(Arc<Shared>);
 
 impl SimulatedSource {
     /// A source and the handle that feeds it.
-    #[expect(clippy::new_ret_no_self, reason = "a pair of ends, like a channel's")]
     pub fn new() -> (SimulatedSource, SimulatedHandle) {
         let shared = Arc::new(Shared::default());
         (SimulatedSource(shared.clone()), SimulatedHandle(shared))

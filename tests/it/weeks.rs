@@ -1,0 +1,123 @@
+//! Weeks and retention classes apart: each week answers for itself, whatever became of older ones.
+
+use crate::rig::{DAY, HOUR, MINUTE, MONDAY, Rig, SECOND, WEEK, name, reader_of};
+use engine::config::ChannelSettings;
+use engine::layout::Layout;
+use engine::manifest::Manifest;
+use engine::recovery::open_read_only;
+use engine::source::Arrival;
+use sample::{ChannelName, Metadata, Sample, TimeRange, Timestamp};
+use std::sync::Arc;
+
+const CHANNELS: [&str; 5] = ["busy", "quiet", "gone", "old", "short"];
+
+fn three_weeks() -> Rig {
+    let mut rig = Rig::new(1, MONDAY + 5 * DAY);
+    for channel in CHANNELS {
+        let retention = if channel == "short" { "month" } else { "default" };
+        rig.configure(channel, ChannelSettings { retention: retention.into(), ..Default::default() });
+    }
+    rig.open();
+    for channel in CHANNELS {
+        let host: Box<str> = "ioc:5064".into();
+        rig.arrive(channel, Arrival::Connected { host, readable: true, metadata_follows: true });
+        let metadata = Metadata { units: Some(channel.as_bytes().into()), ..Metadata::default() };
+        rig.arrive(channel, Arrival::Metadata(metadata));
+        let stamp = if channel == "old" { MONDAY - 400 * DAY } else { rig.now() };
+        rig.sample(channel, stamp, 1.0);
+    }
+    let mut step = 0;
+    while rig.now() < MONDAY + 2 * WEEK + 3 * DAY {
+        rig.advance(7 * HOUR + 11 * MINUTE);
+        step += 1;
+        let now = rig.now();
+        rig.sample("busy", now, f64::from(step));
+        if step % 4 == 0 {
+            rig.sample("short", now - 2 * MINUTE, f64::from(step));
+            rig.sample("busy", now - HOUR, -f64::from(step));
+        }
+        if step == 10 {
+            rig.disconnect("gone", now - 10 * SECOND);
+        }
+        if step % 6 == 0 {
+            rig.flush();
+        }
+        if step == 30 {
+            rig.restart(HOUR);
+            for channel in ["busy", "quiet", "short"] {
+                rig.connect(channel, "ioc:5064");
+            }
+        }
+    }
+    rig.flush();
+    rig
+}
+
+/// Everything that can be asked about the last week.
+fn answers(rig: &Rig, disk: &disk::SimDisk) -> Vec<String> {
+    let (shared, _) =
+        open_read_only(Arc::new(disk.clone()), Arc::new(rig.clock.clone()), "/archive".into()).unwrap();
+    let reader = reader_of(&shared);
+    let begin = MONDAY + 2 * WEEK;
+    let mut answers = Vec::new();
+    for channel in CHANNELS {
+        for (from, to) in [(begin, begin + WEEK), (begin + DAY, begin + 2 * DAY), (begin, begin + 1)] {
+            let range = TimeRange::new(Timestamp(from), Timestamp(to));
+            let name: ChannelName = name(channel);
+            let view = reader.view(&name, range).unwrap().unwrap();
+            let edge: Option<Sample> = view.last_before(range.from, true).unwrap();
+            answers.push(format!("{channel} {from} edge {edge:?}"));
+            answers.push(format!("first {:?}", view.first_from(range.from).unwrap()));
+            answers.push(format!("samples {:?}", crate::rig::samples_of(&view, range)));
+            answers.push(format!("metadata {:?}", view.metadata_at(range.from)));
+            answers.push(format!("events {:?}", view.events(range)));
+            answers.push(format!("coverage {:?}", view.coverage(range)));
+        }
+    }
+    answers
+}
+
+#[test]
+fn older_weeks_may_go_without_changing_what_later_ones_say() {
+    let mut rig = three_weeks();
+    let id = rig.shared().identity.id;
+    rig.close();
+    let whole = answers(&rig, &rig.disk);
+    let layout = Layout::new("/archive");
+    for keep_from in [MONDAY + WEEK, MONDAY + 2 * WEEK] {
+        let disk = rig.disk.copy();
+        let mut manifest = Manifest::load(&disk, &layout, id).unwrap().unwrap();
+        let before = manifest.tables.len();
+        manifest.tables.retain(|table| table.week.start().0 >= keep_from);
+        assert!(manifest.tables.len() < before);
+        manifest.generation += 1;
+        manifest.store(&disk, &layout).unwrap();
+        for (with, without) in whole.iter().zip(answers(&rig, &disk)) {
+            assert_eq!(*with, without);
+        }
+    }
+}
+
+#[test]
+fn retention_classes_have_tables_of_their_own() {
+    let rig = three_weeks();
+    let view = rig.shared().view();
+    let class_of = |text: &str| view.manifest.classes.iter().position(|class| class == text).unwrap() as u16;
+    let (default, month) = (class_of("default"), class_of("month"));
+    let directory = rig.shared().directory();
+    let short = directory.names.get("short").unwrap().id;
+    for (entry, table) in view.manifest.tables.iter().zip(&view.tables) {
+        for row in table.dictionary() {
+            let row = row.unwrap();
+            let class = if row.channel == short { month } else { default };
+            assert_eq!(entry.class, class, "{}", row.name);
+            // The rows of a table are of its own week.
+            if let Some((first, last)) = row.span
+                && row.name.as_str() != "old"
+            {
+                assert!(first >= entry.week.start() && last < entry.week.end());
+            }
+        }
+    }
+    assert!(view.partitions.weeks().len() == 3);
+}
