@@ -156,7 +156,7 @@ fn an_archive_is_read_beside_its_running_engine() {
     for k in 1..=200_u64 {
         let now = SystemClock.now();
         handle.send(&names[0], now, Arrival::Sample(double(begin.0 + k as i64, k as f64)));
-        if k % 20 == 0 {
+        if k % 50 == 0 {
             until(|| live(&engine, &names[0]).stored == k);
             until(|| engine.shared().durable_until() >= now);
             let opened = open_read_only(Arc::new(disk.clone()), Arc::new(SystemClock), "/archive".into());
