@@ -69,11 +69,19 @@ fn main() {
     }
     let tables: u64 = shared.view().manifest.tables.iter().map(|t| t.len).sum();
     let ns = |s: f64| s * 1e9 / samples as f64;
-    println!("{samples} samples of {channels} channels, {} tables, {:.2} bytes/sample in tables",
-        shared.view().manifest.tables.len(), tables as f64 / samples as f64);
-    println!("CPU per sample: append {:.0} ns, log {:.0} ns, flush {:.0} ns, together {:.0} ns = {:.2} M samples/s per core",
-        ns(append_s), ns(log_s), ns(flush_s), ns(append_s + log_s + flush_s),
-        samples as f64 / (append_s + log_s + flush_s) / 1e6);
+    println!(
+        "{samples} samples of {channels} channels, {} tables, {:.2} bytes/sample in tables",
+        shared.view().manifest.tables.len(),
+        tables as f64 / samples as f64
+    );
+    println!(
+        "CPU per sample: append {:.0} ns, log {:.0} ns, flush {:.0} ns, together {:.0} ns = {:.2} M samples/s per core",
+        ns(append_s),
+        ns(log_s),
+        ns(flush_s),
+        ns(append_s + log_s + flush_s),
+        samples as f64 / (append_s + log_s + flush_s) / 1e6
+    );
     raw(directory.path(), samples * 20);
 }
 
@@ -86,5 +94,9 @@ fn raw(directory: &std::path::Path, bytes: u64) {
         file.write_at(i << 20, &block).expect("a write");
     }
     file.sync().expect("a sync");
-    println!("raw write of {} MiB: {:.2} ms CPU per MB", bytes >> 20, (cpu_s() - before) * 1e3 / (bytes as f64 / 1e6));
+    println!(
+        "raw write of {} MiB: {:.2} ms CPU per MB",
+        bytes >> 20,
+        (cpu_s() - before) * 1e3 / (bytes as f64 / 1e6)
+    );
 }

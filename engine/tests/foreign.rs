@@ -1,6 +1,8 @@
 //! A reader of a directory beside the engine that writes it: whatever happens between the engine's tail and
 //! the files, an answer is what the engine's own reader could have given.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use disk::sim::SimDisk;
 use engine::clock::{Clock, ManualClock};
 use engine::identity::{ArchiveId, Holder};

@@ -1,5 +1,7 @@
 //! What is written comes back: through memtable, flush, week change and recovery, against a naive model.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use disk::sim::SimDisk;
 use engine::clock::ManualClock;
 use engine::identity::ArchiveId;

@@ -11,8 +11,8 @@ use epics_ca::{FieldType, Library, LibraryPlaces};
 use report::{Count, Report};
 use std::ffi::{CString, c_long, c_void};
 use std::ptr;
-use std::sync::{LazyLock, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{LazyLock, OnceLock};
 
 /// A channel's user pointer.
 struct Monitored {
@@ -22,9 +22,8 @@ struct Monitored {
 
 /// `EVENT_MASK` in decimal, `DBE_VALUE` unless set.
 fn mask() -> c_long {
-    static MASK: LazyLock<c_long> = LazyLock::new(|| {
-        std::env::var("EVENT_MASK").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
-    });
+    static MASK: LazyLock<c_long> =
+        LazyLock::new(|| std::env::var("EVENT_MASK").ok().and_then(|text| text.parse().ok()).unwrap_or(1));
     *MASK
 }
 
@@ -40,7 +39,15 @@ unsafe extern "C" fn on_connection(arguments: ConnectionArguments) {
         let user = (api.ca_puser)(arguments.channel);
         if let Some(field) = field.filter(|_| !(*user.cast::<Monitored>()).subscribed.swap(true, Relaxed)) {
             let subscribe = api.ca_create_subscription;
-            subscribe(field.time_dbr().into(), 0, arguments.channel, mask(), Some(on_event), user, &raw mut id);
+            subscribe(
+                field.time_dbr().into(),
+                0,
+                arguments.channel,
+                mask(),
+                Some(on_event),
+                user,
+                &raw mut id,
+            );
             if std::env::var_os("WITH_METADATA").is_some() {
                 let dbr = field.control_dbr().into();
                 subscribe(dbr, 1, arguments.channel, DBE_PROPERTY, Some(on_metadata), user, &raw mut id);

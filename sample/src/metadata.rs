@@ -38,8 +38,14 @@ impl Metadata {
     pub fn same_bits(&self, other: &Metadata) -> bool {
         let limits = |m: &Metadata| {
             [
-                m.display_low, m.display_high, m.alarm_low, m.alarm_high, m.warning_low, m.warning_high,
-                m.control_low, m.control_high,
+                m.display_low,
+                m.display_high,
+                m.alarm_low,
+                m.alarm_high,
+                m.warning_low,
+                m.warning_high,
+                m.control_low,
+                m.control_high,
             ]
             .map(|limit| limit.map(f64::to_bits))
         };

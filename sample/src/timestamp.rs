@@ -74,10 +74,7 @@ mod tests {
     #[test]
     fn epics_stamps_round_trip() {
         for (seconds, nanoseconds) in [(0, 0), (1, 999_999_999), (u32::MAX, 5)] {
-            assert_eq!(
-                Timestamp::from_epics(seconds, nanoseconds).to_epics(),
-                Some((seconds, nanoseconds))
-            );
+            assert_eq!(Timestamp::from_epics(seconds, nanoseconds).to_epics(), Some((seconds, nanoseconds)));
         }
         assert_eq!(Timestamp(0).to_epics(), None);
     }

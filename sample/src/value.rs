@@ -40,8 +40,20 @@ pub enum Kind {
 impl Kind {
     /// Every kind, in tag order.
     pub const ALL: [Kind; 14] = [
-        Kind::Bool, Kind::Enum, Kind::Int8, Kind::Int16, Kind::Int32, Kind::Int64, Kind::UInt8, Kind::UInt16,
-        Kind::UInt32, Kind::UInt64, Kind::Float32, Kind::Float64, Kind::String, Kind::Structure,
+        Kind::Bool,
+        Kind::Enum,
+        Kind::Int8,
+        Kind::Int16,
+        Kind::Int32,
+        Kind::Int64,
+        Kind::UInt8,
+        Kind::UInt16,
+        Kind::UInt32,
+        Kind::UInt64,
+        Kind::Float32,
+        Kind::Float64,
+        Kind::String,
+        Kind::Structure,
     ];
 
     /// From its tag.
