@@ -55,3 +55,5 @@ pub const LOG_BUFFER_BYTES_LEAST: u64 = 64 << 10;
 pub const SEGMENT_BYTES_LEAST: u64 = 1 << 10;
 /// An engine whose last batch is younger than this is alive: silence since then is known to be silence.
 pub const BEATING_NS: i64 = 1_000_000_000;
+/// Channels that one archive may have, those without data included.
+pub const CHANNELS_MAX: u64 = 1 << 26;

@@ -303,9 +303,19 @@ fn load(
     for (entry, table) in manifest.tables.iter().zip(&tables) {
         let class = manifest.classes.get(usize::from(entry.class)).map_or("default", String::as_str);
         for row in table.dictionary() {
-            enter_row(&mut directory, &row?, class);
+            let row = row?;
+            if row.channel.0 >= manifest.next_channel {
+                let what = format!(
+                    "channel {} stands in the dictionary, the manifest knows ids below {} only",
+                    row.channel.0, manifest.next_channel
+                );
+                return Err(Error::corrupt(table.path(), 0, what));
+            }
+            enter_row(&mut directory, &row, class);
         }
     }
+    // Ids are never used again, not even those of channels whose tables are gone.
+    directory.reserve_ids(manifest.next_channel)?;
     let received = manifest.tables.iter().map(|entry| entry.sequence_span.1).max().unwrap_or(0);
     let mut loader = Loader::new(&mut directory, received);
     let replay = wal::replay(disk, &layout.wal(), identity.id, manifest.wal_from, &mut |_, entry| {

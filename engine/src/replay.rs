@@ -1,6 +1,6 @@
 //! Loads what the log holds into the slots of an archive that is being opened.
 
-use crate::limits::LATE_RANK_FIRST;
+use crate::limits::{CHANNELS_MAX, LATE_RANK_FIRST};
 use crate::shared::Directory;
 use crate::slot::{Slot, SlotState};
 use crate::wal::{Entry, Placement};
@@ -80,6 +80,7 @@ impl<'a> Loader<'a> {
 
     fn record(&mut self, channel: ChannelId, record: sstable::ChannelRecord) {
         if let ChannelChange::Named(name) = &record.change
+            && channel.0 < CHANNELS_MAX
             && self.directory.slot(channel).is_none()
         {
             let slot = Arc::new(Slot::new(channel, name.clone()));

@@ -6,12 +6,12 @@ use crate::config::{ArchiveSettings, Percent};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::layout::Layout;
-use crate::limits::BEATING_NS;
+use crate::limits::{BEATING_NS, CHANNELS_MAX};
 use crate::limits::{LOG_BUFFER_BYTES_LEAST, MEMTABLE_BYTES_LEAST, SEGMENT_BYTES_LEAST};
 use crate::slot::{Slot, SlotState};
 use crate::view::View;
 use crate::wal;
-use disk::Disk;
+use disk::{Disk, FormatError};
 use index::{Named, Names};
 use sample::{ChannelId, ChannelName, DropCause, Timestamp};
 use sstable::BlockCache;
@@ -96,6 +96,20 @@ impl Directory {
     /// The slot of a channel.
     pub fn slot(&self, id: ChannelId) -> Option<&Arc<Slot>> {
         self.slots.get(usize::try_from(id.0).ok()?)?.as_ref()
+    }
+
+    /// Makes the next id at least `next`.
+    ///
+    /// # Errors
+    /// More channels than an archive may have.
+    pub fn reserve_ids(&mut self, next: u64) -> Result<(), Error> {
+        if next > CHANNELS_MAX {
+            let what = "channels of an archive";
+            return Err(FormatError::Limit { what, max: CHANNELS_MAX, found: next }.into());
+        }
+        let next = usize::try_from(next).unwrap_or(usize::MAX);
+        self.slots.resize(self.slots.len().max(next), None);
+        Ok(())
     }
 
     /// Enters a channel under its id and its name.
