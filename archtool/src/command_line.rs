@@ -61,7 +61,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { failure::USAGE } else { failure::DONE });
         }
     };
-    line.log.start();
+    line.log.start_quiet();
     let code = match line.verb.run() {
         Ok(Outcome::Done) => failure::DONE,
         Ok(Outcome::Damage) => failure::DAMAGE,

@@ -3,10 +3,9 @@
 use crate::answer::{Answer, Pairs};
 use crate::failure::Failure;
 use disk::RealDisk;
-use engine::LiveArchive;
 use engine::clock::SystemClock;
+use engine::layout::Layout;
 use engine::read::{Member, Reader};
-use engine::recovery::open_read_only;
 use retrieval_server::{HttpSettings, ServerState};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -86,12 +85,18 @@ impl Place {
     }
 }
 
-/// The archive in a directory as a reader sees it: all that its engine has handed to the operating system, too.
+/// The archive in a directory; an engine that runs on it is asked for what is in its memory.
 fn open_directory(path: &Path) -> Result<ServerState, Failure> {
-    let (shared, _) = open_read_only(Arc::new(RealDisk), Arc::new(SystemClock), path.to_path_buf())?;
-    let archive = Arc::new(LiveArchive::new(shared));
-    let reader = Reader::new(vec![Member { name: path.display().to_string(), priority: 1, archive }]);
-    Ok(ServerState::new(reader, None, HttpSettings::default()))
+    // A directory without an archive is said at once, not with every channel.
+    crate::stock::identity(&Layout::new(path))?;
+    let archive = retrieval_server::archives::directory(
+        Arc::new(RealDisk),
+        Arc::new(SystemClock),
+        path.to_path_buf(),
+        None,
+    );
+    let member = Member { name: path.display().to_string(), priority: 1, archive: Arc::new(archive) };
+    Ok(ServerState::new(Reader::new(vec![member]), None, HttpSettings::default()))
 }
 
 fn is_url(text: &str) -> bool {

@@ -1,4 +1,4 @@
-//! What an archive directory holds, in files and bytes.
+//! What an archive directory holds: its files with their sizes.
 
 use crate::failure::Failure;
 use disk::{Disk, RealDisk};

@@ -19,8 +19,9 @@ pub enum LogFormat {
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogOptions {
     /// What is logged on stderr: error, warn, info, debug, trace or off, also per part: info,engine=debug
-    #[arg(id = "log_level", long = "log", value_name = "LEVEL", default_value = "info", global = true, value_parser = levels)]
-    level: Levels,
+    /// [default: info in servers, warn in tools]
+    #[arg(id = "log_level", long = "log", value_name = "LEVEL", global = true, value_parser = levels)]
+    level: Option<Levels>,
     /// How log lines look
     #[arg(id = "log_format", long = "log-format", value_enum, default_value = "text", global = true)]
     format: LogFormat,
@@ -46,14 +47,28 @@ fn levels(text: &str) -> Result<Levels, String> {
 }
 
 impl LogOptions {
-    /// Begins to log. A second call in one process changes nothing.
+    /// Begins to log as a server does: what happens, unless `--log` says otherwise. A second call in one
+    /// process changes nothing.
     pub fn start(&self) {
+        self.start_at(LevelFilter::INFO);
+    }
+
+    /// Begins to log as a hand tool does: only what is wrong, unless `--log` says otherwise.
+    pub fn start_quiet(&self) {
+        self.start_at(LevelFilter::WARN);
+    }
+
+    fn start_at(&self, default: LevelFilter) {
+        let targets = match &self.level {
+            Some(Levels(targets)) => targets.clone(),
+            None => Targets::new().with_default(default),
+        };
         let stderr = std::io::stderr();
         let colour =
             stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let layer = LineLayer::new(self.format, colour, Box::new(stderr));
         // It fails only where a subscriber is set already, which then goes on.
-        let _ = tracing_subscriber::registry().with(self.level.0.clone()).with(layer).try_init();
+        let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
     }
 }
 

@@ -27,7 +27,7 @@ pub const CHANNELS: usize = 200;
 pub const DAYS: u32 = 7;
 /// Samples of the standard data set.
 pub const SAMPLES: u64 = 96_726_352;
-/// [`Hash`] over the hashes of its channels.
+/// [`struct@Hash`] over the hashes of its channels.
 pub const HASH: u64 = 0x0745_1162_d7cf_63dc;
 
 const SECOND_NS: i64 = 1_000_000_000;
