@@ -86,7 +86,7 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
     let began = Instant::now();
     engine.start()?;
     let (seconds, connected) = std::thread::scope(|scope| {
-        let counting = scope.spawn(|| per_second(&ear, scale.time(600, 20)));
+        let counting = scope.spawn(|| per_second(&ear, scale.time(600, 10)));
         let connected = engine.wait_connected(good, Duration::from_secs(180)).map(|_| began.elapsed());
         (counting.join().unwrap_or_default(), connected)
     });

@@ -61,15 +61,17 @@ pub(crate) fn noise() -> Vec<f64> {
     (0..2 * ELEMENTS).map(next).collect()
 }
 
+/// The command of an IOC with [`waveforms`] that gives them their noise; a database cannot hold so many numbers.
+pub(crate) fn put_noise() -> String {
+    let noise: Vec<String> = noise().iter().map(f64::to_string).collect();
+    format!("dbpf W:noise \"[{}]\"", noise.join(","))
+}
+
 /// Records of 2048 doubles at 10 Hz: the update with number n is `noise()[n % 2048..][..2048]`.
 pub(crate) fn waveforms(count: u64) -> (String, Vec<String>) {
-    let noise: Vec<String> = noise().iter().map(f64::to_string).collect();
-    let lines: Vec<String> = noise.chunks(8).map(|line| line.join(",")).collect();
     let total = 2 * ELEMENTS;
-    let mut text = format!(
-        "record(waveform,\"W:noise\"){{field(FTVL,\"DOUBLE\") field(NELM,\"{total}\") field(PINI,\"YES\") field(INP,[{}])}}\n",
-        lines.join(",\n")
-    );
+    let mut text =
+        format!("record(waveform,\"W:noise\"){{field(FTVL,\"DOUBLE\") field(NELM,\"{total}\")}}\n");
     let mut names = Vec::new();
     for i in 0..count {
         let name = format!("W:{i:03}");

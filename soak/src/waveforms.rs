@@ -115,8 +115,11 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
     let archive = scale.pick("", "memtable_bytes = \"16MiB\"");
     let setup = Setup { folder: folder.path(), ports, addresses: Vec::new(), channels, archive };
     let mut engine = Engine::configure(programs, setup)?;
+    let mut ioc = Ioc::start(ports, &database)?;
+    ioc.command(&records::put_noise())?;
+    // The command has no answer.
+    std::thread::sleep(Duration::from_secs(2));
     let began = now_ns();
-    let ioc = Ioc::start(ports, &database)?;
     engine.start()?;
     engine.wait_connected(count, Duration::from_secs(60))?;
     let (client, time) = (engine.client(), scale.time(120, 6));

@@ -3,6 +3,7 @@
 mod demo;
 mod epics;
 mod run;
+mod soak;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +24,8 @@ enum Chore {
     Demo(demo::Arguments),
     /// Run every test, those that need a C IOC included
     Test,
+    /// Measure the long bars with release programs and real C IOCs
+    Soak(soak::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         Chore::Epics => epics::install().map(|_| ()),
         Chore::Demo(arguments) => demo::run(&arguments),
         Chore::Test => test::run(),
+        Chore::Soak(arguments) => soak::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
