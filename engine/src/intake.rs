@@ -17,27 +17,32 @@ const SECOND_NS: i64 = 1_000_000_000;
 const SUSPECT_SERVERS_MIN: usize = 3;
 
 /// Rules and running state of one channel.
+///
+/// One cache line, with everything rare behind a pointer: every sample of every channel passes its rule.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Rule {
     settings: Arc<ChannelSettings>,
     /// The next sample is the first since a connect.
     first: bool,
     /// Values held back until the metadata of the connection is there; `None` when it is.
-    held_back: Option<Vec<(Timestamp, Sample)>>,
+    held_back: Option<Box<Vec<(Timestamp, Sample)>>>,
     metadata_known: bool,
     /// Metadata with their receipt, not recorded yet: the next sample may carry an older stamp and be the
     /// first that they describe.
     described: Option<Box<(Timestamp, Metadata)>>,
     /// Last value that was stored, with its alarm, where there is a dead band.
-    passed: Option<Passed>,
+    passed: Option<Box<Passed>>,
     /// Newest sample of the current scan period.
-    scanned: Option<(Timestamp, Sample)>,
+    scanned: Option<Box<(Timestamp, Sample)>>,
     /// Reading of the last sample whose unset stamp was replaced.
-    replaced: Option<[u8; 16]>,
-    /// Value bytes in the current second of receipt.
-    second: (i64, u64),
-    server: usize,
+    replaced: Option<Box<[u8; 16]>>,
+    /// The current second of receipt (its low bits) with the value bytes in it.
+    second: (u32, u32),
+    server: u32,
 }
+
+const _: () = assert!(size_of::<Option<Rule>>() == 64);
 
 type Passed = (f64, sample::Severity, sample::Status);
 
@@ -46,7 +51,10 @@ impl Rule {
     fn within_dead_band(&self, band: f64, reading: Passed) -> bool {
         let near = |last: f64| (last - reading.0).abs() < band || last.to_bits() == reading.0.to_bits();
         !self.first
-            && self.passed.is_some_and(|last| (last.1, last.2) == (reading.1, reading.2) && near(last.0))
+            && self
+                .passed
+                .as_ref()
+                .is_some_and(|last| (last.1, last.2) == (reading.1, reading.2) && near(last.0))
     }
 }
 
@@ -62,19 +70,19 @@ struct Server {
 #[derive(Debug)]
 pub struct Intake {
     /// By channel id: ids are dense.
-    rules: Vec<Option<Box<Rule>>>,
+    rules: Vec<Option<Rule>>,
     /// Channels whose samples wait for metadata, since when by the clock that ticks.
     waiting: Vec<(ChannelId, Option<Timestamp>)>,
     /// Scanned channels by period in ns, with the period that was last closed.
     scans: HashMap<i64, (i64, Vec<ChannelId>)>,
     servers: Vec<Server>,
-    server_of: HashMap<Box<str>, usize>,
+    server_of: HashMap<Box<str>, u32>,
     future_limit_ns: i64,
     receive_time: bool,
 }
 
 /// The server of a channel that was never connected.
-const NO_SERVER: usize = usize::MAX;
+const NO_SERVER: u32 = u32::MAX;
 
 impl Intake {
     /// Rules for no channel yet.
@@ -119,7 +127,7 @@ impl Intake {
                 if self.rules.len() <= at {
                     self.rules.resize_with(at + 1, || None);
                 }
-                self.rules[at] = Some(Box::new(rule));
+                self.rules[at] = Some(rule);
             }
         }
     }
@@ -148,11 +156,11 @@ impl Intake {
     }
 
     fn rule(&self, channel: ChannelId) -> Option<&Rule> {
-        self.rules.get(usize::try_from(channel.0).ok()?)?.as_deref()
+        self.rules.get(usize::try_from(channel.0).ok()?)?.as_ref()
     }
 
     fn rule_mut(&mut self, channel: ChannelId) -> Option<&mut Rule> {
-        self.rules.get_mut(usize::try_from(channel.0).ok()?)?.as_deref_mut()
+        self.rules.get_mut(usize::try_from(channel.0).ok()?)?.as_mut()
     }
 
     fn unscan(&mut self, channel: ChannelId) {
@@ -162,8 +170,8 @@ impl Intake {
         });
     }
 
-    fn leave_server(&mut self, server: usize) {
-        if let Some(server) = self.servers.get_mut(server) {
+    fn leave_server(&mut self, server: u32) {
+        if let Some(server) = self.servers.get_mut(server as usize) {
             server.channels = server.channels.saturating_sub(1);
             if server.channels == 0 {
                 server.future = false;
@@ -240,18 +248,20 @@ impl Intake {
     ) {
         let server = *self.server_of.entry(host.into()).or_insert_with(|| {
             self.servers.push(Server { channels: 0, future: false, offset_ns: 0 });
-            self.servers.len() - 1
+            u32::try_from(self.servers.len() - 1).unwrap_or(NO_SERVER)
         });
         let Some(rule) = self.rule_mut(channel) else { return };
         let before = std::mem::replace(&mut rule.server, server);
         rule.first = true;
         rule.metadata_known = !metadata_follows;
         if metadata_follows {
-            rule.held_back = Some(Vec::new());
+            rule.held_back = Some(Box::default());
             self.waiting.push((channel, None));
         }
         self.leave_server(before);
-        self.servers[server].channels += 1;
+        if let Some(server) = self.servers.get_mut(server as usize) {
+            server.channels += 1;
+        }
         if let Some(slot) = writer.slot(channel) {
             let mut state = slot.lock();
             state.connection.no_read_access = !readable;
@@ -263,7 +273,7 @@ impl Intake {
     /// Lets samples through that waited for metadata.
     fn release_held_back(&mut self, writer: &mut Writer, channel: ChannelId) {
         let held = self.rule_mut(channel).and_then(|rule| rule.held_back.take());
-        for (received, sample) in held.unwrap_or_default() {
+        for (received, sample) in *held.unwrap_or_default() {
             self.sample(writer, channel, received, sample);
         }
     }
@@ -312,7 +322,7 @@ impl Intake {
 
     fn take_scanned(&mut self, writer: &mut Writer, channel: ChannelId) {
         let scanned = self.rule_mut(channel).and_then(|rule| rule.scanned.take());
-        if let Some((received, sample)) = scanned {
+        if let Some((received, sample)) = scanned.map(|scanned| *scanned) {
             self.pass(writer, channel, received, sample);
         }
     }
@@ -320,7 +330,7 @@ impl Intake {
     fn sample(&mut self, writer: &mut Writer, channel: ChannelId, received: Timestamp, sample: Sample) {
         let Some(rule) = self.rule_mut(channel) else { return };
         if matches!(rule.settings.mode, Mode::Scan { .. }) && !rule.first {
-            rule.scanned = Some((received, sample));
+            rule.scanned = Some(Box::new((received, sample)));
             return;
         }
         self.pass(writer, channel, received, sample);
@@ -344,7 +354,7 @@ impl Intake {
         if !matches!(outcome, Outcome::Dropped(_))
             && let Some(rule) = self.rule_mut(channel)
         {
-            rule.passed = reading.map(|(_, reading)| reading);
+            rule.passed = reading.map(|(_, reading)| Box::new(reading));
         }
     }
 
@@ -369,7 +379,7 @@ impl Intake {
         };
         if wrong {
             let reading = sstable::fingerprint(&sample);
-            let again = rule.replaced.replace(reading) == Some(reading);
+            let again = rule.replaced.replace(Box::new(reading)).is_some_and(|before| *before == reading);
             // What a server sends on connecting was stored under the time of an earlier receipt.
             if again || (first && writer.is_newest_reading(channel, &sample)) {
                 writer.append_redelivered(channel);
@@ -382,12 +392,14 @@ impl Intake {
             writer.append_dropped(channel, DropCause::Future, &sample);
             return Outcome::Dropped(DropCause::Future);
         }
-        let second = received.0.div_euclid(SECOND_NS);
+        #[expect(clippy::cast_possible_truncation, reason = "low bits tell one second from the next")]
+        let second = received.0.div_euclid(SECOND_NS).cast_unsigned() as u32;
         if rule.second.0 != second {
             rule.second = (second, 0);
         }
-        rule.second.1 += sample.value.byte_len() as u64;
-        if rule.second.1 > rule.settings.max_bytes_per_second {
+        let bytes = u32::try_from(sample.value.byte_len()).unwrap_or(u32::MAX);
+        rule.second.1 = rule.second.1.saturating_add(bytes);
+        if u64::from(rule.second.1) > rule.settings.max_bytes_per_second {
             writer.append_dropped(channel, DropCause::Rate, &sample);
             return Outcome::Dropped(DropCause::Rate);
         }
@@ -409,7 +421,7 @@ impl Intake {
         let ahead = time.since(received);
         let future = ahead > self.future_limit_ns;
         let server = self.rule(channel).map_or(NO_SERVER, |rule| rule.server);
-        if let Some(server) = self.servers.get_mut(server) {
+        if let Some(server) = self.servers.get_mut(server as usize) {
             server.future = future;
             if ahead > 0 {
                 server.offset_ns = ahead;
