@@ -44,7 +44,8 @@ pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> 
     manifest.wal_from = manifest.wal_from.max(frozen.through + 1);
     manifest.next_channel = manifest.next_channel.max(shared.directory().slots.len() as u64);
     manifest.next_sequence = manifest.next_sequence.max(shared.sequence.load(Ordering::Relaxed));
-    manifest.heartbeat = manifest.heartbeat.max(shared.heard_until());
+    // Not later: what was received behind the freeze may be lost with the log.
+    manifest.heartbeat = manifest.heartbeat.max(frozen.at);
     if let Err(error) = manifest.store(&*shared.disk, &shared.layout) {
         // It may be the live one all the same; only what the former one still stands for is certain.
         let present = Manifest::load(&*shared.disk, &shared.layout, shared.identity.id);

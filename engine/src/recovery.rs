@@ -152,10 +152,12 @@ pub fn open(opening: Opening) -> Result<Recovered, Error> {
         log.first_sequence(),
         loaded.replay.last_received,
     );
-    let heartbeat = loaded.heartbeat.max(manifest.heartbeat);
+    let manifest_heartbeat = manifest.heartbeat;
+    let heartbeat = loaded.heartbeat.max(manifest_heartbeat);
     let last_received = loaded.replay.last_received;
     let shared = Arc::new(shared_of(&opening, layout, identity, manifest, loaded, buffer));
-    shared.set_durable_until(log.durable().received);
+    // The live tables hold everything up to their freeze, the log what came behind it.
+    shared.set_durable_until(log.durable().received.max(manifest_heartbeat));
     let alive = heartbeat.max(last_received);
     shared.set_heard_until(alive);
     shared.running.store(true, Ordering::Relaxed);
@@ -208,7 +210,8 @@ pub(crate) fn open_with(
             nameless: loaded.nameless,
             ..Report::default()
         };
-        let heard = loaded.heartbeat.max(manifest.heartbeat).max(loaded.replay.last_received);
+        let durable = loaded.replay.last_received.max(manifest.heartbeat);
+        let heard = loaded.heartbeat.max(durable);
         let opening = Opening {
             disk: disk.clone(),
             clock,
@@ -219,7 +222,6 @@ pub(crate) fn open_with(
             settings: StorageSettings::default(),
         };
         let buffer = wal::Buffer::new(0, loaded.replay.next_sequence, loaded.replay.last_received);
-        let durable = loaded.replay.last_received;
         let shared = Arc::new(shared_of(&opening, layout, identity, manifest, loaded, buffer));
         shared.set_heard_until(heard);
         shared.set_durable_until(durable);

@@ -109,7 +109,8 @@ impl Run<'_> {
         if self.format.tells_problems() {
             self.problems.push(problem);
         } else if !out.head.problems.contains(&problem) {
-            if out.started() {
+            let asked_for = self.plan.reading.scan.skip_damaged && found.code == ProblemCode::Damaged;
+            if out.started() && !asked_for {
                 let code = match found.code {
                     ProblemCode::Damaged => Code::Damaged,
                     ProblemCode::ArchiveUnavailable => Code::Unavailable,
@@ -117,7 +118,9 @@ impl Run<'_> {
                 };
                 return Err(Stopped::Broken(ApiError::of(code, found.message.clone())));
             }
-            out.head.problems.push(problem);
+            if !out.started() {
+                out.head.problems.push(problem);
+            }
         }
         Ok(())
     }
