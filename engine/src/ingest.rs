@@ -81,6 +81,8 @@ impl Ingest {
 
     /// One batch: everything that has arrived, then a commit. Returns how many arrivals.
     pub fn turn(&mut self) -> usize {
+        // What arrives while this batch is made may wait inside the source until the next one.
+        let before = self.writer.shared().clock.now();
         let (writer, intake) = (&mut self.writer, &mut self.intake);
         let arrived = self.source.receive(INGEST_WAIT, &mut |channel, received, arrival| {
             let received = writer.at(received);
@@ -99,7 +101,7 @@ impl Ingest {
                 self.writer.look_at_rates();
             }
         }
-        self.writer.commit();
+        self.writer.commit_until(before);
         arrived
     }
 

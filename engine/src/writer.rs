@@ -351,12 +351,19 @@ impl Writer {
     /// Ends a batch: hands its entries to the log. Should the log have no room (nothing but events and
     /// heartbeats can meet that), they wait for the next commit. Returns the last log sequence.
     pub fn commit(&mut self) -> u64 {
+        self.commit_until(self.now)
+    }
+
+    /// As [`Writer::commit`], where only what was received up to `received` is known to be in this batch or
+    /// earlier ones: what a source got since then may still wait inside it (I5).
+    pub fn commit_until(&mut self, received: Timestamp) -> u64 {
+        let mark = received.min(self.now).max(self.committed);
         self.shared.memory.fetch_add(std::mem::take(&mut self.grown), Ordering::Relaxed);
         let counted = std::mem::take(&mut self.counted);
         self.shared.counters.stored.fetch_add(counted.stored, Ordering::Relaxed);
         self.shared.counters.redelivered.fetch_add(counted.redelivered, Ordering::Relaxed);
         self.shared.counters.bytes.fetch_add(counted.bytes, Ordering::Relaxed);
-        self.hand_over();
+        self.hand_over(mark);
         if std::mem::replace(&mut self.inside, false) {
             self.shared.gate.leave();
         }
@@ -371,17 +378,17 @@ impl Writer {
         }
     }
 
-    fn hand_over(&mut self) {
+    fn hand_over(&mut self, mark: Timestamp) {
         if self.batch.is_empty() {
-            self.shared.log.mark(self.now);
-        } else if let Ok(sequence) = self.shared.log.append(self.batch.bytes(), self.now) {
+            self.shared.log.mark(mark);
+        } else if let Ok(sequence) = self.shared.log.append(self.batch.bytes(), mark) {
             self.appended = sequence;
             self.batch.clear();
         } else {
             return;
         }
-        self.committed = self.now;
-        self.shared.set_heard_until(self.now);
+        self.committed = mark;
+        self.shared.set_heard_until(mark);
     }
 
     /// Closes the current epoch between two batches; a flush of the result writes everything before it.
@@ -390,7 +397,7 @@ impl Writer {
         if !self.batch.is_empty() {
             return None;
         }
-        let frozen = Frozen { epoch: self.epoch, through: self.appended, at: self.now };
+        let frozen = Frozen { epoch: self.epoch, through: self.appended, at: self.committed };
         self.epoch += 1;
         Some(frozen)
     }
