@@ -26,6 +26,7 @@ struct Rule {
     /// The next sample is the first since a connect.
     first: bool,
     /// Values held back until the metadata of the connection is there; `None` when it is.
+    #[expect(clippy::box_collection, reason = "a rule is one cache line")]
     held_back: Option<Box<Vec<(Timestamp, Sample)>>>,
     metadata_known: bool,
     /// Metadata with their receipt, not recorded yet: the next sample may carry an older stamp and be the

@@ -25,13 +25,16 @@ struct Life {
     started: i64,
     killed: i64,
     durable: i64,
+    /// Newest receipt among the witnessed samples, and when they were last asked for.
+    heard: i64,
+    asked: i64,
 }
 
 /// Samples seen in answers, by channel and time.
 type Witnessed = HashMap<(String, i64), Sample>;
 
 /// Asks for `durable_until_ns` and recent samples until the engine is gone.
-fn watch(url: &str, stop: &AtomicBool, durable: &AtomicI64, seen: &Mutex<Witnessed>) {
+fn watch(url: &str, stop: &AtomicBool, durable: &AtomicI64, asked: &AtomicI64, seen: &Mutex<Witnessed>) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let client = Client::new(url);
@@ -46,7 +49,9 @@ fn watch(url: &str, stop: &AtomicBool, durable: &AtomicI64, seen: &Mutex<Witness
         });
         let client = Client::new(url);
         while !stop.load(Ordering::Relaxed) {
+            let now = now_ns();
             if let Ok(batches) = client.samples(&format!("{WITNESSED}&from=-600ms&edge=false")) {
+                asked.store(now, Ordering::Relaxed);
                 let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 for batch in batches {
                     for i in 0..batch.block.len() {
@@ -100,6 +105,8 @@ struct Verdict {
     holes: u64,
     lost: u64,
     gaps: u64,
+    /// Gaps in lives whose last second brought nothing for anybody: IOC or engine had no processor.
+    quiet: u64,
     /// Least ns from `durable_until` to when the first lost sample must have been received.
     margin: Option<i64>,
     first: Option<String>,
@@ -135,6 +142,11 @@ impl Verdict {
             return;
         }
         let margin = before + PERIOD_NS - life.durable;
+        let nothing_came = life.heard <= before + STRAY_NS && life.asked >= before + PERIOD_NS + STRAY_NS;
+        if margin < -STRAY_NS && nothing_came {
+            self.quiet += 1;
+            return;
+        }
         self.margin = Some(self.margin.map_or(margin, |least| least.min(margin)));
         if margin < -STRAY_NS {
             self.lost += 1;
@@ -193,9 +205,10 @@ fn live(rig: &mut Rig, started: i64) -> Result<(Witnessed, Life), Failure> {
     let (stop, durable, seen) =
         (AtomicBool::new(false), AtomicI64::new(i64::MIN), Mutex::new(Witnessed::new()));
     let url = rig.engine.url.clone();
+    let asked = AtomicI64::new(i64::MIN);
     let life = Duration::from_millis(LIFE_MS.0 + random(LIFE_MS.1 - LIFE_MS.0));
     let killed = std::thread::scope(|scope| {
-        scope.spawn(|| watch(&url, &stop, &durable, &seen));
+        scope.spawn(|| watch(&url, &stop, &durable, &asked, &seen));
         let began = Instant::now();
         std::thread::sleep(life.saturating_sub(began.elapsed()));
         let killed = now_ns();
@@ -204,7 +217,15 @@ fn live(rig: &mut Rig, started: i64) -> Result<(Witnessed, Life), Failure> {
         killed
     });
     let seen = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    Ok((seen, Life { started, killed, durable: durable.into_inner() }))
+    let heard = seen.values().filter_map(|sample| sample.received).map(|received| received.0).max();
+    let life = Life {
+        started,
+        killed,
+        durable: durable.into_inner(),
+        heard: heard.unwrap_or(i64::MIN),
+        asked: asked.into_inner(),
+    };
+    Ok((seen, life))
 }
 
 fn judge(report: &mut Report, rig: &Rig, lives: &[Life], kept: &Kept) -> Result<(), Failure> {
@@ -225,10 +246,10 @@ fn judge(report: &mut Report, rig: &Rig, lives: &[Life], kept: &Kept) -> Result<
         }
         Ok(())
     })?;
-    let Verdict { channels, samples, disordered, holes, lost, gaps, margin, first } = verdict;
+    let Verdict { channels, samples, disordered, holes, lost, gaps, quiet, margin, first } = verdict;
     let first = first.unwrap_or_default();
     let text = format!(
-        "{disordered} double or out of order, {holes} holes, {lost} durable lost; {channels} counters, {samples} samples, {gaps} gaps at kills {first}"
+        "{disordered} double or out of order, {holes} holes, {lost} durable lost; {channels} counters, {samples} samples, {gaps} gaps at kills, {quiet} of them in lives that ended in silence {first}"
     );
     report.bar(
         "counters over all lives",
