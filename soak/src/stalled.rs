@@ -23,9 +23,11 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
         let asked = Instant::now();
         let status = client.status()?;
         slowest = slowest.max(asked.elapsed());
-        let behind =
-            status["now_ns"].as_i64().unwrap_or(0) - status["durable_until_ns"].as_i64().unwrap_or(0);
-        lag = lag.max(behind);
+        // Before the first sync nothing is durable yet.
+        let durable = status["durable_until_ns"].as_i64().filter(|durable| *durable > 0);
+        if let (Some(now), Some(durable)) = (status["now_ns"].as_i64(), durable) {
+            lag = lag.max(now.saturating_sub(durable));
+        }
         std::thread::sleep(Duration::from_millis(100));
     }
     let rate = (client.totals()?[0] - before) as f64 / time.as_secs_f64();
