@@ -75,8 +75,11 @@ impl Running {
     /// # Errors
     /// The address is in use, the archive cannot be opened; nothing was changed then.
     pub fn start(config: Config, source: Box<dyn Source>) -> Result<Running, StartError> {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartError::Runtime)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .on_thread_start(engine::schedule::prompt_turns)
+            .build()
+            .map_err(StartError::Runtime)?;
         let wanted = config.http.listen;
         let unheard = |source| StartError::Listen { address: wanted, source };
         // First of all: a port in use must leave the archive untouched.

@@ -2,9 +2,10 @@
 
 use crate::config::{ChannelSettings, Config, Plan};
 use crate::intake::Intake;
-use crate::limits::{HEARTBEAT_NS, INGEST_PAUSE, INGEST_WAIT, QUIET_DROPS_NS, RATES_LOOK_NS};
+use crate::limits::{BATCH_ARRIVALS, HEARTBEAT_NS, INGEST_PAUSE, INGEST_WAIT, QUIET_DROPS_NS, RATES_LOOK_NS};
+use crate::schedule;
 use crate::slot::Archiving;
-use crate::source::Source;
+use crate::source::{Arrival, Sink, Source};
 use crate::writer::{Frozen, Writer};
 use sample::{ChannelId, ChannelName, EventKind, Timestamp};
 use sstable::ChannelChange;
@@ -28,6 +29,31 @@ pub struct IngestGauges {
     pub queue_bytes: AtomicU64,
     /// Searches sent by the source.
     pub searches: AtomicU64,
+}
+
+/// Where a batch's arrivals go.
+struct Desk<'a> {
+    writer: &'a mut Writer,
+    intake: &'a mut Intake,
+    /// Channels that were announced last, the oldest first.
+    expected: [ChannelId; 3],
+}
+
+/// No channel announced yet.
+const EXPECTED_NONE: [ChannelId; 3] = [ChannelId::ARCHIVE; 3];
+
+impl Sink for Desk<'_> {
+    fn expect(&mut self, channel: ChannelId) {
+        let [oldest, middle, newest] = self.expected;
+        self.intake.expect(channel);
+        self.writer.expect(channel, oldest);
+        self.expected = [middle, newest, channel];
+    }
+
+    fn arrive(&mut self, channel: ChannelId, received: Timestamp, arrival: Arrival) {
+        let received = self.writer.at(received);
+        self.intake.arrive(self.writer, channel, received, arrival);
+    }
 }
 
 /// Everything that the ingest thread owns.
@@ -60,6 +86,7 @@ impl Ingest {
 
     /// Runs until an order calls [`Ingest::stop`] or nobody can give orders any more.
     pub fn run(mut self, orders: &mpsc::Receiver<Order>) {
+        schedule::prompt_turns();
         while !self.stopping {
             loop {
                 match orders.try_recv() {
@@ -71,7 +98,7 @@ impl Ingest {
                     break;
                 }
             }
-            if self.turn() > 0 {
+            if (1..BATCH_ARRIVALS).contains(&self.turn()) {
                 // Let arrivals gather: one batch of many costs less than many of one.
                 std::thread::sleep(INGEST_PAUSE);
             }
@@ -83,11 +110,8 @@ impl Ingest {
     pub fn turn(&mut self) -> usize {
         // What arrives while this batch is made may wait inside the source until the next one.
         let before = self.writer.shared().clock.now();
-        let (writer, intake) = (&mut self.writer, &mut self.intake);
-        let arrived = self.source.receive(INGEST_WAIT, &mut |channel, received, arrival| {
-            let received = writer.at(received);
-            intake.arrive(writer, channel, received, arrival);
-        });
+        let mut desk = Desk { writer: &mut self.writer, intake: &mut self.intake, expected: EXPECTED_NONE };
+        let arrived = self.source.receive(INGEST_WAIT, &mut desk);
         let clock = self.writer.shared().clock.now();
         self.writer.at(clock);
         self.intake.tick(&mut self.writer, clock);

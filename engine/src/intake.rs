@@ -2,6 +2,7 @@
 
 use crate::config::{ChannelSettings, Mode, StampRule};
 use crate::limits::HELD_BACK_SAMPLES_MAX;
+use crate::prefetch;
 use crate::source::Arrival;
 use crate::writer::{Outcome, Writer};
 use sample::{ChannelId, DropCause, EventKind, Metadata, Sample, Timestamp, Week};
@@ -162,6 +163,12 @@ impl Intake {
 
     fn rule_mut(&mut self, channel: ChannelId) -> Option<&mut Rule> {
         self.rules.get_mut(usize::try_from(channel.0).ok()?)?.as_mut()
+    }
+
+    /// Something of `channel` comes soon: asks for its rule.
+    pub fn expect(&self, channel: ChannelId) {
+        let rule = usize::try_from(channel.0).ok().and_then(|at| self.rules.get(at));
+        prefetch::line(rule.map_or(0, |rule| std::ptr::from_ref(rule).addr()));
     }
 
     fn unscan(&mut self, channel: ChannelId) {

@@ -23,6 +23,8 @@ pub const HELD_BACK_SAMPLES_MAX: usize = 16;
 pub const INGEST_WAIT: std::time::Duration = std::time::Duration::from_millis(50);
 /// Pause of the ingest thread after a batch, so that arrivals gather.
 pub const INGEST_PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+/// A batch of so many arrivals is large enough: the next one begins at once.
+pub const BATCH_ARRIVALS: usize = 256;
 /// Time between two heartbeats in the log; promised to be at most 500 ms.
 pub const HEARTBEAT_NS: i64 = 250_000_000;
 /// A run of drops that has been quiet for so long is recorded.

@@ -10,15 +10,16 @@ use std::sync::Arc;
 
 /// What one channel received during one epoch (between two freezes of the memtable).
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct ChannelData {
     /// The epoch.
     pub epoch: u64,
     /// Bytes that the memtable's account holds for it.
     pub accounted_bytes: usize,
-    /// Full chunks in order.
-    closed: Vec<Arc<SampleBlock>>,
     /// The chunk that grows.
     open: Option<OpenChunk>,
+    /// Full chunks in order.
+    closed: Vec<Arc<SampleBlock>>,
     /// Samples that came late, in order of arrival.
     late: Vec<Sample>,
     /// First values after a connect that are older than their partition.
@@ -38,6 +39,11 @@ impl ChannelData {
     /// Nothing yet, in `epoch`.
     pub fn new(epoch: u64) -> ChannelData {
         ChannelData { epoch, ..ChannelData::default() }
+    }
+
+    /// Address of the row that the next sample fills, 0 where that is not known.
+    pub(crate) fn next_row(&self) -> usize {
+        self.open.as_ref().map_or(0, OpenChunk::next_row)
     }
 
     /// Whether it holds nothing.

@@ -70,6 +70,14 @@ impl OpenChunk {
         }
     }
 
+    /// Address of the row that the next sample fills, 0 for columns.
+    pub(crate) fn next_row(&self) -> usize {
+        match self {
+            OpenChunk::Rows { rows, .. } => rows.as_ptr().addr() + rows.len() * size_of::<Row>(),
+            OpenChunk::Columns(_) => 0,
+        }
+    }
+
     /// Raw bytes of the values.
     pub(crate) fn value_bytes(&self) -> usize {
         match self {

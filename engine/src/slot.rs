@@ -2,9 +2,11 @@
 
 use crate::limits::LAST_BYTES_MAX;
 use crate::memtable::ChannelData;
+use crate::prefetch;
 use crate::read::{FirstSample, Ledger};
 use sample::{ChannelId, ChannelName, DropCause, Metadata, Sample, Timestamp, ValueType, Week};
 use sstable::CarriedSample;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One channel of a running (or opened) archive.
@@ -12,13 +14,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Slot {
     /// Its id.
     pub id: ChannelId,
+    /// Where the memtable's next row was expected to go: a hint for [`Slot::prefetch_row`], nothing more.
+    row: AtomicUsize,
     state: Mutex<SlotState>,
 }
+
+/// Bytes at the front of a slot that every sample touches.
+const HOT_BYTES: usize = 384;
 
 impl Slot {
     /// A channel that was just registered or recovered.
     pub fn new(id: ChannelId, name: ChannelName) -> Slot {
-        Slot { id, state: Mutex::new(SlotState::new(name)) }
+        Slot { id, row: AtomicUsize::new(0), state: Mutex::new(SlotState::new(name)) }
+    }
+
+    /// Asks for what the next sample touches, its row apart.
+    pub fn prefetch(&self) {
+        prefetch::span(std::ptr::from_ref(self).addr(), HOT_BYTES);
+    }
+
+    /// Asks for the line that the next row goes to.
+    pub fn prefetch_row(&self) {
+        prefetch::line(self.row.load(Ordering::Relaxed));
+    }
+
+    /// Notes where the next row goes.
+    pub fn expect_row(&self, state: &SlotState) {
+        self.row.store(state.active.next_row(), Ordering::Relaxed);
     }
 
     /// Its state; held for moments only, never over I/O.
@@ -148,14 +170,14 @@ pub struct SlotState {
     pub ledger: Ledger,
     /// Runs of drops that were not recorded yet, one a cause.
     pub dropping: Vec<DropRun>,
-    /// The memtable data that grow.
-    active: ChannelData,
-    /// Memtable data of earlier epochs, until they are in live tables.
-    frozen: Vec<ChannelData>,
     /// Type of the newest sample.
     pub value_type: Option<ValueType>,
     /// Time of the oldest sample.
     pub oldest: Option<Timestamp>,
+    /// The memtable data that grow.
+    active: ChannelData,
+    /// Memtable data of earlier epochs, until they are in live tables.
+    frozen: Vec<ChannelData>,
     /// The first sample in order of receipt.
     pub first_sample: Option<FirstSample>,
     /// Counter behind the ranks of late samples.

@@ -57,6 +57,22 @@ pub enum Arrival {
     },
 }
 
+/// What takes arrivals.
+pub trait Sink {
+    /// Something of this channel arrives soon: a chance to fetch what is known of it from far memory.
+    fn expect(&mut self, channel: ChannelId) {
+        let _ = channel;
+    }
+    /// Takes one arrival, with the time of its receipt.
+    fn arrive(&mut self, channel: ChannelId, received: Timestamp, arrival: Arrival);
+}
+
+impl<F: FnMut(ChannelId, Timestamp, Arrival)> Sink for F {
+    fn arrive(&mut self, channel: ChannelId, received: Timestamp, arrival: Arrival) {
+        self(channel, received, arrival);
+    }
+}
+
 /// A source of arrivals; owned and called by the ingest thread alone.
 pub trait Source: Send {
     /// Begins to deliver a channel.
@@ -65,7 +81,7 @@ pub trait Source: Send {
     fn remove(&mut self, channel: ChannelId);
     /// Waits at most `timeout` for something to arrive, then hands over all that is there, in order of
     /// receipt, each with the time of its receipt. Returns how many.
-    fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(ChannelId, Timestamp, Arrival)) -> usize;
+    fn receive(&mut self, timeout: Duration, sink: &mut dyn Sink) -> usize;
     /// Bytes that wait inside the source, and their limit.
     fn queue_bytes(&self) -> (u64, u64);
     /// Searches sent so far, where the source searches.

@@ -8,6 +8,7 @@ use crate::slot::{Archiving, Newest, Slot, SlotState};
 use crate::wal::{BatchEncoder, Placement};
 use sample::{ChannelId, ChannelName, DropCause, Event, EventKind, Metadata, Sample, Timestamp, Week};
 use sstable::{ChannelChange, ChannelRecord};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -50,6 +51,8 @@ pub struct Writer {
     /// Memtable bytes and log bytes waiting when the batch began.
     memory: usize,
     waiting: u64,
+    /// Channels that may have open runs of drops.
+    dropping: BTreeSet<ChannelId>,
     /// What the present batch adds to the counters of all channels.
     counted: Counted,
     /// Whether the gate was passed for the present batch.
@@ -76,6 +79,7 @@ impl Writer {
             inside: false,
             memory: 0,
             waiting: 0,
+            dropping: BTreeSet::new(),
             counted: Counted::default(),
             epoch,
             grown: 0,
@@ -155,7 +159,7 @@ impl Writer {
         let placement = match self.place(&state, &mut sample, first) {
             Ok(placement) => placement,
             Err(Outcome::Dropped(cause)) => {
-                self.drop_sample(&mut state, cause, &sample);
+                self.drop_sample(slot.id, &mut state, cause, &sample);
                 return Outcome::Dropped(cause);
             }
             Err(outcome) => {
@@ -180,7 +184,19 @@ impl Writer {
         self.counted.bytes += bytes;
         let sequence = self.shared.sequence.load(Ordering::Relaxed);
         self.grown += insert(&mut state, self.epoch, placement, sample, sequence);
+        slot.expect_row(&state);
         Outcome::Stored
+    }
+
+    /// A sample of `channel` comes soon, one of `sooner` sooner: asks for the memory that they touch.
+    pub fn expect(&self, channel: ChannelId, sooner: ChannelId) {
+        let slot = |channel: ChannelId| self.slots.get(usize::try_from(channel.0).ok()?)?.as_deref();
+        if let Some(slot) = slot(channel) {
+            slot.prefetch();
+        }
+        if let Some(slot) = slot(sooner) {
+            slot.prefetch_row();
+        }
     }
 
     /// Decides where a sample goes and gives it its rank.
@@ -245,7 +261,7 @@ impl Writer {
         let Some(slot) = self.slot(channel) else { return };
         let mut state = slot.lock();
         state.ledger.received += 1;
-        self.drop_sample(&mut state, cause, sample);
+        self.drop_sample(channel, &mut state, cause, sample);
     }
 
     /// Counts samples that were lost before they got here (a full ring), between two times of receipt.
@@ -257,10 +273,12 @@ impl Writer {
             self.shared.count_dropped(&mut state, cause);
         }
         let now = self.now;
+        self.dropping.insert(channel);
         state.note_dropped(cause, count, (from, now), now, None);
     }
 
-    fn drop_sample(&self, state: &mut SlotState, cause: DropCause, sample: &Sample) {
+    fn drop_sample(&mut self, channel: ChannelId, state: &mut SlotState, cause: DropCause, sample: &Sample) {
+        self.dropping.insert(channel);
         self.shared.count_dropped(state, cause);
         let time = self.dropped_at(state, cause, sample);
         let last = (sample.value.byte_len() <= DROP_LAST_BYTES_MAX).then(|| Box::new(sample.clone()));
@@ -340,10 +358,14 @@ impl Writer {
         if self.shared.refusing.load(Ordering::Relaxed) {
             return;
         }
-        for slot in self.slots.clone().into_iter().flatten() {
+        for channel in std::mem::take(&mut self.dropping) {
+            let Some(slot) = self.slot(channel) else { continue };
             let mut state = slot.lock();
             if state.dropping.iter().any(|run| self.now.since(run.noticed) >= quiet_ns) {
-                self.end_drops(slot.id, &mut state);
+                self.end_drops(channel, &mut state);
+            }
+            if !state.dropping.is_empty() {
+                self.dropping.insert(channel);
             }
         }
     }

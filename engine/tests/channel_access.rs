@@ -125,7 +125,7 @@ impl Reader {
 
     fn receive(&mut self) {
         let told = &mut self.told;
-        self.source.receive(Duration::from_millis(50), &mut |channel, received, arrival| {
+        self.source.receive(Duration::from_millis(50), &mut |channel: ChannelId, received, arrival| {
             told[usize::try_from(channel.0).unwrap()].push((received, arrival));
         });
     }

@@ -67,21 +67,23 @@ pub struct Channel {
 }
 
 /// What callbacks need of a channel. Lives from before `ca_create_channel` to after `ca_clear_channel`.
+/// What every value needs stands first, on one cache line.
+#[repr(C, align(64))]
 pub(crate) struct State {
-    pub(crate) api: Api,
     pub(crate) sender: Sender,
     pub(crate) token: u64,
-    pub(crate) settings: ChannelSettings,
+    pub(crate) values_lost: AtomicU64,
+    /// The server's number in the queue, `u32::MAX` for none yet.
+    pub(crate) server: AtomicU32,
+    pub(crate) scalar: AtomicBool,
+    pub(crate) connected: AtomicBool,
     /// The field type subscribed to, -1 for none.
     pub(crate) subscribed: AtomicI32,
     pub(crate) values: AtomicPtr<std::ffi::c_void>,
     pub(crate) metadata: AtomicPtr<std::ffi::c_void>,
-    pub(crate) scalar: AtomicBool,
-    pub(crate) connected: AtomicBool,
-    /// The server's number in the queue, `u32::MAX` for none yet.
-    pub(crate) server: AtomicU32,
-    pub(crate) values_lost: AtomicU64,
     pub(crate) states_lost: AtomicU64,
+    pub(crate) settings: ChannelSettings,
+    pub(crate) api: Api,
 }
 
 impl State {

@@ -54,5 +54,5 @@ pub use limits::{MAX_ELEMENTS, QUEUE_BYTES_MAX};
 pub use lookup::LibraryPlaces;
 pub use messages::{Message, Messages, take_messages};
 pub use metadata::RawMetadata;
-pub use queue::{QueueFigures, Receiver, Sender, Waker, queue};
+pub use queue::{QueueFigures, Reader, Receiver, Sender, Waker, queue};
 pub use settings::ContextSettings;

@@ -10,12 +10,12 @@ mod table;
 mod tests;
 mod two_servers;
 
-use super::{Arrival, Source};
+use super::{Arrival, Sink, Source};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{ChannelAccessSettings, ChannelSettings};
 use client::{Client, Libca};
 use epics_ca::{
-    ContextSettings, Entry, EntryKind, Error, EventMask, Library, LibraryPlaces, Receiver, queue,
+    ContextSettings, Entry, EntryKind, Error, EventMask, Library, LibraryPlaces, Reader, Receiver, queue,
     take_messages,
 };
 use journal::{Journal, Trouble};
@@ -84,13 +84,12 @@ impl ChannelAccessSource {
         Ok(ChannelAccessSource { receiver, desk, look: now, losses: LossWatch::default() })
     }
 
-    fn take(&mut self, now: Instant, sink: &mut dyn FnMut(ChannelId, Timestamp, Arrival)) -> usize {
-        let desk = &mut self.desk;
-        self.receiver.drain(|entry| desk.pass(&entry, now, sink))
+    fn take(&mut self, now: Instant, sink: &mut dyn Sink) -> usize {
+        self.receiver.drain_to(&mut Passing { desk: &mut self.desk, now, sink })
     }
 
     /// Everything that is not done for every entry.
-    fn look(&mut self, now: Instant, sink: &mut dyn FnMut(ChannelId, Timestamp, Arrival)) {
+    fn look(&mut self, now: Instant, sink: &mut dyn Sink) {
         if now < self.look {
             return;
         }
@@ -111,6 +110,25 @@ impl ChannelAccessSource {
     }
 }
 
+/// Entries on their way from the queue to a sink.
+struct Passing<'a> {
+    desk: &'a mut Desk<Libca>,
+    now: Instant,
+    sink: &'a mut dyn Sink,
+}
+
+impl Reader for Passing<'_> {
+    fn expect(&mut self, token: u64) {
+        if let Some(line) = self.desk.monitors.line(token) {
+            self.sink.expect(line.channel);
+        }
+    }
+
+    fn entry(&mut self, entry: Entry<'_>) {
+        self.desk.pass(&entry, self.now, self.sink);
+    }
+}
+
 impl Source for ChannelAccessSource {
     fn add(&mut self, channel: ChannelId, name: &ChannelName, settings: &ChannelSettings) {
         self.desk.monitors.add(channel, name, monitor_settings(settings));
@@ -121,7 +139,7 @@ impl Source for ChannelAccessSource {
         self.desk.monitors.remove(channel);
     }
 
-    fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(ChannelId, Timestamp, Arrival)) -> usize {
+    fn receive(&mut self, timeout: Duration, sink: &mut dyn Sink) -> usize {
         let now = Instant::now();
         self.desk.work(now);
         self.look(now, sink);
@@ -153,16 +171,16 @@ impl<C: Client> Desk<C> {
     }
 
     /// Hands one entry over, unless its monitor has ended.
-    fn pass(&mut self, entry: &Entry<'_>, now: Instant, sink: &mut dyn FnMut(ChannelId, Timestamp, Arrival)) {
+    fn pass(&mut self, entry: &Entry<'_>, now: Instant, sink: &mut dyn Sink) {
         let Desk { monitors, journal } = self;
         let Some(line) = monitors.line(entry.token) else { return };
         let channel = line.channel;
         let lost = entry.lost_total.saturating_sub(line.lost);
         if lost > 0 {
             line.lost = entry.lost_total;
-            sink(channel, entry.received, Arrival::Lost { count: lost });
+            sink.arrive(channel, entry.received, Arrival::Lost { count: lost });
         }
-        let mut pass = |arrival| sink(channel, entry.received, arrival);
+        let mut pass = |arrival| sink.arrive(channel, entry.received, arrival);
         let mut trouble = None;
         match &entry.kind {
             EntryKind::Value(raw) => match raw.decode() {
@@ -215,12 +233,7 @@ impl<C: Client> Desk<C> {
         }
     }
 
-    fn settle(
-        &mut self,
-        now: Instant,
-        last_heard: impl Fn(&str) -> Option<Timestamp>,
-        sink: &mut dyn FnMut(ChannelId, Timestamp, Arrival),
-    ) {
+    fn settle(&mut self, now: Instant, last_heard: impl Fn(&str) -> Option<Timestamp>, sink: &mut dyn Sink) {
         let (values, states) = self.monitors.settle_losses(SystemClock.now(), last_heard, sink);
         for (trouble, count) in [(Trouble::ValuesLost, values), (Trouble::StatesLost, states)] {
             if count > 0 {
@@ -230,21 +243,14 @@ impl<C: Client> Desk<C> {
     }
 
     /// Something that libca prints, `count` times.
-    fn message(
-        &mut self,
-        text: String,
-        count: u64,
-        time: Timestamp,
-        now: Instant,
-        sink: &mut dyn FnMut(ChannelId, Timestamp, Arrival),
-    ) {
+    fn message(&mut self, text: String, count: u64, time: Timestamp, now: Instant, sink: &mut dyn Sink) {
         let Some(found) = two_servers::parse(&text) else {
             self.journal.message(text, count, now);
             return;
         };
         if let Some((channel, name)) = found.channel(self.monitors.names()) {
             let name = name.clone();
-            sink(channel, time, Arrival::TwoServers { what: found.servers.into() });
+            sink.arrive(channel, time, Arrival::TwoServers { what: found.servers.into() });
             self.journal.trouble(Trouble::TwoServers, count, Some(name), found.servers.into(), now);
         }
     }

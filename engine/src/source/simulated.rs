@@ -1,6 +1,6 @@
 //! An in-process source that a test or a demonstration feeds by hand.
 
-use super::{Arrival, Source};
+use super::{Arrival, Sink, Source};
 use crate::config::ChannelSettings;
 use sample::{ChannelId, ChannelName, Timestamp};
 use std::collections::HashMap;
@@ -70,7 +70,7 @@ impl Source for SimulatedSource {
         feed.channels.retain(|_, id| *id != channel);
     }
 
-    fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(ChannelId, Timestamp, Arrival)) -> usize {
+    fn receive(&mut self, timeout: Duration, sink: &mut dyn Sink) -> usize {
         let feed = self.0.feed.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut feed, _) = self
             .0
@@ -85,7 +85,7 @@ impl Source for SimulatedSource {
         drop(feed);
         let count = known.len();
         for (channel, received, arrival) in known {
-            sink(channel, received, arrival);
+            sink.arrive(channel, received, arrival);
         }
         count
     }

@@ -3,7 +3,7 @@
 use super::client::{Client, Room};
 use super::limits::{ENDING_PAUSE, ENDING_TIME, PATIENCE, SEARCH_PAUSE, SEARCHES_AT_ONCE};
 use super::table::{Line, Monitor, Table, Token};
-use crate::source::Arrival;
+use crate::source::{Arrival, Sink};
 use epics_ca::{ChannelSettings, Error};
 use sample::{ChannelId, ChannelName, Timestamp};
 use std::collections::VecDeque;
@@ -152,7 +152,7 @@ impl<C: Client> Monitors<C> {
         &mut self,
         now: Timestamp,
         last_heard: impl Fn(&str) -> Option<Timestamp>,
-        sink: &mut dyn FnMut(ChannelId, Timestamp, Arrival),
+        sink: &mut dyn Sink,
     ) -> (u64, u64) {
         let mut values = 0;
         let mut stateless = Vec::new();
@@ -162,7 +162,7 @@ impl<C: Client> Monitors<C> {
             if count > 0 {
                 line.lost = losses.values;
                 values += count;
-                sink(line.channel, now, Arrival::Lost { count });
+                sink.arrive(line.channel, now, Arrival::Lost { count });
             }
             if losses.states > 0 {
                 stateless.push(token);
@@ -172,7 +172,7 @@ impl<C: Client> Monitors<C> {
             let before = self.renew(*token);
             if let Some(Line { channel, host: Some(host), .. }) = before {
                 let last_heard = last_heard(&host).unwrap_or(now);
-                sink(channel, now, Arrival::Disconnected { last_heard });
+                sink.arrive(channel, now, Arrival::Disconnected { last_heard });
             }
         }
         (values, stateless.len() as u64)

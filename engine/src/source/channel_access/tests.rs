@@ -110,7 +110,7 @@ impl Bench {
     fn entry(&mut self, token: u64, lost_total: u64, kind: EntryKind<'_>) -> Vec<(u64, Arrival)> {
         let entry = Entry { token, received: Timestamp(5), lost_total, kind };
         let arrivals = &mut self.arrivals;
-        self.desk.pass(&entry, self.now, &mut |channel, received, arrival| {
+        self.desk.pass(&entry, self.now, &mut |channel: ChannelId, received, arrival| {
             assert_eq!(received, Timestamp(5));
             arrivals.push((channel.0, arrival));
         });
@@ -125,7 +125,9 @@ impl Bench {
     fn settle(&mut self) -> Vec<(u64, Arrival)> {
         let arrivals = &mut self.arrivals;
         let heard = |host: &str| (host == "h:1").then_some(Timestamp(3));
-        self.desk.settle(self.now, heard, &mut |channel, _, arrival| arrivals.push((channel.0, arrival)));
+        self.desk.settle(self.now, heard, &mut |channel: ChannelId, _, arrival| {
+            arrivals.push((channel.0, arrival))
+        });
         std::mem::take(arrivals)
     }
 }
