@@ -205,6 +205,8 @@ impl Ioc {
             .arg(database)
             .envs(ports.environment())
             .env("PYTHONUNBUFFERED", "1")
+            // As an ordinary user has it: root's IOC would run in real time and keep all others off the processors.
+            .env("EPICS_ALLOW_POSIX_THREAD_PRIORITY_SCHEDULING", "NO")
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(writer.try_clone().map_err(io("clone a pipe"))?)

@@ -20,7 +20,9 @@ impl Client {
     pub(crate) fn new(url: &str) -> Client {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(TIMEOUT))
+            // A limit of the whole call would have the name looked up in a thread of its own each time.
+            .timeout_recv_response(Some(TIMEOUT))
+            .timeout_recv_body(Some(TIMEOUT))
             .proxy(None)
             .build()
             .new_agent();

@@ -123,12 +123,13 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
     let archive = scale.pick("", "memtable_bytes = \"16MiB\"");
     let setup = Setup { folder: folder.path(), ports, addresses: Vec::new(), channels, archive };
     let mut engine = Engine::configure(programs, setup)?;
+    // The first value of each channel is as old as the command below.
+    let before_all = now_ns();
     let mut ioc = Ioc::start(ports, &database)?;
     ioc.command(&records::put_noise())?;
     // The command has no answer.
     std::thread::sleep(Duration::from_secs(2));
-    // The first value of each channel is older than the connection.
-    let began = now_ns() - 10_000_000_000;
+    let began = now_ns();
     engine.start()?;
     engine.wait_connected(count, Duration::from_secs(60))?;
     let (client, time) = (engine.client(), scale.time(120, 6));
@@ -164,7 +165,7 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
     report.bar("ledger", text, "balanced, dropped 0", balanced(totals) && totals[3] == 0);
     let (mut checked, noise) = (Checked::default(), records::noise());
     for name in &names {
-        checked.look(&noise, &client.samples(&format!("channel={name}&from_ns={began}"))?);
+        checked.look(&noise, &client.samples(&format!("channel={name}&from_ns={before_all}"))?);
     }
     let first = checked.first.clone().unwrap_or_default();
     let text = format!("{} of {} wrong {first}", checked.wrong, checked.samples);
@@ -183,7 +184,7 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
         chunks.longest, chunks.largest, chunks.number, chunks.tables
     );
     report.bar("largest chunk", text, "<= 1 MiB + one sample", raw <= CHUNK_BYTES && chunks.number > 0);
-    at(&mut report, &mut engine, &names, began + 10_000_000_000, chunks.largest)?;
+    at(&mut report, &mut engine, &names, began, chunks.largest)?;
     Ok(report)
 }
 
