@@ -110,6 +110,7 @@ struct Verdict {
     /// Least ns from `durable_until` to when the first lost sample must have been received.
     margin: Option<i64>,
     first: Option<String>,
+    first_disorder: Option<String>,
 }
 
 impl Verdict {
@@ -121,7 +122,14 @@ impl Verdict {
             let rises = series.times[i] > series.times[i - 1] && series.received[i] >= series.received[i - 1];
             if step <= 0 || !rises {
                 self.disordered += 1;
-                self.note(|| format!("{name}: {} after {}", series.values[i], series.values[i - 1]));
+                let at = |i: usize| (series.values[i], series.times[i], series.received[i]);
+                let lives: Vec<_> = lives.iter().map(|life| (life.started, life.killed)).collect();
+                let text = format!(
+                    "{name}: {:?} after {:?} (value, time, received), lives {lives:?}",
+                    at(i),
+                    at(i - 1)
+                );
+                self.first_disorder.get_or_insert(text);
             } else if step > 1 {
                 self.gap(name, (series.received[i - 1], series.received[i]), lives);
             }
@@ -139,6 +147,10 @@ impl Verdict {
         if before < life.started {
             self.holes += 1;
             self.note(|| format!("{name}: nothing of the life from {} to {}", life.started, life.killed));
+            return;
+        }
+        if life.durable == i64::MIN {
+            // Killed before it could promise anything.
             return;
         }
         let margin = before + PERIOD_NS - life.durable;
@@ -211,8 +223,9 @@ fn live(rig: &mut Rig, started: i64) -> Result<(Witnessed, Life), Failure> {
         scope.spawn(|| watch(&url, &stop, &durable, &asked, &seen));
         let began = Instant::now();
         std::thread::sleep(life.saturating_sub(began.elapsed()));
-        let killed = now_ns();
         rig.engine.kill();
+        // Not before: what it received until it was dead may have reached the file.
+        let killed = now_ns();
         stop.store(true, Ordering::Relaxed);
         killed
     });
@@ -246,8 +259,9 @@ fn judge(report: &mut Report, rig: &Rig, lives: &[Life], kept: &Kept) -> Result<
         }
         Ok(())
     })?;
-    let Verdict { channels, samples, disordered, holes, lost, gaps, quiet, margin, first } = verdict;
-    let first = first.unwrap_or_default();
+    let Verdict { channels, samples, disordered, holes, lost, gaps, quiet, margin, first, first_disorder } =
+        verdict;
+    let first = [first_disorder, first].into_iter().flatten().collect::<Vec<_>>().join("; ");
     let text = format!(
         "{disordered} double or out of order, {holes} holes, {lost} durable lost; {channels} counters, {samples} samples, {gaps} gaps at kills, {quiet} of them in lives that ended in silence {first}"
     );
