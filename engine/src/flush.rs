@@ -12,7 +12,7 @@ use crate::table_file::{self, Place, Written};
 use crate::view::View;
 use crate::wal;
 use crate::writer::Frozen;
-use sample::{ChannelId, Week};
+use sample::{ChannelId, Timestamp, Week};
 use sstable::Table;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> 
         added: HashMap::new(),
         bytes: 0,
     };
-    if let Err(error) = write_tables(shared, &gathered, &mut next) {
+    if let Err(error) = write_tables(shared, &gathered, frozen.at, &mut next) {
         remove(shared, &next.files);
         return Err(error);
     }
@@ -72,13 +72,18 @@ struct Next {
     bytes: u64,
 }
 
-fn write_tables(shared: &Shared, gathered: &Gathered, next: &mut Next) -> Result<(), Error> {
+fn write_tables(
+    shared: &Shared,
+    gathered: &Gathered,
+    known_until: Timestamp,
+    next: &mut Next,
+) -> Result<(), Error> {
     let mut weeks: BTreeSet<Week> = BTreeSet::new();
     for ((week, class), parts) in &gathered.partitions {
         let class = (class_number(&mut next.manifest, class), &**class);
         // Numbers of a flush that failed are not used again: its manifest may have become the live one.
         let id = shared.next_table.fetch_add(1, Ordering::Relaxed);
-        let place = Place { id, week: *week, class };
+        let place = Place { id, week: *week, class, known_until };
         next.files.push(shared.layout.table(*week, FIRST_GENERATION, id));
         let Written { entry, table, channels } = table_file::write(shared, &place, parts, &gathered.facts)?;
         for (channel, samples, bytes) in channels {

@@ -7,7 +7,7 @@ use crate::limits::LATE_RANK_FIRST;
 use crate::manifest::TableEntry;
 use crate::shared::Shared;
 use disk::create_dir_durable;
-use sample::{ChannelId, Sample, Week};
+use sample::{ChannelId, Sample, Timestamp, Week};
 use sstable::{
     DictionaryRow, NewestReading, encode_carry_in, encode_channel_records, encode_events, encode_metadata,
 };
@@ -23,6 +23,8 @@ pub(crate) struct Place<'a> {
     pub(crate) week: Week,
     /// Its retention class by number and name.
     pub(crate) class: (u16, &'a str),
+    /// What was received up to then is in it or in tables made by then.
+    pub(crate) known_until: Timestamp,
 }
 
 /// A table that was written and synced, not live yet.
@@ -54,6 +56,8 @@ pub(crate) fn write(
         class: u32::from(place.class.0),
         class_name: place.class.1.to_string(),
         kind: TableKind::Raw,
+        known_until: place.known_until,
+        tier: 0,
     };
     let mut writer = TableWriter::create(disk, &path, &info)?;
     for (channel, part) in parts {

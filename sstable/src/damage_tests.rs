@@ -28,6 +28,8 @@ fn write_table(disk: &SimDisk) -> TableSummary {
         class: 1,
         class_name: "default".to_string(),
         kind: TableKind::Raw,
+        known_until: Timestamp(i64::MIN),
+        tier: 0,
     };
     let mut writer = TableWriter::create(disk, &path(), &info).unwrap();
     let mut blocks = corpus::blocks();
@@ -238,6 +240,8 @@ fn limits_are_errors_just_behind_them() {
         class: 0,
         class_name: "x".repeat(len),
         kind: TableKind::Decimated,
+        known_until: Timestamp(0),
+        tier: 0,
     };
     let create = |len| TableWriter::create(&SimDisk::new(1), Path::new("/t"), &info(len)).map(drop);
     assert!(create(64).is_ok());

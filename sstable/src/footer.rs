@@ -1,7 +1,7 @@
 //! What begins and ends a table file.
 
 use crate::format::*;
-use disk::{Cursor, FormatError, checksum, put_i64, put_u8, put_u32, put_u64, put_u128};
+use disk::{Cursor, FormatError, checksum, put_i64, put_u8, put_u16, put_u32, put_u64, put_u128};
 use sample::{ChannelId, Timestamp, Week};
 use std::path::Path;
 
@@ -20,6 +20,11 @@ pub struct TableInfo {
     pub class_name: String,
     /// Samples or decimated rows.
     pub kind: TableKind,
+    /// What the archive received up to this time stands in this table or in others made by then, if anywhere
+    /// in tables.
+    pub known_until: Timestamp,
+    /// 0 as flushed; one more than the highest of the tables that were merged into it.
+    pub tier: u16,
 }
 
 /// What a table holds: files are of one kind, so that retention only unlinks.
@@ -87,7 +92,9 @@ pub(crate) fn encode_prologue(info: &TableInfo) -> Result<Vec<u8>, FormatError> 
     put_u8(&mut out, kind as u8);
     put_u8(&mut out, info.class_name.len() as u8);
     out.extend_from_slice(info.class_name.as_bytes());
-    out.resize(PROLOGUE_BYTES - 4, 0);
+    out.resize(out.len() + CLASS_NAME_BYTES_MAX - info.class_name.len(), 0);
+    put_i64(&mut out, info.known_until.0);
+    put_u16(&mut out, info.tier);
     let crc = checksum(&out);
     put_u32(&mut out, crc);
     Ok(out)
@@ -116,10 +123,12 @@ pub(crate) fn decode_prologue(bytes: &[u8], path: &Path) -> Result<(TableInfo, u
         };
         let len = usize::from(cursor.u8()?).min(CLASS_NAME_BYTES_MAX);
         let class_name = cursor.str(len)?.to_string();
-        if cursor.rest().iter().any(|byte| *byte != 0) {
+        let filling = cursor.bytes(CLASS_NAME_BYTES_MAX - len)?;
+        let (known_until, tier) = (Timestamp(cursor.i64()?), cursor.u16()?);
+        if filling.iter().any(|byte| *byte != 0) {
             return Err(cursor.error("zeros were expected behind the name of the class"));
         }
-        Ok(TableInfo { archive, table, week, class, class_name, kind })
+        Ok(TableInfo { archive, table, week, class, class_name, kind, known_until, tier })
     };
     let info = read().map_err(|error| error.in_file(path, disk::FILE_HEADER_BYTES as u64))?;
     Ok((info, found))

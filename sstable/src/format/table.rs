@@ -32,7 +32,7 @@ const fn contiguous(fields: &[(&str, usize, usize)], len: usize) -> bool {
 /// Length of what begins a table.
 pub(crate) const PROLOGUE_BYTES: usize = 128;
 /// Fields of the prologue: name, offset, length in bytes.
-pub(crate) const PROLOGUE_FIELDS: [(&str, usize, usize); 10] = [
+pub(crate) const PROLOGUE_FIELDS: [(&str, usize, usize); 11] = [
     ("file header", 0, FILE_HEADER_BYTES),
     ("archive", 16, 16),
     ("table", 32, 8),
@@ -41,7 +41,8 @@ pub(crate) const PROLOGUE_FIELDS: [(&str, usize, usize); 10] = [
     ("kind", 48, 1),
     ("class name length", 49, 1),
     ("class name", 50, CLASS_NAME_BYTES_MAX),
-    ("zeros", 114, 10),
+    ("known until", 114, 8),
+    ("tier", 122, 2),
     ("crc", 124, 4),
 ];
 const _: () = assert!(contiguous(&PROLOGUE_FIELDS, PROLOGUE_BYTES));

@@ -16,6 +16,8 @@ pub(crate) fn info() -> TableInfo {
         class: 1,
         class_name: "default".to_string(),
         kind: TableKind::Raw,
+        known_until: Timestamp(1_234_567_890_123_456_789),
+        tier: 513,
     }
 }
 
