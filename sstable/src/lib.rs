@@ -45,6 +45,6 @@ pub use record::{
     decode_sample, encode_carry_in, encode_channel_records, encode_events, encode_metadata, encode_sample,
 };
 pub use scan::{Scan, ScannedBlock, ScannedContent, ScannedEntry};
-pub use table::{ChunkSummary, Entry, Locator, Table};
+pub use table::{ChunkSummary, Entry, Locator, Table, WholeChunk};
 pub use verify::{Verification, verify};
 pub use writer::TableWriter;

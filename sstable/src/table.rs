@@ -62,6 +62,24 @@ pub struct Locator {
     pub slot: Option<u32>,
 }
 
+/// A chunk as it lies in its table. Every checksum is right.
+#[derive(Clone, PartialEq, Debug)]
+pub struct WholeChunk {
+    header: ChunkHeader,
+    bytes: Vec<u8>,
+}
+
+impl WholeChunk {
+    /// Its header.
+    pub fn header(&self) -> &ChunkHeader {
+        &self.header
+    }
+
+    pub(crate) fn into_parts(self) -> (ChunkHeader, Vec<u8>) {
+        (self.header, self.bytes)
+    }
+}
+
 impl Table {
     /// Opens the table at `path`.
     ///
@@ -149,6 +167,26 @@ impl Table {
     /// All entries in the order of their keys.
     pub fn all_entries(&self) -> impl Iterator<Item = Result<Entry, FormatError>> + '_ {
         self.rows.iter().flat_map(|row| self.row_entries(row, |_, _| true))
+    }
+
+    /// Entries from key `least` on, in the order of their keys.
+    pub fn entries_from(&self, least: Key) -> impl Iterator<Item = Result<Entry, FormatError>> + '_ {
+        let from = self.rows.partition_point(|row| row.last_key < least);
+        self.rows[from..].iter().flat_map(move |row| self.row_entries(row, |key, _| key >= least))
+    }
+
+    /// The chunk of an entry, undecoded, all its checksums compared: what [`crate::TableWriter::add_chunk`]
+    /// copies.
+    ///
+    /// # Errors
+    /// When the entry is no chunk, cannot be read or is damaged.
+    pub fn whole_chunk(&self, entry: &Entry) -> Result<WholeChunk, FormatError> {
+        let header = self.chunk_header(entry)?;
+        let bytes = self.payload(entry)?;
+        let offset =
+            entry.locator.offset + if entry.locator.slot.is_none() { BLOCK_HEADER_BYTES as u64 } else { 0 };
+        header.check_bytes(&bytes).map_err(|error| error.in_file(self.path(), offset))?;
+        Ok(WholeChunk { header, bytes })
     }
 
     /// The entry at `locator`, which an index outside kept.

@@ -3,13 +3,14 @@
 use crate::Key;
 use crate::block::{BlockHeader, encode_block, rows_body, shared_body};
 use crate::block_index::{ChunkFacts, IndexRow};
-use crate::chunk::{self, ChunkHeader, split};
+use crate::chunk::{self, ChunkHeader, TimeReference, split};
 use crate::footer::{Footer, TableInfo, TableSummary, encode_prologue};
 use crate::format::*;
 use crate::record::{DictionaryRow, ValueDescription, encode_row};
+use crate::table::WholeChunk;
 use disk::{Disk, File, FormatError};
 use sample::{ChannelId, SampleBlock, Timestamp};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ pub struct TableWriter {
     summary: TableSummary,
     channels: HashMap<ChannelId, ChannelTally>,
     times: HashMap<u128, ChannelId>,
+    /// Copied chunks that hold their stamps, as others refer to them.
+    copied: HashSet<TimeReference>,
 }
 
 /// What the dictionary says about a channel's samples in the table.
@@ -82,6 +85,7 @@ impl TableWriter {
             },
             channels: HashMap::new(),
             times: HashMap::new(),
+            copied: HashSet::new(),
         })
     }
 
@@ -126,19 +130,36 @@ impl TableWriter {
         Ok(())
     }
 
-    /// Adds a chunk of another table as it is. Its stamps must be its own
-    /// ([`ChunkHeader::time_reference`] is `None`); else decode it and use [`TableWriter::add_samples`].
+    /// Whether [`TableWriter::add_chunk`] takes a chunk: its stamps are its own, or those of a chunk that was
+    /// copied into this table before.
+    pub fn takes(&self, header: &ChunkHeader) -> bool {
+        header.time_reference().is_none_or(|reference| self.copied.contains(&reference))
+    }
+
+    /// Adds a chunk of another table as it is, if [`TableWriter::takes`] says so; else decode it and use
+    /// [`TableWriter::add_samples`].
     ///
     /// # Errors
-    /// When the disk refuses, the bytes are no such chunk or the key is less than the one before.
-    pub fn add_chunk(&mut self, bytes: Vec<u8>) -> Result<(), FormatError> {
-        let refused = |what| FormatError::corrupt(self.file.path(), self.position(), what);
-        let header =
-            ChunkHeader::parse(&bytes).map_err(|error| error.in_file(self.file.path(), self.position()))?;
-        if header.chunk_len != bytes.len() as u64 || header.time_reference().is_some() {
-            return Err(refused("a chunk to be copied is cut or refers to the stamps of another one"));
+    /// When the disk refuses, the chunk's stamps are not in this table or the key is less than the one before.
+    pub fn add_chunk(&mut self, chunk: WholeChunk) -> Result<(), FormatError> {
+        if !self.takes(chunk.header()) {
+            let what = "a chunk to be copied refers to the stamps of one that is not in this table";
+            return Err(FormatError::corrupt(self.file.path(), self.position(), what));
         }
-        self.put_chunk(&header, bytes)
+        let (header, bytes) = chunk.into_parts();
+        self.put_chunk(&header, bytes)?;
+        if header.time_reference().is_none() {
+            if self.copied.len() >= SHARED_TIMES_MAX {
+                self.copied.clear();
+            }
+            self.copied.insert(TimeReference {
+                channel: header.channel,
+                first: header.first,
+                count: header.statistics.count,
+                time_hash: header.time_hash,
+            });
+        }
+        Ok(())
     }
 
     fn put_chunk(&mut self, header: &ChunkHeader, bytes: Vec<u8>) -> Result<(), FormatError> {
@@ -294,10 +315,14 @@ impl TableWriter {
         let known = |known: &ValueDescription| {
             known.value == header.run.value && known.descriptor == header.run.descriptor
         };
-        if !tally.types.iter().any(known) {
-            let descriptor = header.run.descriptor.clone();
-            tally.types.push(ValueDescription { value: header.run.value, descriptor });
-        }
+        let at = tally.types.iter().position(known);
+        let description = at.map_or_else(
+            || ValueDescription { value: header.run.value, descriptor: header.run.descriptor.clone() },
+            |at| tally.types.remove(at),
+        );
+        // The newest in-order reading's type is the last one.
+        let at = if header.late { at.unwrap_or(0) } else { tally.types.len() };
+        tally.types.insert(at, description);
     }
 
     fn share(&mut self, key: Key, last: Timestamp, payload: Vec<u8>) -> Result<(), FormatError> {
@@ -323,8 +348,17 @@ impl TableWriter {
         self.write(&block)
     }
 
-    /// Where the next byte will lie.
-    fn position(&self) -> u64 {
+    /// Makes durable what was added so far, so that [`TableWriter::finish`] has little left to wait for.
+    ///
+    /// # Errors
+    /// When the disk refuses; after a failed sync the file is not to be trusted.
+    pub fn sync(&mut self) -> Result<(), FormatError> {
+        self.flush()?;
+        Ok(self.file.sync()?)
+    }
+
+    /// Length of the file so far in bytes: where the next one will lie.
+    pub fn position(&self) -> u64 {
         self.offset + self.buffer.len() as u64
     }
 

@@ -152,6 +152,8 @@ tags! {
         Archiving = 10,
         /// First sample.
         FirstSample = 11,
+        /// Newest table that was merged.
+        AsOf = 12,
     }
 }
 

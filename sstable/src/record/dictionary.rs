@@ -31,12 +31,15 @@ pub struct DictionaryRow {
     pub samples: u64,
     /// Bytes of its chunks in this table (filled in by the writer).
     pub bytes: u64,
-    /// Types of its samples in this table, in order of first occurrence (filled in by the writer).
+    /// Types of its samples in this table, that of the newest in-order one last (filled in by the writer).
     pub types: Vec<ValueDescription>,
     /// Archiving state when the table was written, with the time since when.
     pub archiving: Option<(Archiving, Timestamp)>,
     /// Metadata in force when the table was written, enum states included, with the time from which they hold.
     pub metadata: Option<(Timestamp, Metadata)>,
+    /// In a table that others were merged into: number of the newest of them, as it was first written, that
+    /// knew the channel. 0: the table's own number.
+    pub as_of: u64,
 }
 
 /// What is needed to recognise a reading that comes again, and to rank the next one.
@@ -75,6 +78,7 @@ impl DictionaryRow {
             types: Vec::new(),
             archiving: None,
             metadata: None,
+            as_of: 0,
         }
     }
 }
@@ -127,6 +131,9 @@ pub(crate) fn encode_row(row: &DictionaryRow) -> Vec<u8> {
         put_u64(&mut bytes, sequence);
         put_field(&mut out, DictionaryField::FirstSample as u8, &bytes);
     }
+    if row.as_of > 0 {
+        put_field(&mut out, DictionaryField::AsOf as u8, &row.as_of.to_le_bytes());
+    }
     out
 }
 
@@ -170,6 +177,7 @@ pub(crate) fn decode_row(bytes: &[u8]) -> Result<DictionaryRow, BytesError> {
             DictionaryField::FirstSample => {
                 row.first_sample = Some((Timestamp(content.i64()?), content.u64()?));
             }
+            DictionaryField::AsOf => row.as_of = content.u64()?,
         }
         field.content.finish()?;
     }
