@@ -15,6 +15,10 @@ use std::sync::atomic::Ordering;
 
 const START: i64 = 1_794_787_200_000_000_000;
 
+/// As in `archengine`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
     let channels = numbers.first().copied().unwrap_or(10_000);

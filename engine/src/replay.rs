@@ -13,11 +13,18 @@ use std::sync::Arc;
 /// The epoch of everything that came from the log.
 pub(crate) const REPLAYED_EPOCH: u64 = 1;
 
+/// How many entries are read ahead: the time of memory twice over.
+const AHEAD_ENTRIES: usize = 16;
+/// How many entries before a sample is loaded its row is asked for.
+const ROW_ENTRIES: usize = 6;
+
 /// Entries of the log on their way into slots. The log may hold entries twice, and older ones behind newer
 /// ones, where it was repeated after a failed sync (I6); identity sorts that out.
 #[derive(Debug)]
 pub(crate) struct Loader<'a> {
     directory: &'a mut Directory,
+    /// Entries that were read and not loaded yet, while the memory that they touch is on its way.
+    ahead: VecDeque<Entry>,
     /// In-order samples that stood behind newer ones.
     misplaced: HashMap<ChannelId, Vec<(Placement, Sample)>>,
     events: Vec<(ChannelId, Event)>,
@@ -38,6 +45,7 @@ impl<'a> Loader<'a> {
     pub(crate) fn new(directory: &'a mut Directory, sequence: u64) -> Loader<'a> {
         Loader {
             directory,
+            ahead: VecDeque::with_capacity(AHEAD_ENTRIES + 1),
             misplaced: HashMap::new(),
             events: Vec::new(),
             metadata: HashMap::new(),
@@ -48,8 +56,31 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Takes one entry.
+    /// Takes one entry; it is loaded some entries later, or by [`Loader::finish`].
     pub(crate) fn load(&mut self, entry: Entry) {
+        if let Some(slot) = self.slot_of(&entry) {
+            slot.prefetch();
+        }
+        self.ahead.push_back(entry);
+        if let Some(slot) = self.ahead.get(ROW_ENTRIES).and_then(|entry| self.slot_of(entry)) {
+            slot.prefetch_row();
+        }
+        if self.ahead.len() > AHEAD_ENTRIES
+            && let Some(entry) = self.ahead.pop_front()
+        {
+            self.load_now(entry);
+        }
+    }
+
+    /// Where a sample goes.
+    fn slot_of(&self, entry: &Entry) -> Option<&Slot> {
+        match entry {
+            Entry::Sample { channel, .. } => self.directory.slot(*channel).map(|slot| &**slot),
+            _ => None,
+        }
+    }
+
+    fn load_now(&mut self, entry: Entry) {
         match entry {
             Entry::Heartbeat { time } => self.heartbeat = self.heartbeat.max(time),
             Entry::Channel { channel, record } => self.record(channel, record),
@@ -119,11 +150,15 @@ impl<'a> Loader<'a> {
             }
         }
         self.memory += insert(&mut state, REPLAYED_EPOCH, placement, sample, self.sequence + 1);
+        slot.expect_row(&state);
     }
 
     /// Puts misplaced samples where they belong and applies events and metadata in order of receipt, so that
     /// what held when a week began is found again.
     pub(crate) fn finish(&mut self) {
+        while let Some(entry) = self.ahead.pop_front() {
+            self.load_now(entry);
+        }
         for (channel, samples) in std::mem::take(&mut self.misplaced) {
             let Some(slot) = self.slot(channel) else { continue };
             let mut state = slot.lock();
