@@ -73,7 +73,7 @@ impl BlockHeader {
 
 /// A whole block with a checked body, compressed where that is smaller.
 pub(crate) fn encode_block(kind: BlockKind, entries: u32, body: &[u8]) -> Vec<u8> {
-    let small = if body.len() <= UNPACKED_BYTES_MAX { zstd::compress(body) } else { None };
+    let small = if body.len() <= UNPACKED_BYTES_MAX { zstd::compress(body, zstd::LEVEL_FAST) } else { None };
     let (compression, stored) = match small {
         Some(small) if small.len() + 8 < body.len() => {
             let mut stored = Vec::with_capacity(small.len() + 8);

@@ -3,7 +3,9 @@
 pub(crate) mod float;
 pub(crate) mod integer;
 pub(crate) mod pack;
+pub(crate) mod pco;
 pub(crate) mod scale;
+pub(crate) mod split;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod zstd;
@@ -15,6 +17,16 @@ use integer::IntegerEncoder;
 use sample::{Column, Kind, ValueType};
 use std::ops::Range;
 use text::TextModel;
+
+/// What a chunk is written for.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Profile {
+    /// Cheap to write, fastest to read: flushes, live merges.
+    #[default]
+    Hot,
+    /// Dense: sealing.
+    Cold,
+}
 
 /// Elements whose cost decides between two models.
 const TRIAL_ELEMENTS: usize = 256;
@@ -95,7 +107,7 @@ impl ValueModel {
         let trial = 0..elements.len().min(TRIAL_ELEMENTS * 32);
         let cost = |model: &ValueModel| {
             let mut out = Vec::new();
-            model.encode(elements, trial.clone(), &mut IntegerEncoder::default(), &mut out);
+            model.encode(elements, trial.clone(), &mut IntegerEncoder::new(Profile::Hot), &mut out);
             out.len()
         };
         if weak && cost(&ValueModel::Compressed) < cost(&model) { ValueModel::Compressed } else { model }
@@ -110,7 +122,7 @@ impl ValueModel {
         out: &mut Vec<u8>,
     ) {
         if let ValueModel::Compressed = self {
-            return text::put_compressed(&fixed_bytes(column, range), out);
+            return text::put_compressed(&fixed_bytes(column, range), text::level(integers.profile()), out);
         }
         by_class!(column,
         integers v => {

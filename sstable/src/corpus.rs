@@ -57,6 +57,20 @@ pub(crate) fn blocks() -> Vec<SampleBlock> {
     ]
 }
 
+/// Larger blocks, which the cold profile codes otherwise than the hot one: with integers about a centre, with
+/// differences about one, with doubles whose every bit counts.
+pub(crate) fn dense_blocks() -> Vec<SampleBlock> {
+    // Half are 0, a quarter 1, and so on.
+    let geometric = |i: u64| i64::from(mixed(i).leading_zeros());
+    let sum = |i: u64| (0..i).map(geometric).sum::<i64>();
+    let apart = |i: u64| [1.0, 1e9][i as usize % 2] * (1.0 + ((mixed(i) >> 44) as f64).sqrt() * 1e-9);
+    vec![
+        block_of((0..200).map(|i| Value::Int32(geometric(i) as i32 * 7)), true, false),
+        block_of((0..200).map(|i| Value::Int64(sum(i) * 1000)), false, false),
+        block_of((0..200).map(|i| Value::Float64(apart(i))), true, false),
+    ]
+}
+
 /// A value of three parts.
 pub(crate) fn large() -> SampleBlock {
     let zeros = Column::UInt8(vec![0; 2 * CHUNK_VALUE_BYTES_MAX + 5]);

@@ -35,6 +35,7 @@ pub use chunk::{
     ChunkHeader, Extremes, NumericStatistics, Page, Statistics, TimeReference, chunk_header_len, decode,
     decode_range, encode, split,
 };
+pub use codec::Profile;
 pub use fingerprint::fingerprint;
 pub use footer::{TableInfo, TableKind, TableSummary};
 pub use format::{CARRIED_VALUE_BYTES_MAX, CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX, SAMPLE_VALUE_BYTES_MAX};

@@ -4,6 +4,7 @@ use crate::Key;
 use crate::block::{BlockHeader, encode_block, rows_body, shared_body};
 use crate::block_index::{ChunkFacts, IndexRow};
 use crate::chunk::{self, ChunkHeader, TimeReference, split};
+use crate::codec::Profile;
 use crate::footer::{Footer, TableInfo, TableSummary, encode_prologue};
 use crate::format::*;
 use crate::record::{DictionaryRow, ValueDescription, encode_row};
@@ -30,6 +31,7 @@ const SHARED_TIME_BYTES_MIN: usize = 64;
 #[derive(Debug)]
 pub struct TableWriter {
     file: Arc<dyn File>,
+    profile: Profile,
     offset: u64,
     buffer: Vec<u8>,
     prologue_crc: u32,
@@ -64,6 +66,7 @@ impl TableWriter {
         crc.copy_from_slice(&prologue[PROLOGUE_BYTES - 4..]);
         Ok(TableWriter {
             file: disk.create(path)?,
+            profile: Profile::Hot,
             offset: 0,
             buffer: prologue,
             prologue_crc: u32::from_le_bytes(crc),
@@ -87,6 +90,12 @@ impl TableWriter {
             times: HashMap::new(),
             copied: HashSet::new(),
         })
+    }
+
+    /// Writes samples added from now on for `profile`; [`Profile::Hot`] unless this says otherwise.
+    pub fn for_profile(mut self, profile: Profile) -> TableWriter {
+        self.profile = profile;
+        self
     }
 
     /// Adds samples, cut into chunks by [`split`]; stamps equal to those of an earlier chunk of another
@@ -117,7 +126,7 @@ impl TableWriter {
     ) -> Result<(), FormatError> {
         let hash = chunk::time_hash(&block.time);
         let times_of = self.times.get(&hash).copied().filter(|owner| *owner != channel);
-        let encoded = chunk::encode_with(channel, block, late, times_of, hash)?;
+        let encoded = chunk::encode_with(channel, block, late, times_of, self.profile, hash)?;
         let header = ChunkHeader::parse(&encoded.bytes)
             .map_err(|error| error.in_file(self.file.path(), self.position()))?;
         self.put_chunk(&header, encoded.bytes)?;

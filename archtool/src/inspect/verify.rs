@@ -8,7 +8,7 @@ use engine::layout::Layout;
 use engine::manifest::{Manifest, TableEntry};
 use engine::wal;
 use sample::{SampleBlock, Timestamp};
-use sstable::{BlockCache, ChunkHeader, Entry, Table};
+use sstable::{BlockCache, ChunkHeader, Entry, Profile, Table};
 use std::path::Path;
 
 /// Bytes of decoded blocks kept while a table is read through.
@@ -186,7 +186,7 @@ fn consistent(table: &Table, entry: &Entry, block: &SampleBlock) -> Result<(), F
     if (1..block.len()).any(|i| block.position(i - 1) >= block.position(i)) {
         return wrong("a chunk's samples are not in the order of time, rank");
     }
-    let again = sstable::encode(entry.key.channel, block, header.late, None)?;
+    let again = sstable::encode(entry.key.channel, block, header.late, None, Profile::Hot)?;
     let again =
         ChunkHeader::parse(&again).map_err(|error| error.in_file(table.path(), entry.locator.offset))?;
     if again.statistics != header.statistics {

@@ -208,7 +208,13 @@ pub(super) fn put_block(out: &mut Vec<u8>, block: &SampleBlock) -> Result<(), Re
     for piece in pieces {
         let whole = piece == (0..block.len());
         let part = (!whole).then(|| block.slice(piece.start, piece.end));
-        let chunk = sstable::encode(ChannelId::ARCHIVE, part.as_ref().unwrap_or(block), false, None);
+        let chunk = sstable::encode(
+            ChannelId::ARCHIVE,
+            part.as_ref().unwrap_or(block),
+            false,
+            None,
+            sstable::Profile::Hot,
+        );
         put_bytes(out, &chunk.map_err(|error| unsendable(&error))?);
     }
     Ok(())

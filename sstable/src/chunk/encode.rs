@@ -5,7 +5,7 @@ use super::split::total_size;
 use super::statistics::{Gatherer, PageExtremes};
 use crate::codec::integer::IntegerEncoder;
 use crate::codec::time::TimeModel;
-use crate::codec::{ValueModel, by_class, fixed_bytes};
+use crate::codec::{Profile, ValueModel, by_class, fixed_bytes};
 use crate::format::*;
 use disk::{
     FormatError, checksum, put_bytes, put_f32, put_i64, put_u8, put_u16, put_u32, put_u64, put_varint,
@@ -28,7 +28,8 @@ struct EncodedColumn {
 /// A block as a chunk of `channel`.
 ///
 /// `late` marks a late run. `times_of` names a channel whose chunk with the very same stamps stands before
-/// this one in the same table; the stamps are then not written again.
+/// this one in the same table; the stamps are then not written again. `profile` decides how dense the bytes
+/// are; every reader reads both.
 ///
 /// # Errors
 /// [`FormatError::Limit`] when the block has no or more than 8192 samples, more than 1 MiB of values and
@@ -39,8 +40,10 @@ pub fn encode(
     block: &SampleBlock,
     late: bool,
     times_of: Option<ChannelId>,
+    profile: Profile,
 ) -> Result<Vec<u8>, FormatError> {
-    encode_with(channel, block, late, times_of, super::time_hash(&block.time)).map(|encoded| encoded.bytes)
+    let hash = super::time_hash(&block.time);
+    encode_with(channel, block, late, times_of, profile, hash).map(|encoded| encoded.bytes)
 }
 
 /// A chunk, and how much of it is stamps.
@@ -56,45 +59,47 @@ pub(crate) fn encode_with(
     block: &SampleBlock,
     late: bool,
     times_of: Option<ChannelId>,
+    profile: Profile,
     time_hash: u128,
 ) -> Result<EncodedChunk, FormatError> {
     check_limits(block)?;
     let (value_bytes, elements) = total_size(block);
-    let shift = page_shift(value_bytes, block.len());
+    let shift = page_shift(value_bytes, block.len(), profile);
     let pages: Vec<Range<usize>> = (0..block.len())
         .step_by(1 << shift)
         .map(|from| from..(from + (1 << shift)).min(block.len()))
         .collect();
 
+    let column = |tag, values: &Column| value_column(tag, values, &pages, profile);
     let in_parts = block.len() == 1 && large::needs_parts(block.values.byte_len(), elements);
     let mut columns = vec![match times_of {
         Some(channel) => reference_column(channel),
-        None => time_column(&block.time, &pages),
+        None => time_column(&block.time, &pages, profile),
     }];
     if block.rank.iter().any(|rank| *rank != 0) {
-        columns.push(value_column(ColumnTag::Rank, &Column::UInt32(block.rank.clone()), &pages));
+        columns.push(column(ColumnTag::Rank, &Column::UInt32(block.rank.clone())));
     }
     let parts = if in_parts {
-        let (units, parts) = large::encode_parts(&block.values);
+        let (units, parts) = large::encode_parts(&block.values, profile);
         let mut parameters = Vec::new();
         put_varint(&mut parameters, units as u64);
         columns.push(header_column(ColumnTag::Value, ColumnCodec::Parts, parameters));
         parts
     } else {
-        columns.push(value_column(ColumnTag::Value, &block.values, &pages));
+        columns.push(column(ColumnTag::Value, &block.values));
         Vec::new()
     };
-    columns.push(value_column(ColumnTag::Severity, &Column::UInt8(block.severity.clone()), &pages));
-    columns.push(value_column(ColumnTag::Status, &Column::UInt16(block.status.clone()), &pages));
+    columns.push(column(ColumnTag::Severity, &Column::UInt8(block.severity.clone())));
+    columns.push(column(ColumnTag::Status, &Column::UInt16(block.status.clone())));
     if block.run.user_tag {
-        columns.push(value_column(ColumnTag::UserTag, &Column::Int64(block.user_tag.clone()), &pages));
+        columns.push(column(ColumnTag::UserTag, &Column::Int64(block.user_tag.clone())));
     }
     if block.run.message {
-        columns.push(value_column(ColumnTag::Message, &Column::String(block.message.clone()), &pages));
+        columns.push(column(ColumnTag::Message, &Column::String(block.message.clone())));
     }
     let delays: Vec<i64> = block.received.iter().zip(&block.time).map(|(r, t)| r.wrapping_sub(*t)).collect();
     if block.run.received {
-        columns.push(value_column(ColumnTag::Received, &Column::Int64(delays.clone()), &pages));
+        columns.push(column(ColumnTag::Received, &Column::Int64(delays.clone())));
     }
 
     let body = page_bodies(&columns, pages.len());
@@ -136,10 +141,14 @@ fn check_limits(block: &SampleBlock) -> Result<(), FormatError> {
     )
 }
 
-/// Pages hold 1024 samples, fewer where the values are large.
-fn page_shift(value_bytes: usize, count: usize) -> u8 {
+/// Binary logarithm of the samples of a page: fewer where the values are large.
+fn page_shift(value_bytes: usize, count: usize, profile: Profile) -> u8 {
     let mean = value_bytes / count.max(1);
-    (0..=PAGE_SHIFT_MAX).rev().find(|shift| mean << shift <= PAGE_VALUE_BYTES).unwrap_or(0)
+    let most = match profile {
+        Profile::Hot => PAGE_SHIFT_HOT,
+        Profile::Cold => PAGE_SHIFT_COLD,
+    };
+    (0..=most).rev().find(|shift| mean << shift <= PAGE_VALUE_BYTES).unwrap_or(0)
 }
 
 fn header_column(tag: ColumnTag, codec: ColumnCodec, parameters: Vec<u8>) -> EncodedColumn {
@@ -152,18 +161,23 @@ fn reference_column(channel: ChannelId) -> EncodedColumn {
     header_column(ColumnTag::Time, ColumnCodec::TimeReference, parameters)
 }
 
-fn time_column(times: &[i64], pages: &[Range<usize>]) -> EncodedColumn {
+fn time_column(times: &[i64], pages: &[Range<usize>], profile: Profile) -> EncodedColumn {
     let model = TimeModel::fit(times, pages[0].len());
-    pages_of_time(model, times, pages)
-        .or_else(|| pages_of_time(model.without_grid(), times, pages))
+    pages_of_time(model, times, pages, profile)
+        .or_else(|| pages_of_time(model.without_grid(), times, pages, profile))
         .unwrap_or_else(|| header_column(ColumnTag::Time, ColumnCodec::Steps, Vec::new()))
 }
 
-fn pages_of_time(model: TimeModel, times: &[i64], pages: &[Range<usize>]) -> Option<EncodedColumn> {
+fn pages_of_time(
+    model: TimeModel,
+    times: &[i64],
+    pages: &[Range<usize>],
+    profile: Profile,
+) -> Option<EncodedColumn> {
     let mut parameters = Vec::new();
     model.put_parameters(&mut parameters);
     let mut column = header_column(ColumnTag::Time, model.codec(), parameters);
-    let mut integers = IntegerEncoder::default();
+    let mut integers = IntegerEncoder::new(profile);
     for page in pages {
         if !model.encode_page(&times[page.clone()], &mut integers, &mut column.data) {
             return None;
@@ -173,7 +187,7 @@ fn pages_of_time(model: TimeModel, times: &[i64], pages: &[Range<usize>]) -> Opt
     Some(column)
 }
 
-fn value_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>]) -> EncodedColumn {
+fn value_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>], profile: Profile) -> EncodedColumn {
     if let Some(constant) = constant(values) {
         return header_column(tag, ColumnCodec::Constant, constant);
     }
@@ -181,7 +195,7 @@ fn value_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>]) -> Enco
     let mut parameters = Vec::new();
     model.put_parameters(&mut parameters);
     let mut column = header_column(tag, model.codec(), parameters);
-    let mut integers = IntegerEncoder::default();
+    let mut integers = IntegerEncoder::new(profile);
     for page in pages {
         model.encode(values, page.clone(), &mut integers, &mut column.data);
         column.ends.push(column.data.len());

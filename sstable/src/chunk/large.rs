@@ -1,7 +1,7 @@
 //! One value larger than a chunk may be, in parts that each decode alone.
 
 use crate::codec::integer::IntegerEncoder;
-use crate::codec::{Limits, ValueModel};
+use crate::codec::{Limits, Profile, ValueModel};
 use crate::format::{CHUNK_ELEMENTS_MAX, CHUNK_VALUE_BYTES_MAX};
 use disk::{BytesError, Cursor, put_bytes, put_varint};
 use sample::{BytesColumn, Column, Kind, ValueType};
@@ -23,7 +23,7 @@ pub(super) fn units_per_part(value_type: ValueType) -> usize {
 }
 
 /// The one value of `column` as units, with their number, and as encoded parts.
-pub(super) fn encode_parts(column: &Column) -> (usize, Vec<Vec<u8>>) {
+pub(super) fn encode_parts(column: &Column, profile: Profile) -> (usize, Vec<Vec<u8>>) {
     let units: Cow<'_, Column> = match column {
         Column::Array { elements, .. } => match &**elements {
             Column::String(texts) | Column::Structure(texts) => {
@@ -43,7 +43,7 @@ pub(super) fn encode_parts(column: &Column) -> (usize, Vec<Vec<u8>>) {
         let model = ValueModel::fit_elements(&part);
         let mut bytes = Vec::new();
         model.put(&mut bytes);
-        model.encode(&part, 0..part.len(), &mut IntegerEncoder::default(), &mut bytes);
+        model.encode(&part, 0..part.len(), &mut IntegerEncoder::new(profile), &mut bytes);
         bytes
     });
     (units.len(), parts.collect())

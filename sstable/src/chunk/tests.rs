@@ -1,6 +1,7 @@
 //! Chunks of every type come back as they were.
 
 use super::*;
+use crate::codec::Profile;
 use proptest::prelude::*;
 use sample::*;
 
@@ -88,8 +89,14 @@ pub(crate) fn any_block(samples: std::ops::Range<usize>) -> impl Strategy<Value 
     })
 }
 
+/// Comes back in both profiles; the bytes of the hot one.
 fn check(block: &SampleBlock) -> Vec<u8> {
-    let bytes = encode(ChannelId(7), block, false, None).unwrap();
+    check_profile(block, Profile::Cold);
+    check_profile(block, Profile::Hot)
+}
+
+fn check_profile(block: &SampleBlock, profile: Profile) -> Vec<u8> {
+    let bytes = encode(ChannelId(7), block, false, None, profile).unwrap();
     let header = ChunkHeader::parse(&bytes).unwrap();
     assert_eq!((header.channel, header.first, header.last), (ChannelId(7), block.first(), block.last()));
     assert_eq!((header.chunk_len, &header.run), (bytes.len() as u64, &block.run));
@@ -173,8 +180,12 @@ fn reseal(bytes: &mut [u8], header_len: usize) {
 
 #[test]
 fn forged_headers_with_right_checksums_never_panic() {
-    for block in crate::corpus::blocks().iter().chain([&crate::corpus::large(), &pages()]) {
-        let bytes = encode(ChannelId(1), block, false, None).unwrap();
+    let cold = [crate::corpus::dense_blocks(), vec![pages()]].concat();
+    let hot = [crate::corpus::blocks(), vec![crate::corpus::large(), pages()]].concat();
+    let encoded = |blocks: &[SampleBlock], profile| -> Vec<Vec<u8>> {
+        blocks.iter().map(|block| encode(ChannelId(1), block, false, None, profile).unwrap()).collect()
+    };
+    for bytes in [encoded(&hot, Profile::Hot), encoded(&cold, Profile::Cold)].concat() {
         let header_len = ChunkHeader::parse(&bytes).unwrap().header_len;
         for bit in 0..(header_len - 4) * 8 {
             let mut forged = bytes.clone();
@@ -189,8 +200,10 @@ fn forged_headers_with_right_checksums_never_panic() {
 
 #[test]
 fn forged_pages_with_right_checksums_never_panic() {
-    for block in &crate::corpus::blocks() {
-        let bytes = encode(ChannelId(1), block, false, None).unwrap();
+    let hot = crate::corpus::blocks().into_iter().map(|block| (block, Profile::Hot));
+    let cold = crate::corpus::dense_blocks().into_iter().map(|block| (block, Profile::Cold));
+    for (block, profile) in hot.chain(cold) {
+        let bytes = encode(ChannelId(1), &block, false, None, profile).unwrap();
         let header = ChunkHeader::parse(&bytes).unwrap();
         for bit in header.header_len * 8..bytes.len() * 8 {
             let mut forged = bytes.clone();

@@ -1,5 +1,6 @@
 //! Floats of a page: scaled integers with exceptions, else ordered bit patterns.
 
+use super::Profile;
 use super::integer::{self, IntegerEncoder};
 use super::scale::{self, EXCEPTION_SHARE, Float, Scale};
 use crate::format::ColumnCodec;
@@ -36,7 +37,7 @@ impl FloatModel {
         let trial = &values[..trial.min(values.len())];
         let cost = |model: FloatModel| {
             let mut out = Vec::new();
-            model.encode(trial, &mut IntegerEncoder::default(), &mut out);
+            model.encode(trial, &mut IntegerEncoder::new(Profile::Hot), &mut out);
             out.len()
         };
         let scales =

@@ -1,8 +1,10 @@
 //! Streams of signed integers in blocks: frames of bits, patches for outliers, deltas, runs.
 //!
-//! All arithmetic wraps, so every i64 (and every u64 seen as one) survives.
+//! In the cold profile a stream is one entropy-coded block where that is smaller. All arithmetic wraps, so
+//! every i64 (and every u64 seen as one) survives.
 
 use super::pack::{BLOCK_VALUES, pack, unpack};
+use super::{Profile, pco, split};
 use crate::format::BlockCodec;
 use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
 
@@ -14,9 +16,16 @@ const ROW_VALUES: usize = 16;
 /// Blocks for which the form that lost is not tried again.
 const TRUST_BLOCKS: u8 = 3;
 
+/// Shorter streams are not entropy-coded.
+const DENSE_VALUES_MIN: usize = 64;
+/// An entropy-coded stream, slower to decode, has to be smaller by more than one part in so many.
+const DENSE_GAIN: usize = 64;
+/// Streams of more bytes than this per value are tried with pco.
+const PCO_VALUE_BYTES_MIN: usize = 4;
+
 /// Writes integer streams; remembers which form won last.
-#[derive(Default)]
 pub(crate) struct IntegerEncoder {
+    profile: Profile,
     deltas_won: bool,
     trust: u8,
 }
@@ -31,23 +40,37 @@ struct Plan {
     bits: usize,
 }
 
-fn zigzag(value: i64) -> u64 {
+pub(super) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-fn unzigzag(value: u64) -> i64 {
+pub(super) fn unzigzag(value: u64) -> i64 {
     ((value >> 1) as i64) ^ -((value & 1) as i64)
 }
 
-fn bit_width(value: u64) -> u32 {
+pub(super) fn bit_width(value: u64) -> u32 {
     64 - value.leading_zeros()
 }
 
 impl IntegerEncoder {
+    /// For streams that follow one another in a column.
+    pub(crate) fn new(profile: Profile) -> IntegerEncoder {
+        IntegerEncoder { profile, deltas_won: false, trust: 0 }
+    }
+
+    /// For whom the streams are written.
+    pub(crate) fn profile(&self) -> Profile {
+        self.profile
+    }
+
     /// Appends all `values`; the reader must know their number.
     pub(crate) fn encode(&mut self, values: &[i64], out: &mut Vec<u8>) {
+        let start = out.len();
         for block in values.chunks(BLOCK_VALUES) {
             self.encode_block(block, out);
+        }
+        if self.profile == Profile::Cold && values.len() >= DENSE_VALUES_MIN {
+            shrink(values, start, out);
         }
     }
 
@@ -77,6 +100,25 @@ impl IntegerEncoder {
             (_, Some(plan)) if self.deltas_won => plan.write(deltas, Some(values[0]), out),
             (Some(plan), _) | (None, Some(plan)) => plan.write(values, None, out),
             (None, None) => {}
+        }
+    }
+}
+
+/// Replaces the stream that begins at `start` by an entropy-coded one where that is smaller.
+fn shrink(values: &[i64], start: usize, out: &mut Vec<u8>) {
+    let replace = |dense: &[u8], out: &mut Vec<u8>| {
+        if dense.len() + dense.len() / DENSE_GAIN < out.len() - start {
+            out.truncate(start);
+            out.extend_from_slice(dense);
+        }
+    };
+    if let Some(dense) = split::encode(values) {
+        replace(&dense, out);
+    }
+    if out.len() - start > values.len() * PCO_VALUE_BYTES_MIN {
+        let mut dense = vec![BlockCodec::Pco as u8];
+        if pco::encode(values, &mut dense) {
+            replace(&dense, out);
         }
     }
 }
@@ -193,7 +235,7 @@ fn half_range(width: u32) -> i64 {
 }
 
 /// The mean of the values near the median of a sample: outliers do not move it.
-fn robust_mean(values: &[i64]) -> i64 {
+pub(super) fn robust_mean(values: &[i64]) -> i64 {
     let mut sample = [0i64; 33];
     let step = (values.len() / sample.len()).max(1);
     let len = sample.len().min(values.len());
@@ -222,16 +264,20 @@ fn robust_mean(values: &[i64]) -> i64 {
 pub(crate) fn decode(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<i64>) -> Result<(), BytesError> {
     let end = out.len() + count;
     while out.len() < end {
-        let len = (end - out.len()).min(BLOCK_VALUES);
-        decode_block(cursor, len, out)?;
+        decode_block(cursor, end - out.len(), out)?;
     }
     Ok(())
 }
 
-fn decode_block(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<i64>) -> Result<(), BytesError> {
+/// Appends one block of a stream of which `left` integers are missing.
+fn decode_block(cursor: &mut Cursor<'_>, left: usize, out: &mut Vec<i64>) -> Result<(), BytesError> {
     let codec = BlockCodec::from_tag(cursor.u8()?).ok_or_else(|| cursor.error("an unknown block codec"))?;
+    let count = left.min(BLOCK_VALUES);
     let (patched, deltas) = match codec {
         BlockCodec::Runs => return decode_runs(cursor, count, out),
+        BlockCodec::Split => return split::decode(cursor, left, false, out),
+        BlockCodec::SplitDelta => return split::decode(cursor, left, true, out),
+        BlockCodec::Pco => return pco::decode(cursor, left, out),
         BlockCodec::Frame => (false, false),
         BlockCodec::FrameDelta => (false, true),
         BlockCodec::Patched => (true, false),
@@ -250,13 +296,18 @@ fn decode_block(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<i64>) -> Re
         apply_patches(cursor, base, &mut out[start..])?;
     }
     if deltas {
-        let mut sum = first.wrapping_sub(out[start]);
-        for value in &mut out[start..] {
-            sum = sum.wrapping_add(*value);
-            *value = sum;
-        }
+        integrate(first, &mut out[start..]);
     }
     Ok(())
+}
+
+/// Sums up differences, so that the first value is `first`.
+pub(super) fn integrate(first: i64, values: &mut [i64]) {
+    let mut sum = first.wrapping_sub(values.first().copied().unwrap_or(0));
+    for value in values {
+        sum = sum.wrapping_add(*value);
+        *value = sum;
+    }
 }
 
 fn apply_patches(cursor: &mut Cursor<'_>, base: i64, values: &mut [i64]) -> Result<(), BytesError> {

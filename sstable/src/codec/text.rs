@@ -1,7 +1,7 @@
 //! Texts of a page: indices into a dictionary, or lengths with bytes.
 
 use super::integer::{self, IntegerEncoder};
-use super::zstd;
+use super::{Profile, zstd};
 use crate::format::{ColumnCodec, TEXT_DICTIONARY_BYTES_MAX};
 use disk::{BytesError, Cursor, put_bytes, put_u8, put_varint};
 use sample::BytesColumn;
@@ -63,7 +63,7 @@ impl TextModel {
                 integers.encode(&lengths, out);
                 let start = if from == 0 { 0 } else { texts.ends[from - 1] as usize };
                 let end = if to == 0 { 0 } else { texts.ends[to - 1] as usize };
-                put_compressed(&texts.data[start..end], out);
+                put_compressed(&texts.data[start..end], level(integers.profile()), out);
             }
         }
     }
@@ -138,10 +138,18 @@ impl TextModel {
     }
 }
 
-/// Appends bytes whose number the reader knows, through zstd where that is smaller.
-pub(crate) fn put_compressed(bytes: &[u8], out: &mut Vec<u8>) {
+/// How hard zstd tries.
+pub(crate) fn level(profile: Profile) -> i32 {
+    match profile {
+        Profile::Hot => zstd::LEVEL_FAST,
+        Profile::Cold => zstd::LEVEL_DENSE,
+    }
+}
+
+/// Appends bytes whose number the reader knows, through zstd at `level` where that is smaller.
+pub(crate) fn put_compressed(bytes: &[u8], level: i32, out: &mut Vec<u8>) {
     if bytes.len() >= ZSTD_BYTES_MIN
-        && let Some(small) = zstd::compress(bytes)
+        && let Some(small) = zstd::compress(bytes, level)
         && small.len() + 4 < bytes.len()
     {
         put_u8(out, ZSTD);

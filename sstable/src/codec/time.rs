@@ -1,5 +1,6 @@
 //! Stamps of a page: multiples of a unit, near a periodic grid where there is one.
 
+use super::Profile;
 use super::integer::{self, IntegerEncoder};
 use crate::format::ColumnCodec;
 use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
@@ -36,7 +37,7 @@ impl TimeModel {
         let page = &times[..page_samples.min(times.len()).min(TRIAL_SAMPLES)];
         let cost = |model: TimeModel| {
             let mut out = Vec::new();
-            model.encode_page(page, &mut IntegerEncoder::default(), &mut out).then_some(out.len())
+            model.encode_page(page, &mut IntegerEncoder::new(Profile::Hot), &mut out).then_some(out.len())
         };
         match (cost(on_grid), cost(steps)) {
             (Some(grid), Some(plain)) if grid < plain => on_grid,

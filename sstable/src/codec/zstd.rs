@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
 
-const LEVEL: i32 = 1;
+/// Level for what is written in passing, and for bytes that only their frequencies make smaller.
+pub(crate) const LEVEL_FAST: i32 = 1;
+/// Level for what is written once and kept.
+pub(crate) const LEVEL_DENSE: i32 = 9;
 
 thread_local! {
     static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
@@ -11,12 +14,14 @@ thread_local! {
 }
 
 /// The bytes as a zstd frame; `None` when zstd refuses.
-pub(crate) fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
     COMPRESSOR.with_borrow_mut(|kept| {
         if kept.is_none() {
-            *kept = Compressor::new(LEVEL).ok();
+            *kept = Compressor::new(level).ok();
         }
-        kept.as_mut()?.compress(bytes).ok()
+        let compressor = kept.as_mut()?;
+        compressor.set_compression_level(level).ok()?;
+        compressor.compress(bytes).ok()
     })
 }
 

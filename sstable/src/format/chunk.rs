@@ -15,7 +15,11 @@ pub(crate) const CHUNK_HEADER_BYTES_MAX: usize = 1 << 20;
 /// Longest pvAccess type descriptor.
 pub(crate) const DESCRIPTOR_BYTES_MAX: usize = 1 << 19;
 /// Binary logarithm of the most samples of a page.
-pub(crate) const PAGE_SHIFT_MAX: u8 = 10;
+pub(crate) const PAGE_SHIFT_MAX: u8 = 13;
+/// Binary logarithm of the samples of a page in the hot profile.
+pub(crate) const PAGE_SHIFT_HOT: u8 = 10;
+/// Binary logarithm of the samples of a page in the cold profile: each has its own table of codes.
+pub(crate) const PAGE_SHIFT_COLD: u8 = 12;
 /// Raw value bytes that a page of large values should hold.
 pub(crate) const PAGE_VALUE_BYTES: usize = 64 << 10;
 /// Longest dictionary of a text column, entries with their lengths.
@@ -159,5 +163,11 @@ tags! {
         PatchedDelta = 4,
         /// Runs of equal values.
         Runs = 5,
+        /// Low bits with an entropy-coded byte above them, all that is left of the stream.
+        Split = 6,
+        /// Split of differences.
+        SplitDelta = 7,
+        /// Through pco, all that is left of the stream.
+        Pco = 8,
     }
 }

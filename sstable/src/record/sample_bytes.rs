@@ -1,6 +1,7 @@
 //! One sample as a chunk of its own.
 
 use crate::chunk::{ChunkHeader, decode, encode};
+use crate::codec::Profile;
 use disk::{BytesError, FormatError};
 use sample::{ChannelId, Sample, SampleBlock};
 
@@ -11,7 +12,7 @@ use sample::{ChannelId, Sample, SampleBlock};
 pub fn encode_sample(channel: ChannelId, sample: &Sample) -> Result<Vec<u8>, FormatError> {
     let mut block = SampleBlock::new(sample.run_type());
     block.push(sample);
-    encode(channel, &block, false, None)
+    encode(channel, &block, false, None, Profile::Hot)
 }
 
 /// Reads a chunk that holds one sample.

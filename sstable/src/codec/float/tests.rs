@@ -8,7 +8,7 @@ fn check<F: Float>(values: &[F]) -> (FloatModel, usize) {
     let (mut parameters, mut bytes, mut back) = (Vec::new(), Vec::new(), Vec::<F>::new());
     model.put_parameters(&mut parameters);
     assert_eq!(FloatModel::parse(model.codec(), &mut Cursor::new(&parameters)), Ok(model));
-    model.encode(values, &mut IntegerEncoder::default(), &mut bytes);
+    model.encode(values, &mut IntegerEncoder::new(Profile::Hot), &mut bytes);
     let mut cursor = Cursor::new(&bytes);
     model.decode(&mut cursor, values.len(), &mut back).unwrap();
     let patterns = |values: &[F]| values.iter().map(|value| value.pattern()).collect::<Vec<_>>();

@@ -3,15 +3,22 @@
 use super::*;
 use proptest::prelude::*;
 
-fn check(values: &[i64]) -> usize {
+fn encoded(values: &[i64], profile: Profile) -> Vec<u8> {
     let mut bytes = Vec::new();
-    IntegerEncoder::default().encode(values, &mut bytes);
+    IntegerEncoder::new(profile).encode(values, &mut bytes);
     let mut cursor = Cursor::new(&bytes);
     let mut back = Vec::new();
     decode(&mut cursor, values.len(), &mut back).unwrap();
     assert_eq!(back, values);
     assert!(cursor.is_empty());
-    bytes.len()
+    bytes
+}
+
+/// Comes back in both profiles; the size in the hot one.
+fn check(values: &[i64]) -> usize {
+    let (hot, cold) = (encoded(values, Profile::Hot), encoded(values, Profile::Cold));
+    assert!(cold.len() <= hot.len());
+    hot.len()
 }
 
 /// 0 to 63, without a pattern.
@@ -19,6 +26,34 @@ fn noise(i: i64) -> i64 {
     let mixed = (i as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     ((mixed >> 40) & 63) as i64
+}
+
+/// A sum of noises, about as frequent as a bell curve has it.
+fn bell(i: i64) -> i64 {
+    (0..12).map(|k| noise(i * 12 + k)).sum()
+}
+
+#[test]
+fn values_too_far_from_the_bulk_are_escaped() {
+    for outliers in [1usize, 11, 400] {
+        let mut values: Vec<i64> = (0..5000).map(bell).collect();
+        for (i, at) in (0..5000).step_by(5000 / outliers).enumerate() {
+            values[at] = if i % 2 == 0 { i64::MIN + i as i64 } else { (i as i64) << 20 };
+        }
+        check(&values);
+        let split = split::encode(&values).unwrap();
+        let mut back = Vec::new();
+        decode(&mut Cursor::new(&split), values.len(), &mut back).unwrap();
+        assert_eq!(back, values);
+    }
+}
+
+#[test]
+fn entropy_coding_gains_what_it_should() {
+    let values: Vec<i64> = (0..4096).map(bell).collect();
+    // The standard deviation is 64: 2^8.05 values of equal worth.
+    let bits = encoded(&values, Profile::Cold).len() * 8;
+    assert!(bits < 4096 * 33 / 4, "{bits} bits");
 }
 
 #[test]
@@ -40,23 +75,21 @@ fn each_form_is_chosen_where_it_is_small() {
 
 #[test]
 fn codecs_in_the_stream_cover_the_tag_table() {
-    let streams: [Vec<i64>; 5] = [
+    let streams: [Vec<i64>; 8] = [
         (0..100).map(noise).collect(),
         (0..100).map(|i| i * 1000 + (noise(i) & 1)).collect(),
         (0..1024).map(|i| if i % 200 == 7 { 1 << 40 } else { noise(i) }).collect(),
         (0..1024).map(|i| i * 1000 + if i >= 500 { 1 << 40 } else { 0 } + noise(i)).collect(),
         vec![3; 100],
+        (0..1500).map(bell).collect(),
+        (0..1500).map(|i| i * 1_000_000 + (bell(i) & 255)).collect(),
+        (0..400).map(|i| if i % 2 == 0 { noise(i) << 50 } else { bell(i) }).collect(),
     ];
-    let mut seen: Vec<u8> = Vec::new();
-    for stream in &streams {
-        let mut bytes = Vec::new();
-        IntegerEncoder::default().encode(stream, &mut bytes);
-        seen.push(bytes[0]);
-        check(stream);
-    }
-    seen.sort_unstable();
-    seen.dedup();
-    assert_eq!(seen, BlockCodec::ALL.map(|codec| codec as u8).to_vec());
+    let profile = |i| if i < 5 { Profile::Hot } else { Profile::Cold };
+    let seen: Vec<u8> =
+        streams.iter().enumerate().map(|(i, stream)| encoded(stream, profile(i))[0]).collect();
+    assert_eq!(seen, [1, 3, 2, 4, 5, 6, 7, 8]);
+    assert_eq!(seen.len(), BlockCodec::ALL.len());
 }
 
 /// The width of patches was taken from the two ends of the range. Where the range passes 2^63 a distance
@@ -86,6 +119,26 @@ proptest! {
     }
 
     #[test]
+    fn flipped_bits_of_dense_streams_never_panic(
+        shift in 0u32..50, count in 64usize..700, flips in prop::collection::vec(any::<prop::sample::Index>(), 1..4),
+    ) {
+        let values: Vec<i64> = (0..count as i64).map(|i| (bell(i) << shift) + bell(i + 9)).collect();
+        let mut pco = vec![BlockCodec::Pco as u8];
+        prop_assert!(super::pco::encode(&values, &mut pco));
+        for mut bytes in [split::encode(&values).unwrap(), pco] {
+            for flip in &flips {
+                let bit = flip.index(bytes.len() * 8);
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            for count in [count, count / 2, count + 1] {
+                let mut out = Vec::new();
+                let _ = decode(&mut Cursor::new(&bytes), count, &mut out);
+                prop_assert!(out.len() <= count);
+            }
+        }
+    }
+
+    #[test]
     fn hostile_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), count in 0usize..3000) {
         let mut out = Vec::new();
         let _ = decode(&mut Cursor::new(&bytes), count, &mut out);
@@ -94,7 +147,7 @@ proptest! {
 
     #[test]
     fn hostile_headers_never_panic(
-        tag in 1u8..=5, rest in prop::collection::vec(any::<u8>(), 0..300), count in 0usize..1100,
+        tag in 1u8..=8, rest in prop::collection::vec(any::<u8>(), 0..300), count in 0usize..1100,
     ) {
         let mut bytes = vec![tag];
         bytes.extend(rest);

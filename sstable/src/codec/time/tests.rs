@@ -8,7 +8,7 @@ const PAGE: usize = 1024;
 fn check(times: &[i64]) -> (TimeModel, usize) {
     let mut model = TimeModel::fit(times, PAGE);
     let mut bytes = Vec::new();
-    let mut integers = IntegerEncoder::default();
+    let mut integers = IntegerEncoder::new(Profile::Hot);
     if !times.chunks(PAGE).all(|page| model.encode_page(page, &mut integers, &mut bytes)) {
         model.grid = None;
         bytes.clear();
