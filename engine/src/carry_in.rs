@@ -33,17 +33,25 @@ pub(crate) fn open_weeks(
         .collect();
     // The first week of an archive has nothing before it, and an older one may still come.
     let Some(week) = opening.last().copied() else { return Ok(()) };
+    // Stamps from the near future are flushed before their week opens. Samples that came late behind them
+    // may be the last ones before the week, and memory does not know them any more.
+    let begun = view.manifest.tables.iter().any(|table| table.week == week);
     let slots: Vec<Arc<Slot>> = shared.directory().slots.iter().flatten().cloned().collect();
     for slot in slots {
         if slot.id == ChannelId::ARCHIVE {
             continue;
         }
-        let ((mut carry_in, in_files), class) = {
+        let ((mut carry_in, in_files), class, late) = {
             let state = slot.lock();
-            (known(&state, week, frozen.epoch), state.retention.clone())
+            (known(&state, week, frozen.epoch), state.retention.clone(), state.late_next > 0)
         };
         if carry_in.sample.is_none() && in_files {
             carry_in.sample = look_up(shared, &slot, week)?;
+        } else if begun && late {
+            let found = look_up(shared, &slot, week)?;
+            if found.as_ref().map(position) > carry_in.sample.as_ref().map(position) {
+                carry_in.sample = found;
+            }
         }
         if carry_in.connection.is_none() {
             carry_in.connection = look_up_connection(shared, &slot, week)?;

@@ -7,7 +7,8 @@ use crate::identity::Holder;
 use crate::ingest::{Ingest, IngestGauges, Order};
 use crate::intake::Intake;
 use crate::keeper::Keeper;
-use crate::limits::{FLUSH_AGE, LOG_WRITE_PAUSE, SPACE_CHECK_PAUSE, STOP_WAIT};
+use crate::limits::{FLUSH_AGE, LOG_WRITE_PAUSE, MERGE_NICENESS, MERGE_PAUSE, MERGE_RETRY};
+use crate::limits::{SPACE_CHECK_PAUSE, STOP_WAIT};
 use crate::live::LiveArchive;
 use crate::recovery::{self, Recovered};
 use crate::shared::{Shared, StorageSettings};
@@ -94,6 +95,7 @@ impl Engine {
             log_thread(&keeper, &stopping)?,
             sync_thread(&keeper, &stopping, config.archive.sync_interval, &sync_times)?,
             flush_thread(&keeper, &stopping, &orders, flush_every.unwrap_or(FLUSH_AGE))?,
+            merge_thread(&keeper, &stopping)?,
         ];
         let config = ConfigInForce { config, loaded: started, pending_error: None };
         Ok(Engine {
@@ -277,6 +279,34 @@ fn flush_thread(
             if let Err(error) = flush_now(&keeper, &orders) {
                 tracing::warn!(%error, "flush failed; it will be tried again");
                 std::thread::sleep(SPACE_CHECK_PAUSE);
+            }
+        }
+    })
+}
+
+/// Merges tables when enough of them are there, as long as the others leave it time; removes those that were
+/// merged when their grace time is over.
+fn merge_thread(keeper: &Arc<Keeper>, stopping: &Arc<AtomicBool>) -> Result<JoinHandle<()>, Error> {
+    let (keeper, stopping) = (keeper.clone(), stopping.clone());
+    spawn("merge", move || {
+        if let Err(error) = rustix::process::setpriority_process(None, MERGE_NICENESS) {
+            tracing::debug!(%error, "merges run at the priority of everything else");
+        }
+        let stop = || stopping.load(Ordering::Relaxed);
+        let mut again = Instant::now();
+        while !stop() {
+            if let Err(error) = keeper.remove_dropped() {
+                tracing::debug!(%error, "files that are not needed any more stay for now");
+            }
+            let merged = if Instant::now() < again { Ok(false) } else { keeper.merge(&stop) };
+            if let Err(error) = &merged {
+                tracing::error!(%error, "merge given up; its tables stay as they are");
+                if !error.is_damage() {
+                    again = Instant::now() + MERGE_RETRY;
+                }
+            }
+            if !matches!(merged, Ok(true)) {
+                std::thread::sleep(MERGE_PAUSE);
             }
         }
     })

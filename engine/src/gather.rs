@@ -216,8 +216,18 @@ pub(crate) fn chunks(part: &ChannelPart) -> Vec<(Arc<SampleBlock>, bool)> {
             }
         }
     }
-    out.sort_by_key(|(block, _)| block.position(0));
-    out
+    // Where the writer would cut, so that late chunks come between the pieces.
+    let mut pieces = Vec::with_capacity(out.len());
+    for (block, late) in out {
+        let ranges = sstable::split(&block);
+        if ranges.len() == 1 {
+            pieces.push((block, late));
+        } else {
+            pieces.extend(ranges.into_iter().map(|r| (Arc::new(block.slice(r.start, r.end)), late)));
+        }
+    }
+    pieces.sort_by_key(|(block, _)| block.position(0));
+    pieces
 }
 
 /// Blocks by (time, rank), none reaching into another: late samples of several epochs lie among each other.

@@ -2,11 +2,14 @@
 
 use crate::error::Error;
 use crate::flush;
+use crate::manifest::TableEntry;
+use crate::merge;
 use crate::planted::{Bug, planted};
 use crate::shared::Shared;
 use crate::wal;
 use crate::writer::Frozen;
-use disk::{File, Lock, Space};
+use disk::{File, FormatError, Lock, Space};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,16 +19,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Keeper {
     shared: Arc<Shared>,
     log: Mutex<wal::Writer>,
-    /// Held from the first table of a flush to its manifest.
-    flushing: Mutex<()>,
+    /// Held by whoever replaces the manifest, from the moment on when it is looked at; by a flush from its
+    /// first table on.
+    publishing: Mutex<()>,
     /// What a full file system kept from tables.
     unflushed: Mutex<Option<Frozen>>,
     reserve: Mutex<Option<Arc<dyn File>>>,
     lock: Box<dyn Lock>,
     /// Size of the file system, as last looked at.
     space: Mutex<Option<Space>>,
-    /// Bytes of tables written since the start.
+    /// Bytes of tables that were flushed since the start.
     written: AtomicU64,
+    /// Bytes of tables that merges wrote since the start.
+    merged: AtomicU64,
+    /// Damaged tables: they cannot be merged.
+    unmergeable: Mutex<HashSet<u64>>,
 }
 
 impl Keeper {
@@ -34,12 +42,14 @@ impl Keeper {
         let keeper = Keeper {
             shared,
             log: Mutex::new(log),
-            flushing: Mutex::new(()),
+            publishing: Mutex::new(()),
             unflushed: Mutex::default(),
             reserve: Mutex::new(None),
             lock,
             space: Mutex::new(None),
             written: AtomicU64::new(0),
+            merged: AtomicU64::new(0),
+            unmergeable: Mutex::default(),
         };
         keeper.take_reserve();
         keeper
@@ -120,7 +130,7 @@ impl Keeper {
     fn restart_log(&self, what: String) -> Result<(), Error> {
         let now = self.shared.clock.now();
         // No table may become live meanwhile: what it holds might be repeated, or not.
-        let _still = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _still = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         let restarted = flush::repeat_log(&self.shared, &mut self.log());
         match restarted {
             Ok(()) => {
@@ -142,7 +152,7 @@ impl Keeper {
     /// The disk's: nothing is lost, the next flush covers the same epochs.
     pub fn flush(&self, frozen: Frozen) -> Result<(), Error> {
         self.shared.check_not_poisoned()?;
-        let still = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        let still = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
         if planted(Bug::LogRemovedTooEarly) {
             self.log().release(frozen.through)?;
         }
@@ -234,9 +244,90 @@ impl Keeper {
         *self.space.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes of tables written since the start.
+    /// Bytes of tables that were flushed since the start.
     pub fn bytes_written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of tables that merges wrote since the start.
+    pub fn bytes_merged(&self) -> u64 {
+        self.merged.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of tables that wait to be merged.
+    pub fn merge_debt(&self) -> u64 {
+        self.due().iter().map(merge::Due::bytes).sum()
+    }
+
+    fn due(&self) -> Vec<merge::Due> {
+        let unmergeable = self.unmergeable.lock().unwrap_or_else(PoisonError::into_inner);
+        let manifest = &self.shared.view().manifest;
+        merge::due(manifest, self.shared.settings.merge_fan_in, &unmergeable)
+    }
+
+    /// Carries out the merge that is due most, if one is; says whether one was. `stop` is looked at all the
+    /// time. Due at least every few seconds. Damaged tables stay as they are and are not tried again.
+    ///
+    /// # Errors
+    /// The disk's; damage of a table, with its file. Nothing is lost, nothing has changed.
+    pub fn merge(&self, stop: &dyn Fn() -> bool) -> Result<bool, Error> {
+        self.shared.check_not_poisoned()?;
+        let waiting = merge::waiting_bytes(&self.shared.view().manifest);
+        let Some(due) = self.due().into_iter().find(|due| waiting <= due.waiting_max) else {
+            return Ok(false);
+        };
+        if !self.has_room(due.bytes())? {
+            return Ok(false);
+        }
+        let result = merge::carry_out(&self.shared, &due, &self.publishing, stop);
+        let now = self.shared.clock.now();
+        let mut unmergeable = self.unmergeable.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(merge::Outcome::Stopped) => Ok(false),
+            Ok(merge::Outcome::Merged(bytes)) => {
+                self.merged.fetch_add(bytes, Ordering::Relaxed);
+                if unmergeable.is_empty() {
+                    self.shared.health().merge_failed = None;
+                }
+                Ok(true)
+            }
+            Err(error) => {
+                if error.is_damage() {
+                    unmergeable.extend(self.damaged_of(&due, &error));
+                }
+                self.shared.health().merge_failed = Some((now, error.to_string()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Which of the tables is damaged; all of them where the error names none.
+    fn damaged_of(&self, due: &merge::Due, error: &Error) -> Vec<u64> {
+        let path = match error {
+            Error::Format(FormatError::Corrupt { path, .. }) => Some(path),
+            _ => None,
+        };
+        let path_of = |t: &TableEntry| self.shared.layout.table(t.week, t.generation, t.id);
+        let named = |table: &&TableEntry| path == Some(&path_of(table));
+        let found: Vec<u64> = due.tables.iter().filter(named).map(|table| table.id).collect();
+        if found.is_empty() { due.tables.iter().map(|table| table.id).collect() } else { found }
+    }
+
+    /// Whether a merge that writes `bytes` leaves enough of the file system free.
+    fn has_room(&self, bytes: u64) -> Result<bool, Error> {
+        let Space { total, free } = self.shared.disk.space(self.shared.layout.root())?;
+        let settings = &self.shared.settings;
+        let kept = settings.min_free.of(total).max(settings.reserve_bytes);
+        Ok(!self.shared.refusing.load(Ordering::Relaxed) && free >= bytes.saturating_add(kept))
+    }
+
+    /// Removes files that no manifest names any more and whose grace time is over; returns how many. Due at
+    /// least every few seconds.
+    ///
+    /// # Errors
+    /// The disk's; it is tried again then.
+    pub fn remove_dropped(&self) -> Result<usize, Error> {
+        merge::remove_dropped(&self.shared, &self.publishing)
     }
 
     /// Looks at the file system. While it is full: tries again. Samples are taken again once the log is

@@ -85,6 +85,11 @@ impl Layout {
         self.week(week, generation).join(table_name(id))
     }
 
+    /// The path of a table as the manifest writes it.
+    pub fn table_inside(week: Week, generation: u32, id: u64) -> String {
+        format!("weeks/{}/{}", week_dir_name(week, generation), table_name(id))
+    }
+
     /// A path inside the archive as the manifest writes it: relative, `/` between components.
     pub fn inside(&self, relative: &str) -> PathBuf {
         relative.split('/').fold(self.root.clone(), |path, component| path.join(component))
@@ -172,6 +177,7 @@ mod tests {
         assert_eq!(layout.index(), Path::new("/a/index"));
         assert_eq!(layout.rollup(), Path::new("/a/rollup"));
         assert_eq!(layout.inside("weeks/x/y"), Path::new("/a/weeks/x/y"));
+        assert_eq!(layout.inside(&Layout::table_inside(week, 3, 255)), layout.table(week, 3, 255));
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod limits;
 mod live;
 pub mod manifest;
 mod memtable;
+mod merge;
 mod open_chunk;
 mod open_tables;
 pub mod planted;

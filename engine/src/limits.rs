@@ -59,3 +59,26 @@ pub const SEGMENT_BYTES_LEAST: u64 = 1 << 10;
 pub const BEATING_NS: i64 = 1_000_000_000;
 /// Channels that one archive may have, those without data included.
 pub const CHANNELS_MAX: u64 = 1 << 26;
+/// Neighbouring tables of one tier that are merged to one of the next.
+pub const MERGE_FAN_IN: usize = 8;
+/// Most tiers above what a flush writes: so often is a sample rewritten at most.
+pub const MERGE_TIERS_MAX: u16 = 6;
+/// Chunks of so many samples are copied by merges, smaller ones joined.
+pub const MERGE_COPY_SAMPLES: usize = CHUNK_SAMPLES_MAX / 2;
+/// Chunks of so many bytes are copied by merges, whatever they hold.
+pub const MERGE_COPY_BYTES: u64 = 64 << 10;
+/// Bytes that a merge writes between two syncs: a sync of the log never waits behind more.
+pub const MERGE_SYNC_BYTES: u64 = 8 << 20;
+/// Bytes of one joined record of events or metadata.
+pub const MERGE_RECORD_BYTES: usize = 1 << 20;
+/// Unpacked blocks of its inputs that a merge keeps.
+pub const MERGE_CACHE_BYTES: usize = 16 << 20;
+/// A merge may take a quarter of its week, and so many bytes whatever the week holds; so may dropped files
+/// that wait for their grace time to end.
+pub const MERGE_SMALL_BYTES: u64 = 64 << 20;
+/// Time between two looks whether a merge is due.
+pub const MERGE_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+/// Time after a failed merge until the next attempt.
+pub const MERGE_RETRY: std::time::Duration = std::time::Duration::from_secs(60);
+/// Niceness of the thread that merges, from 0 (as everything else) to 19.
+pub const MERGE_NICENESS: i32 = 10;

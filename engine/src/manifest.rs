@@ -10,7 +10,7 @@ use sample::{ChannelId, Timestamp, Week};
 use std::path::Path;
 
 /// Kind and version of the `MANIFEST` file.
-pub const MANIFEST_HEADER: FileHeader = FileHeader::new(*b"\x9aVman\r\n\0", 1, 0);
+pub const MANIFEST_HEADER: FileHeader = FileHeader::new(*b"\x9aVman\r\n\0", 2, 0);
 
 /// The fields at the beginning of a `MANIFEST`: name, offset, length in bytes. FORMAT.md shows the same.
 pub const MANIFEST_FIELDS: [(&str, usize, usize); 14] = [
@@ -33,7 +33,7 @@ pub const MANIFEST_FIELDS: [(&str, usize, usize); 14] = [
 pub const MANIFEST_FIXED_BYTES: usize = 108;
 
 /// The fields of one table in a `MANIFEST`: name, offset, length in bytes.
-pub const TABLE_FIELDS: [(&str, usize, usize); 16] = [
+pub const TABLE_FIELDS: [(&str, usize, usize); 17] = [
     ("id", 0, 8),
     ("week", 8, 4),
     ("generation", 12, 4),
@@ -50,9 +50,10 @@ pub const TABLE_FIELDS: [(&str, usize, usize); 16] = [
     ("highest channel", 80, 8),
     ("first sequence", 88, 8),
     ("last sequence", 96, 8),
+    ("tier", 104, 2),
 ];
 /// Bytes of one table in a manifest of this version.
-pub const TABLE_BYTES: usize = 104;
+pub const TABLE_BYTES: usize = 106;
 
 /// Bits of a table's flags.
 pub const TABLE_FLAGS: [(&str, u16); 4] =
@@ -67,7 +68,7 @@ pub const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
 const _: () = {
     assert!(MANIFEST_FIELDS[13].1 + MANIFEST_FIELDS[13].2 == MANIFEST_FIXED_BYTES);
-    assert!(TABLE_FIELDS[15].1 + TABLE_FIELDS[15].2 == TABLE_BYTES);
+    assert!(TABLE_FIELDS[16].1 + TABLE_FIELDS[16].2 == TABLE_BYTES);
 };
 
 /// One live SSTable: `weeks/<monday>.<generation>/<id>.sst`.
@@ -103,6 +104,8 @@ pub struct TableEntry {
     pub channel_span: (ChannelId, ChannelId),
     /// Lowest and highest log sequence of what it holds.
     pub sequence_span: (u64, u64),
+    /// How often what it holds was merged at most: 0 as flushed.
+    pub tier: u16,
 }
 
 /// A file that is live no more and will be removed after a grace time.
@@ -112,6 +115,8 @@ pub struct DroppedFile {
     pub file: String,
     /// When it was dropped.
     pub since: Timestamp,
+    /// Its length in bytes.
+    pub len: u64,
 }
 
 /// The list of an archive's live files with what must survive a restart.

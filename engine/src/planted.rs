@@ -17,17 +17,20 @@ pub enum Bug {
     TornTailNotCut,
     /// Recovery calls what it replayed durable without syncing it.
     ReplayedCalledDurable,
+    /// Tables that were merged go before the manifest that does not name them is stored.
+    InputsRemovedTooEarly,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Bug; 6] = [
+    pub const ALL: [Bug; 7] = [
         Bug::NoDirectorySync,
         Bug::LogRemovedTooEarly,
         Bug::NoChecksum,
         Bug::AcknowledgeBeforeSync,
         Bug::TornTailNotCut,
         Bug::ReplayedCalledDurable,
+        Bug::InputsRemovedTooEarly,
     ];
 }
 

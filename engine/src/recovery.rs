@@ -7,6 +7,7 @@ use crate::identity::{ArchiveId, Holder, Identity};
 use crate::keeper::Keeper;
 use crate::layout::{Layout, is_leftover_of_creation, parse_table, parse_week_dir};
 use crate::manifest::{Manifest, TableEntry};
+use crate::merge;
 use crate::open_tables::OpenTables;
 use crate::read::FirstSample;
 use crate::replay::{Loader, REPLAYED_EPOCH};
@@ -18,7 +19,7 @@ use crate::writer::Writer;
 use disk::{Disk, create_dir_durable};
 use sample::{ChannelId, ChannelName, EventKind, Timestamp};
 use sstable::{BlockCache, DictionaryRow, Table};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -67,7 +68,7 @@ pub struct Report {
     pub cuts: Vec<CutReport>,
     /// Log entries of channels that nothing names.
     pub nameless: u64,
-    /// Files of interrupted flushes that were removed.
+    /// Files of interrupted flushes and merges that were removed.
     pub removed: Vec<PathBuf>,
 }
 
@@ -302,6 +303,7 @@ fn load(
     let own = ChannelName::stored(ARCHIVE_CHANNEL).map_err(|_| Error::NoArchive(layout.root().into()))?;
     directory.enter(&Arc::new(Slot::new(ChannelId::ARCHIVE, own.clone())), own);
     let tables = open.of(disk, layout, manifest)?;
+    let mut told = HashMap::new();
     for (entry, table) in manifest.tables.iter().zip(&tables) {
         let class = manifest.classes.get(usize::from(entry.class)).map_or("default", String::as_str);
         for row in table.dictionary() {
@@ -313,7 +315,11 @@ fn load(
                 );
                 return Err(Error::corrupt(table.path(), 0, what));
             }
-            enter_row(&mut directory, &row, class);
+            // A merged table tells of some channels what later tables of another class have overtaken.
+            let as_of = merge::as_of(table, &row);
+            let newest = told.entry(row.channel).or_insert(0);
+            enter_row(&mut directory, &row, (as_of >= *newest).then_some(class));
+            *newest = as_of.max(*newest);
         }
     }
     // Ids are never used again, not even those of channels whose tables are gone.
@@ -341,8 +347,9 @@ fn load(
 /// Name of the archive's own channel, which no source can have: it holds a blank.
 const ARCHIVE_CHANNEL: &str = "varve archive";
 
-/// Merges what a table knows of a channel into its slot; tables come in the order in which they were made.
-fn enter_row(directory: &mut Directory, row: &DictionaryRow, class: &str) {
+/// Merges what a table knows of a channel into its slot. `class`: the table's retention class, unless an
+/// earlier row told of a later time.
+fn enter_row(directory: &mut Directory, row: &DictionaryRow, class: Option<&str>) {
     let slot = match directory.slot(row.channel) {
         Some(slot) => slot.clone(),
         None => {
@@ -352,7 +359,9 @@ fn enter_row(directory: &mut Directory, row: &DictionaryRow, class: &str) {
         }
     };
     let mut state = slot.lock();
-    state.retention = Arc::from(class);
+    if let Some(class) = class {
+        state.retention = Arc::from(class);
+    }
     if let Some(newest) = &row.newest
         && state.newest.is_none_or(|n| (n.time, n.rank) <= (newest.time, newest.rank))
     {
@@ -371,11 +380,16 @@ fn enter_row(directory: &mut Directory, row: &DictionaryRow, class: &str) {
     }
     state.flushed_samples += row.samples;
     state.flushed_bytes += row.bytes;
-    if let Some((archiving, since)) = row.archiving {
+    // A channel's row tells of it in every table since it was known first.
+    if let Some((archiving, since)) = row.archiving
+        && class.is_some()
+    {
         state.archiving = (Archiving::of_record(archiving), Some(since));
         state.flushed_archiving = state.archiving;
     }
-    if let Some((since, metadata)) = &row.metadata {
+    if let Some((since, metadata)) = &row.metadata
+        && state.metadata.as_ref().is_none_or(|(known, _)| known <= since)
+    {
         state.metadata = Some((*since, Arc::new(metadata.clone())));
     }
 }
@@ -399,10 +413,12 @@ fn shared_of(
     shared
 }
 
-/// Removes files that no manifest names: tables of flushes that a crash interrupted.
+/// Removes files that the manifest does not name: tables of flushes and merges that a crash interrupted.
+/// Those that were live stay for their grace time.
 fn remove_strays(disk: &dyn Disk, layout: &Layout, manifest: &Manifest) -> Result<Vec<PathBuf>, Error> {
     let path = |entry: &TableEntry| layout.table(entry.week, entry.generation, entry.id);
-    let live: HashSet<PathBuf> = manifest.tables.iter().map(path).collect();
+    let dropped = manifest.dropped.iter().map(|file| layout.inside(&file.file));
+    let named: HashSet<PathBuf> = manifest.tables.iter().map(path).chain(dropped).collect();
     let mut removed = Vec::new();
     let weeks = match disk.list(&layout.weeks()) {
         Ok(weeks) => weeks,
@@ -413,7 +429,7 @@ fn remove_strays(disk: &dyn Disk, layout: &Layout, manifest: &Manifest) -> Resul
         let directory = layout.weeks().join(&week.name);
         for entry in disk.list(&directory)? {
             let path = directory.join(&entry.name);
-            if parse_table(&entry.name).is_some() && !live.contains(&path) {
+            if parse_table(&entry.name).is_some() && !named.contains(&path) {
                 disk.remove(&path)?;
                 removed.push(path);
             }

@@ -78,6 +78,11 @@ impl Engine {
             let todo = "it is tried again by itself; if this stays, check the archive's directory";
             problem(since, ProblemSeverity::Warning, "flush_failed", what, todo);
         }
+        if let Some((since, what)) = health.merge_failed {
+            let todo =
+                "nothing is lost by this; if a file is named as damaged, check it with archtool verify";
+            problem(since, ProblemSeverity::Warning, "merge_failed", what, todo);
+        }
         let now = self.shared().clock.now();
         if self.gauges().clock_suspect.load(Ordering::Relaxed) {
             let message = "more than half of the servers send stamps from the future".into();
@@ -183,6 +188,7 @@ impl StatusSource for Engine {
             queue_bytes: vec![
                 ("source", self.gauges().queue_bytes.load(Ordering::Relaxed)),
                 ("log", shared.log.waiting()),
+                ("merge", self.keeper().merge_debt()),
             ],
             disk_free_bytes: self.keeper().space().map_or(0, |space| space.free),
             damaged: shared.view().damage.count(),

@@ -6,7 +6,7 @@ use crate::config::{ArchiveSettings, Percent};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::layout::Layout;
-use crate::limits::{BEATING_NS, CHANNELS_MAX};
+use crate::limits::{BEATING_NS, CHANNELS_MAX, MERGE_FAN_IN};
 use crate::limits::{LOG_BUFFER_BYTES_LEAST, MEMTABLE_BYTES_LEAST, SEGMENT_BYTES_LEAST};
 use crate::slot::{Slot, SlotState};
 use crate::view::View;
@@ -35,6 +35,8 @@ pub struct StorageSettings {
     pub min_free: Percent,
     /// How long files that no manifest names stay.
     pub grace_ns: i64,
+    /// Neighbouring tables of one tier that are merged to one of the next.
+    pub merge_fan_in: usize,
 }
 
 impl StorageSettings {
@@ -47,6 +49,7 @@ impl StorageSettings {
             ("memtable_bytes", self.memtable_bytes as u64, MEMTABLE_BYTES_LEAST),
             ("log_buffer_bytes", self.log_buffer_bytes, LOG_BUFFER_BYTES_LEAST),
             ("segment_bytes", self.segment_bytes, SEGMENT_BYTES_LEAST),
+            ("merge_fan_in", self.merge_fan_in as u64, 2),
         ];
         match least.into_iter().find(|(_, found, least)| found < least) {
             Some((setting, found, least)) => Err(Error::TooSmall { setting, found, least }),
@@ -79,6 +82,7 @@ impl Default for StorageSettings {
             reserve_bytes: 64 << 20,
             min_free: Percent::new(5),
             grace_ns: 600_000_000_000,
+            merge_fan_in: MERGE_FAN_IN,
         }
     }
 }
@@ -151,6 +155,8 @@ pub struct Health {
     pub flush_failed: Option<(Timestamp, String)>,
     /// The log file was given up for a new one.
     pub log_restarted: Option<(Timestamp, String)>,
+    /// The last merge failed, or tables cannot be merged because they are damaged.
+    pub merge_failed: Option<(Timestamp, String)>,
 }
 
 /// Common state of one open archive.

@@ -159,5 +159,6 @@ fn entry(place: &Place<'_>, parts: &BTreeMap<ChannelId, ChannelPart>, summary: &
         value_bytes: parts.values().map(value_bytes).sum(),
         channel_span: (channel(parts.keys().next()), channel(parts.keys().next_back())),
         sequence_span: (sequences().min().unwrap_or(0), sequences().max().unwrap_or(0)),
+        tier: 0,
     }
 }

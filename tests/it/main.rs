@@ -21,6 +21,8 @@ mod disk_full;
 mod ledger;
 /// The least limits that are allowed.
 mod limits;
+/// Merging tables changes no answer.
+mod merging;
 /// Names as control systems have them.
 mod names;
 /// Opening what may not be opened, or only carefully.

@@ -121,3 +121,26 @@ fn retention_classes_have_tables_of_their_own() {
     }
     assert!(view.partitions.weeks().len() == 3);
 }
+
+/// A stamp a few minutes ahead was flushed into the next week before that week began; a late sample behind it
+/// was flushed, too. When the week opened, memory knew neither, and the carry-in named an older sample. No
+/// script had flushed often enough around a Monday to meet it.
+#[test]
+fn a_late_sample_behind_one_from_the_next_week_is_what_that_week_begins_with() {
+    let monday = MONDAY + WEEK;
+    let mut rig = Rig::new(1, monday - 2 * HOUR);
+    rig.configure("A", ChannelSettings::default());
+    rig.open();
+    rig.connect("A", "ioc:5064");
+    rig.sample("A", rig.now(), 1.0);
+    rig.advance(2 * HOUR - MINUTE);
+    rig.sample("A", monday + 5 * MINUTE, 2.0);
+    rig.sample("A", rig.now(), 3.0);
+    rig.flush();
+    rig.advance(10 * MINUTE);
+    rig.sample("A", rig.now(), 4.0);
+    rig.flush();
+    let edge = rig.view("A", TimeRange::new(Timestamp(monday), Timestamp(monday + HOUR)));
+    let edge = edge.last_before(Timestamp(monday), false).unwrap().unwrap();
+    assert_eq!(edge.value.as_f64(), Some(3.0));
+}

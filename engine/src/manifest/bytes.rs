@@ -41,6 +41,7 @@ pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
     }
     for dropped in &manifest.dropped {
         put_i64(&mut out, dropped.since.0);
+        put_u64(&mut out, dropped.len);
         put_str(&mut out, &dropped.file);
     }
     let len = (out.len() + CRC_BYTES) as u64;
@@ -75,6 +76,7 @@ fn put_table(out: &mut Vec<u8>, table: &TableEntry) {
     put_u64(out, table.channel_span.1.0);
     put_u64(out, table.sequence_span.0);
     put_u64(out, table.sequence_span.1);
+    put_u16(out, table.tier);
 }
 
 pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Manifest, Error> {
@@ -134,19 +136,20 @@ fn body_of(cursor: &mut Cursor<'_>, version: FileHeader) -> Result<Manifest, Byt
     }
     for _ in 0..dropped {
         let since = Timestamp(cursor.i64()?);
+        let len = cursor.u64()?;
         let error = cursor.error("a dropped file's path leads out of the archive");
         let file = cursor.counted_str()?.to_owned();
         if !stays_inside(&file) {
             return Err(error);
         }
-        manifest.dropped.push(DroppedFile { file, since });
+        manifest.dropped.push(DroppedFile { file, since, len });
     }
     Ok(manifest)
 }
 
 /// A size that newer minor versions may raise and nobody may lower.
 fn size(cursor: &mut Cursor<'_>, least: usize) -> Result<usize, BytesError> {
-    let error = cursor.error("a size is smaller than version 1.0 had it");
+    let error = cursor.error("a size is smaller than version 2.0 had it");
     usize::try_from(cursor.u32()?).ok().filter(|size| *size >= least).ok_or(error)
 }
 
@@ -181,6 +184,7 @@ fn get_table(cursor: &mut Cursor<'_>, classes: usize, newer: bool) -> Result<Tab
         value_bytes: cursor.u64()?,
         channel_span: (ChannelId(cursor.u64()?), ChannelId(cursor.u64()?)),
         sequence_span: (cursor.u64()?, cursor.u64()?),
+        tier: cursor.u16()?,
     })
 }
 

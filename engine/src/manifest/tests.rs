@@ -12,7 +12,7 @@ const ARCHIVE: ArchiveId = ArchiveId(77);
 fn any_table() -> impl Strategy<Value = TableEntry> {
     let place = (any::<u64>(), any::<i32>(), any::<u32>(), 0u16..2);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    let sizes = (any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>());
+    let sizes = (any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u16>());
     let spans = (option::of(any::<(i64, i64)>()), any::<(u64, u64)>(), any::<(u64, u64)>());
     (place, flags, sizes, spans).prop_map(|(place, flags, sizes, spans)| TableEntry {
         id: place.0,
@@ -30,12 +30,13 @@ fn any_table() -> impl Strategy<Value = TableEntry> {
         samples_span: spans.0.map(|(first, last)| (Timestamp(first), Timestamp(last))),
         channel_span: (ChannelId(spans.1.0), ChannelId(spans.1.1)),
         sequence_span: spans.2,
+        tier: sizes.5,
     })
 }
 
 fn any_manifest() -> impl Strategy<Value = Manifest> {
     let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<i64>());
-    let dropped = vec(("[a-z0-9]{1,9}[.][0-9]/[a-z]{1,9}", any::<i64>()), 0..4);
+    let dropped = vec(("[a-z0-9]{1,9}[.][0-9]/[a-z]{1,9}", any::<i64>(), any::<u64>()), 0..4);
     (counts, vec(any_table(), 0..4), dropped).prop_map(|(counts, tables, dropped)| Manifest {
         generation: counts.0,
         wal_from: counts.1,
@@ -47,7 +48,11 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
         classes: vec!["default".into(), "é".into()],
         dropped: dropped
             .into_iter()
-            .map(|(file, since)| DroppedFile { file: format!("weeks/{file}"), since: Timestamp(since) })
+            .map(|(file, since, len)| DroppedFile {
+                file: format!("weeks/{file}"),
+                since: Timestamp(since),
+                len,
+            })
             .collect(),
         ..Manifest::new(ARCHIVE)
     })
@@ -71,8 +76,10 @@ fn example() -> Manifest {
         value_bytes: 32,
         channel_span: (ChannelId(1), ChannelId(9)),
         sequence_span: (1, 40),
+        tier: 2,
     };
-    let dropped = DroppedFile { file: "weeks/2026-11-16.1/0000000000000001.sst".into(), since: Timestamp(6) };
+    let file = "weeks/2026-11-16.1/0000000000000001.sst".into();
+    let dropped = DroppedFile { file, since: Timestamp(6), len: 99 };
     Manifest {
         generation: 3,
         wal_from: 41,
@@ -120,6 +127,7 @@ fn fields_stand_where_the_tables_say() {
     assert_eq!(table("len"), 100u64.to_le_bytes());
     assert_eq!(table("highest channel"), 9u64.to_le_bytes());
     assert_eq!(table("last sequence"), 40u64.to_le_bytes());
+    assert_eq!(table("tier"), 2u16.to_le_bytes());
 }
 
 #[test]
@@ -185,7 +193,7 @@ fn a_newer_minor_version_is_read_and_never_written() {
     let manifest = Manifest::load(&disk, &layout, ARCHIVE).unwrap().unwrap();
     assert_eq!((manifest.tables.clone(), manifest.writable()), (example().tables, false));
     let before = disk.content(&layout.manifest()).unwrap();
-    assert!(matches!(manifest.store(&disk, &layout), Err(Error::NewerMinor { found: (1, 9), .. })));
+    assert!(matches!(manifest.store(&disk, &layout), Err(Error::NewerMinor { found: (2, 9), .. })));
     assert_eq!(disk.content(&layout.manifest()).unwrap(), before);
 }
 
@@ -196,7 +204,7 @@ fn a_newer_major_version_and_another_archive_are_refused() {
     let other = Manifest::load(&disk, &layout, ArchiveId(1)).unwrap_err();
     assert!(matches!(other, Error::ForeignFile { found: ARCHIVE, .. }), "{other}");
     let mut bytes = disk.content(&layout.manifest()).unwrap();
-    bytes[..16].copy_from_slice(&FileHeader { major: 2, ..MANIFEST_HEADER }.encode());
+    bytes[..16].copy_from_slice(&FileHeader { major: 3, ..MANIFEST_HEADER }.encode());
     assert!(matches!(decode(&resealed(bytes)), Err(Error::Format(FormatError::TooNew { .. }))));
     assert_eq!(Manifest::load(&disk, &Layout::new("/none"), ARCHIVE).unwrap(), None);
 }

@@ -28,6 +28,9 @@ pub fn name(channel: usize) -> ChannelName {
 #[derive(Clone, Debug, Default)]
 pub struct Happened {
     pub flushes: u64,
+    pub merges: u64,
+    /// Tables removed after their grace time.
+    pub removed: u64,
     pub week_changes: u64,
     pub late: u64,
     pub equal: u64,
@@ -45,9 +48,11 @@ pub struct Happened {
 }
 
 impl Happened {
-    fn counts(&self) -> [(&'static str, u64); 13] {
+    fn counts(&self) -> [(&'static str, u64); 15] {
         [
             ("flushes", self.flushes),
+            ("merges", self.merges),
+            ("merged tables removed", self.removed),
             ("week changes", self.week_changes),
             ("late", self.late),
             ("equal stamps", self.equal),
@@ -66,6 +71,8 @@ impl Happened {
     /// Adds another life.
     pub fn add(&mut self, other: &Happened) {
         self.flushes += other.flushes;
+        self.merges += other.merges;
+        self.removed += other.removed;
         self.week_changes += other.week_changes;
         self.late += other.late;
         self.equal += other.equal;
@@ -104,6 +111,8 @@ pub struct Life {
     pub happened: Happened,
     /// Whether operations may fail without a crash.
     pub faulty: bool,
+    /// Tables that are merged to one.
+    pub merge_fan_in: usize,
     types: Vec<ValueType>,
     /// Batches that must be there whatever happens.
     durable: usize,
@@ -130,6 +139,7 @@ impl Life {
             disk: SimDisk::new(random.bits()),
             clock,
             types: (0..CHANNELS).map(|_| any_type(&mut random)).collect(),
+            merge_fan_in: 2 + random.below(2) as usize,
             random,
             model: Model::new(CHANNELS),
             happened: Happened::default(),
@@ -154,6 +164,7 @@ impl Life {
                 log_buffer_bytes: 1 << 20,
                 segment_bytes: 2048,
                 reserve_bytes: 4096,
+                merge_fan_in: self.merge_fan_in,
                 ..StorageSettings::default()
             },
         }
@@ -258,7 +269,7 @@ impl Life {
 
     /// One random step.
     pub fn step(&mut self, recovered: &mut Recovered) -> Result<(), Stop> {
-        let result = match self.random.below(16) {
+        let result = match self.random.below(19) {
             0..=7 => {
                 self.batch(recovered)?;
                 return Ok(());
@@ -273,6 +284,7 @@ impl Life {
                 self.freeze(recovered);
                 self.flush(recovered)
             }
+            15..=17 => self.merge(recovered),
             _ if self.random.one_in(3) => {
                 recovered.keeper.check_space();
                 Ok(())
@@ -306,6 +318,13 @@ impl Life {
         self.durable = self.durable.max(batches);
         self.written = self.written.max(batches);
         self.happened.flushes += 1;
+        Ok(())
+    }
+
+    /// Merges what is due, removes what was merged long enough ago.
+    pub fn merge(&mut self, recovered: &Recovered) -> Result<(), engine::error::Error> {
+        self.happened.removed += recovered.keeper.remove_dropped()? as u64;
+        self.happened.merges += u64::from(recovered.keeper.merge(&|| false)?);
         Ok(())
     }
 

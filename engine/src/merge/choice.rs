@@ -1,0 +1,122 @@
+//! Which tables are to be merged next.
+
+use crate::limits::{MERGE_SMALL_BYTES, MERGE_TIERS_MAX};
+use crate::manifest::{Manifest, TableEntry};
+use std::collections::{BTreeMap, HashSet};
+
+/// Neighbouring tables of one tier, in the order in which they were flushed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Due {
+    pub(crate) tables: Vec<TableEntry>,
+    /// Bytes that dropped files may hold when the merge begins.
+    pub(crate) waiting_max: u64,
+}
+
+impl Due {
+    /// Bytes that the merge reads, and writes at most.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.tables.iter().map(|table| table.len).sum()
+    }
+}
+
+/// The merges that are due, lowest tier first: wherever `fan_in` neighbours of one week, class and tier are
+/// live. Tables in `given_up` part their neighbours. A merge that would take more than a quarter of its
+/// week waits until the week has grown: that bounds what the old and the new tables take together.
+pub(crate) fn due(manifest: &Manifest, fan_in: usize, given_up: &HashSet<u64>) -> Vec<Due> {
+    let mut series: BTreeMap<_, Vec<&TableEntry>> = BTreeMap::new();
+    let mut weeks: BTreeMap<_, u64> = BTreeMap::new();
+    for table in &manifest.tables {
+        *weeks.entry(table.week).or_default() += table.len;
+        if !table.decimated {
+            series.entry((table.week, table.generation, table.class)).or_default().push(table);
+        }
+    }
+    let mut found = Vec::new();
+    for ((week, ..), tables) in series {
+        let share = (weeks.get(&week).copied().unwrap_or(0) / 4).max(MERGE_SMALL_BYTES);
+        let alike = |a: &&TableEntry, b: &&TableEntry| {
+            a.tier == b.tier && !given_up.contains(&a.id) && !given_up.contains(&b.id)
+        };
+        for neighbours in tables.chunk_by(alike).filter(|run| run[0].tier < MERGE_TIERS_MAX) {
+            for group in neighbours.chunks_exact(fan_in) {
+                let tables = group.iter().map(|table| (*table).clone()).collect();
+                found.push(Due { tables, waiting_max: share });
+            }
+        }
+    }
+    found.retain(|due| due.bytes() <= due.waiting_max);
+    found.sort_by_key(|due| due.tables[0].tier);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::ArchiveId;
+    use sample::{ChannelId, Timestamp, Week};
+
+    fn table(id: u64, tier: u16, len: u64) -> TableEntry {
+        TableEntry {
+            id,
+            week: Week(2900),
+            generation: 1,
+            class: 0,
+            decimated: false,
+            holds_carry_in: false,
+            late: false,
+            len,
+            footer_crc: 0,
+            samples_span: Some((Timestamp(0), Timestamp(1))),
+            channels: 1,
+            samples: 1,
+            value_bytes: 8,
+            channel_span: (ChannelId(1), ChannelId(1)),
+            sequence_span: (0, 0),
+            tier,
+        }
+    }
+
+    fn of(tables: Vec<TableEntry>) -> Manifest {
+        let mut manifest = Manifest::new(ArchiveId(1));
+        manifest.tables = tables;
+        manifest
+    }
+
+    fn ids(due: &[Due]) -> Vec<Vec<u64>> {
+        due.iter().map(|due| due.tables.iter().map(|table| table.id).collect()).collect()
+    }
+
+    #[test]
+    fn neighbours_of_one_tier_are_merged_the_lowest_tier_first() {
+        let tiers = [2, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
+        let manifest = of((1..).zip(tiers).map(|(id, tier)| table(id, tier, 10)).collect());
+        let found = due(&manifest, 3, &HashSet::new());
+        assert_eq!(ids(&found), [vec![5, 6, 7], vec![8, 9, 10], vec![2, 3, 4]]);
+        assert_eq!(found[0].bytes(), 30);
+        assert!(due(&manifest, 8, &HashSet::new()).is_empty());
+    }
+
+    #[test]
+    fn classes_weeks_and_tables_given_up_part_neighbours() {
+        let mut tables: Vec<TableEntry> = (0..12).map(|id| table(id, 0, 10)).collect();
+        tables.iter_mut().filter(|t| t.id % 2 == 1).for_each(|t| t.class = 1);
+        assert_eq!(ids(&due(&of(tables.clone()), 6, &HashSet::new())).len(), 2);
+        assert!(due(&of(tables.clone()), 6, &HashSet::from([4])).iter().all(|d| d.tables[0].class == 1));
+        tables[6].week = Week(2901);
+        assert_eq!(ids(&due(&of(tables), 6, &HashSet::new())), [vec![1, 3, 5, 7, 9, 11]]);
+    }
+
+    #[test]
+    fn a_sample_is_rewritten_so_often_and_no_more() {
+        let tables = (0..8).map(|id| table(id, MERGE_TIERS_MAX, 10)).collect();
+        assert!(due(&of(tables), 8, &HashSet::new()).is_empty());
+    }
+
+    #[test]
+    fn a_large_merge_waits_until_it_is_a_quarter_of_its_week() {
+        let large = MERGE_SMALL_BYTES / 2;
+        let tables = |count| of((0..count).map(|id| table(id, 0, large)).collect());
+        assert!(due(&tables(8), 3, &HashSet::new()).is_empty());
+        assert_eq!(due(&tables(12), 3, &HashSet::new()).len(), 4);
+    }
+}
