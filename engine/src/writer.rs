@@ -325,13 +325,16 @@ impl Writer {
         self.keep_event(channel, &mut state, event);
     }
 
-    /// Records metadata that holds from `time` on, unless it is what holds already.
+    /// Records metadata that holds from `time` on, unless it is what holds already. A change holds from behind
+    /// the one before it at the earliest: by its time each is told from the others.
     pub fn metadata(&mut self, channel: ChannelId, time: Timestamp, metadata: Metadata) {
         let Some(slot) = self.slot(channel) else { return };
         let mut state = slot.lock();
-        if state.metadata.as_ref().is_some_and(|(_, known)| known.same_bits(&metadata)) {
-            return;
-        }
+        let time = match &state.metadata {
+            Some((_, known)) if known.same_bits(&metadata) => return,
+            Some((since, _)) => time.max(Timestamp(since.0.saturating_add(1))),
+            None => time,
+        };
         state.enter_event_week(time);
         self.batch.metadata(channel, time, &metadata);
         let metadata = Arc::new(metadata);

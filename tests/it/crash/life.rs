@@ -390,10 +390,12 @@ impl Life {
         };
         let id = recovered.writer.register(&name(channel));
         recovered.writer.metadata(id, time, metadata.clone());
-        let known = self.model.channels[channel].metadata.last();
-        if known.is_none_or(|(_, known)| !known.same_bits(&metadata)) {
-            self.model.give(channel, Given::Metadata(time, metadata));
-        }
+        let time = match self.model.channels[channel].metadata.last() {
+            Some((_, known)) if known.same_bits(&metadata) => return,
+            Some((since, _)) => time.max(Timestamp(since.0 + 1)),
+            None => time,
+        };
+        self.model.give(channel, Given::Metadata(time, metadata));
     }
 
     /// When the next sample of `channel` is stamped, and whether it is the first since a connect.
