@@ -280,8 +280,8 @@ impl Intake {
 
     /// Lets samples through that waited for metadata.
     fn release_held_back(&mut self, writer: &mut Writer, channel: ChannelId) {
-        let held = self.rule_mut(channel).and_then(|rule| rule.held_back.take());
-        for (received, sample) in *held.unwrap_or_default() {
+        let Some(held) = self.rule_mut(channel).and_then(|rule| rule.held_back.take()) else { return };
+        for (received, sample) in *held {
             self.sample(writer, channel, received, sample);
         }
     }

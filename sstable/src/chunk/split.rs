@@ -7,6 +7,11 @@ use std::ops::Range;
 /// Ranges of samples that each fit one chunk: at most 8192 samples and 1 MiB of raw values (messages
 /// counted); a larger sample stands alone.
 pub fn split(block: &SampleBlock) -> Vec<Range<usize>> {
+    let (bytes, elements) = total_size(block);
+    let small = bytes <= CHUNK_VALUE_BYTES_MAX && elements <= CHUNK_ELEMENTS_MAX;
+    if small && (1..=CHUNK_SAMPLES_MAX).contains(&block.len()) {
+        return std::iter::once(0..block.len()).collect();
+    }
     let mut ranges = Vec::new();
     let (mut start, mut bytes, mut elements) = (0, 0usize, 0usize);
     for i in 0..block.len() {
