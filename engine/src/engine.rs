@@ -11,6 +11,7 @@ use crate::limits::{FLUSH_AGE, LOG_WRITE_PAUSE, MERGE_NICENESS, MERGE_PAUSE, MER
 use crate::limits::{SPACE_CHECK_PAUSE, STOP_WAIT};
 use crate::live::LiveArchive;
 use crate::recovery::{self, Recovered};
+use crate::seal::SealStep;
 use crate::shared::{Shared, StorageSettings};
 use crate::source::Source;
 use crate::sync_times::SyncTimes;
@@ -284,8 +285,8 @@ fn flush_thread(
     })
 }
 
-/// Merges tables when enough of them are there, as long as the others leave it time; removes those that were
-/// merged when their grace time is over.
+/// Merges tables when enough of them are there, as long as the others leave it time; seals weeks when nothing is
+/// to be merged; removes files that are not needed any more when their grace time is over.
 fn merge_thread(keeper: &Arc<Keeper>, stopping: &Arc<AtomicBool>) -> Result<JoinHandle<()>, Error> {
     let (keeper, stopping) = (keeper.clone(), stopping.clone());
     spawn("merge", move || {
@@ -298,18 +299,23 @@ fn merge_thread(keeper: &Arc<Keeper>, stopping: &Arc<AtomicBool>) -> Result<Join
             if let Err(error) = keeper.remove_dropped() {
                 tracing::debug!(%error, "files that are not needed any more stay for now");
             }
-            let merged = if Instant::now() < again { Ok(false) } else { keeper.merge(&stop) };
-            if let Err(error) = &merged {
-                tracing::error!(%error, "merge given up; its tables stay as they are");
+            let worked = if Instant::now() < again { Ok(false) } else { merge_or_seal(&keeper, &stop) };
+            if let Err(error) = &worked {
+                tracing::error!(%error, "merge or seal given up; its tables stay as they are");
                 if !error.is_damage() {
                     again = Instant::now() + MERGE_RETRY;
                 }
             }
-            if !matches!(merged, Ok(true)) {
+            if !matches!(worked, Ok(true)) {
                 std::thread::sleep(MERGE_PAUSE);
             }
         }
     })
+}
+
+/// Says whether anything was to be done.
+fn merge_or_seal(keeper: &Keeper, stop: &dyn Fn() -> bool) -> Result<bool, Error> {
+    Ok(keeper.merge(stop)? || matches!(keeper.seal(stop)?, SealStep::Written(_) | SealStep::Sealed(_)))
 }
 
 fn flush_now(keeper: &Keeper, orders: &mpsc::Sender<Order>) -> Result<(), Error> {

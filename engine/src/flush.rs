@@ -12,15 +12,12 @@ use crate::table_file::{self, Place, Written};
 use crate::view::View;
 use crate::wal;
 use crate::writer::Frozen;
-use sample::{ChannelId, Timestamp, Week};
+use sample::{ChannelId, Timestamp};
 use sstable::Table;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// Partitions are never rewritten in place; the first directory of a week has this generation.
-pub(crate) const FIRST_GENERATION: u32 = 1;
 
 /// Writes everything up to `frozen` to tables and makes them live. Returns the bytes of tables.
 pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> {
@@ -78,13 +75,15 @@ fn write_tables(
     known_until: Timestamp,
     next: &mut Next,
 ) -> Result<(), Error> {
-    let mut weeks: BTreeSet<Week> = BTreeSet::new();
+    let mut directories: BTreeSet<PathBuf> = BTreeSet::new();
     for ((week, class), parts) in &gathered.partitions {
         let class = (class_number(&mut next.manifest, class), &**class);
         // Numbers of a flush that failed are not used again: its manifest may have become the live one.
         let id = shared.next_table.fetch_add(1, Ordering::Relaxed);
-        let place = Place { id, week: *week, class, known_until };
-        next.files.push(shared.layout.table(*week, FIRST_GENERATION, id));
+        let directory = next.manifest.flushed_to(*week);
+        let place = Place { id, week: *week, directory, class, known_until };
+        next.files.push(place.path_in(&shared.layout));
+        directories.insert(place.directory_in(&shared.layout));
         let Written { entry, table, channels } = table_file::write(shared, &place, parts, &gathered.facts)?;
         for (channel, samples, bytes) in channels {
             let sum = next.added.entry(channel).or_default();
@@ -93,9 +92,8 @@ fn write_tables(
         next.bytes += entry.len;
         next.manifest.tables.push(entry);
         next.tables.push(table);
-        weeks.insert(*week);
     }
-    sync_directories(shared, &weeks)
+    sync_directories(shared, &directories)
 }
 
 /// Gives the room of tables back that did not become live; what cannot be removed now goes at the next
@@ -119,12 +117,12 @@ fn class_number(manifest: &mut Manifest, class: &str) -> u16 {
 }
 
 /// I3: names of tables and of their directories are durable before a manifest names them.
-fn sync_directories(shared: &Shared, weeks: &BTreeSet<Week>) -> Result<(), Error> {
-    if weeks.is_empty() || planted(Bug::NoDirectorySync) {
+fn sync_directories(shared: &Shared, directories: &BTreeSet<PathBuf>) -> Result<(), Error> {
+    if directories.is_empty() || planted(Bug::NoDirectorySync) {
         return Ok(());
     }
-    for week in weeks {
-        shared.disk.sync_dir(&shared.layout.week(*week, FIRST_GENERATION))?;
+    for directory in directories {
+        shared.disk.sync_dir(directory)?;
     }
     shared.disk.sync_dir(&shared.layout.weeks())?;
     shared.disk.sync_dir(shared.layout.root())?;

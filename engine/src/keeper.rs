@@ -1,5 +1,7 @@
 //! Keeps what memory holds on disk: writes and syncs the log, decides what a failing disk means.
 
+mod sealing;
+
 use crate::error::Error;
 use crate::flush;
 use crate::manifest::TableEntry;
@@ -9,6 +11,7 @@ use crate::shared::Shared;
 use crate::wal;
 use crate::writer::Frozen;
 use disk::{File, FormatError, Lock, Space};
+use sample::Week;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +37,8 @@ pub struct Keeper {
     merged: AtomicU64,
     /// Damaged tables: they cannot be merged.
     unmergeable: Mutex<HashSet<u64>>,
+    /// Weeks that cannot be sealed: a table is damaged.
+    unsealable: Mutex<HashSet<Week>>,
 }
 
 impl Keeper {
@@ -50,6 +55,7 @@ impl Keeper {
             written: AtomicU64::new(0),
             merged: AtomicU64::new(0),
             unmergeable: Mutex::default(),
+            unsealable: Mutex::default(),
         };
         keeper.take_reserve();
         keeper
@@ -293,7 +299,7 @@ impl Keeper {
             }
             Err(error) => {
                 if error.is_damage() {
-                    unmergeable.extend(self.damaged_of(&due, &error));
+                    unmergeable.extend(self.damaged_of(&due.tables, &error));
                 }
                 self.shared.health().merge_failed = Some((now, error.to_string()));
                 Err(error)
@@ -302,15 +308,15 @@ impl Keeper {
     }
 
     /// Which of the tables is damaged; all of them where the error names none.
-    fn damaged_of(&self, due: &merge::Due, error: &Error) -> Vec<u64> {
+    fn damaged_of(&self, tables: &[TableEntry], error: &Error) -> Vec<u64> {
         let path = match error {
             Error::Format(FormatError::Corrupt { path, .. }) => Some(path),
             _ => None,
         };
-        let path_of = |t: &TableEntry| self.shared.layout.table(t.week, t.generation, t.id);
+        let path_of = |t: &TableEntry| t.path(&self.shared.layout);
         let named = |table: &&TableEntry| path == Some(&path_of(table));
-        let found: Vec<u64> = due.tables.iter().filter(named).map(|table| table.id).collect();
-        if found.is_empty() { due.tables.iter().map(|table| table.id).collect() } else { found }
+        let found: Vec<u64> = tables.iter().filter(named).map(|table| table.id).collect();
+        if found.is_empty() { tables.iter().map(|table| table.id).collect() } else { found }
     }
 
     /// Whether a merge that writes `bytes` leaves enough of the file system free.

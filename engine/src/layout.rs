@@ -85,11 +85,6 @@ impl Layout {
         self.week(week, generation).join(table_name(id))
     }
 
-    /// The path of a table as the manifest writes it.
-    pub fn table_inside(week: Week, generation: u32, id: u64) -> String {
-        format!("weeks/{}/{}", week_dir_name(week, generation), table_name(id))
-    }
-
     /// A path inside the archive as the manifest writes it: relative, `/` between components.
     pub fn inside(&self, relative: &str) -> PathBuf {
         relative.split('/').fold(self.root.clone(), |path, component| path.join(component))
@@ -114,6 +109,18 @@ pub fn parse_week(name: &str) -> Option<Week> {
 /// `<monday>.<generation>`.
 pub fn week_dir_name(week: Week, generation: u32) -> String {
     format!("{}.{generation}", week_name(week))
+}
+
+/// `<monday>.late-<generation>`: what came for a week after its generation was sealed.
+pub fn late_dir_name(week: Week, generation: u32) -> String {
+    format!("{}.late-{generation}", week_name(week))
+}
+
+/// Week and generation of `<monday>.late-<generation>`.
+pub fn parse_late_dir(name: &str) -> Option<(Week, u32)> {
+    let (monday, generation) = name.split_once(".late-")?;
+    let found = (parse_week(monday)?, generation.parse().ok()?);
+    (late_dir_name(found.0, found.1) == name).then_some(found)
 }
 
 /// Week and generation of `<monday>.<generation>`.
@@ -177,7 +184,8 @@ mod tests {
         assert_eq!(layout.index(), Path::new("/a/index"));
         assert_eq!(layout.rollup(), Path::new("/a/rollup"));
         assert_eq!(layout.inside("weeks/x/y"), Path::new("/a/weeks/x/y"));
-        assert_eq!(layout.inside(&Layout::table_inside(week, 3, 255)), layout.table(week, 3, 255));
+        assert_eq!(layout.inside("weeks/2026-11-16.3/00000000000000ff.sst"), layout.table(week, 3, 255));
+        assert_eq!(late_dir_name(week, 1), "2026-11-16.late-1");
     }
 
     #[test]
@@ -185,6 +193,10 @@ mod tests {
         for name in ["2026-11-17.1", "2026-11-16", "2026-11-16.01", "2026-11-16.late-1", "2026-11-16.-1", ""]
         {
             assert_eq!(parse_week_dir(name), None, "{name}");
+        }
+        for name in ["2026-11-17.late-1", "2026-11-16.1", "2026-11-16.late-01", "2026-11-16.late-", "late-1"]
+        {
+            assert_eq!(parse_late_dir(name), None, "{name}");
         }
         for name in ["ff.wal", "00000000000000FF.wal", "00000000000000ff.wal.part", "+0000000000000ff.wal"] {
             assert_eq!(parse_segment(name), None, "{name}");
@@ -198,6 +210,7 @@ mod tests {
             let week = Week::containing(Timestamp(time));
             prop_assert_eq!(parse_week(&week_name(week)), Some(week));
             prop_assert_eq!(parse_week_dir(&week_dir_name(week, generation)), Some((week, generation)));
+            prop_assert_eq!(parse_late_dir(&late_dir_name(week, generation)), Some((week, generation)));
             prop_assert_eq!(parse_segment(&segment_name(number)), Some(number));
             prop_assert_eq!(parse_table(&table_name(number)), Some(number));
         }

@@ -76,6 +76,12 @@ pub const MERGE_CACHE_BYTES: usize = 16 << 20;
 /// A merge may take a quarter of its week, and so many bytes whatever the week holds; so may dropped files
 /// that wait for their grace time to end.
 pub const MERGE_SMALL_BYTES: u64 = 64 << 20;
+/// Bytes at which a table of a sealed week ends: so much is lost when a seal is interrupted.
+pub const SEAL_TABLE_BYTES: u64 = 1 << 30;
+/// A sealed week is sealed again when what came late holds one of so many parts of its bytes.
+pub const RESEAL_SHARE: u64 = 8;
+/// And when nothing has come for so long.
+pub const RESEAL_QUIET_NS: i64 = 3_600_000_000_000;
 /// Time between two looks whether a merge is due.
 pub const MERGE_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 /// Time after a failed merge until the next attempt.

@@ -4,16 +4,16 @@ mod bytes;
 
 use crate::error::Error;
 use crate::identity::ArchiveId;
-use crate::layout::{Layout, MANIFEST_NAME};
+use crate::layout::{Layout, MANIFEST_NAME, late_dir_name, table_name, week_dir_name};
 use disk::{Disk, FILE_HEADER_BYTES, FileHeader, FormatError, replace};
 use sample::{ChannelId, Timestamp, Week};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Kind and version of the `MANIFEST` file.
-pub const MANIFEST_HEADER: FileHeader = FileHeader::new(*b"\x9aVman\r\n\0", 2, 0);
+pub const MANIFEST_HEADER: FileHeader = FileHeader::new(*b"\x9aVman\r\n\0", 3, 0);
 
 /// The fields at the beginning of a `MANIFEST`: name, offset, length in bytes. FORMAT.md shows the same.
-pub const MANIFEST_FIELDS: [(&str, usize, usize); 14] = [
+pub const MANIFEST_FIELDS: [(&str, usize, usize); 16] = [
     ("file header", 0, FILE_HEADER_BYTES),
     ("length", 16, 8),
     ("archive id", 24, 16),
@@ -28,9 +28,11 @@ pub const MANIFEST_FIELDS: [(&str, usize, usize); 14] = [
     ("classes", 96, 4),
     ("tables", 100, 4),
     ("dropped", 104, 4),
+    ("sealing inputs", 108, 4),
+    ("sealing outputs", 112, 4),
 ];
 /// Bytes of a manifest's fixed part in this version.
-pub const MANIFEST_FIXED_BYTES: usize = 108;
+pub const MANIFEST_FIXED_BYTES: usize = 116;
 
 /// The fields of one table in a `MANIFEST`: name, offset, length in bytes.
 pub const TABLE_FIELDS: [(&str, usize, usize); 17] = [
@@ -56,29 +58,44 @@ pub const TABLE_FIELDS: [(&str, usize, usize); 17] = [
 pub const TABLE_BYTES: usize = 106;
 
 /// Bits of a table's flags.
-pub const TABLE_FLAGS: [(&str, u16); 4] =
-    [("decimated", DECIMATED), ("carry-in", CARRY_IN), ("late", LATE), ("samples", SAMPLES)];
+pub const TABLE_FLAGS: [(&str, u16); 6] = [
+    ("decimated", DECIMATED),
+    ("carry-in", CARRY_IN),
+    ("late", LATE),
+    ("samples", SAMPLES),
+    ("sealed", SEALED),
+    ("beside", BESIDE),
+];
 const DECIMATED: u16 = 1 << 0;
 const CARRY_IN: u16 = 1 << 1;
 const LATE: u16 = 1 << 2;
 const SAMPLES: u16 = 1 << 3;
+const SEALED: u16 = 1 << 4;
+const BESIDE: u16 = 1 << 5;
+
+/// The fields of one input of a seal in a `MANIFEST`: name, offset, length in bytes.
+pub const SEALING_INPUT_FIELDS: [(&str, usize, usize); 3] =
+    [("table", 0, 8), ("samples taken", 8, 8), ("records taken", 16, 8)];
+
+/// Generation of the directory that a week's tables are flushed into before it is sealed.
+pub const FIRST_GENERATION: u32 = 1;
 
 /// Most bytes of a manifest: about two million tables.
 pub const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
 const _: () = {
-    assert!(MANIFEST_FIELDS[13].1 + MANIFEST_FIELDS[13].2 == MANIFEST_FIXED_BYTES);
+    assert!(MANIFEST_FIELDS[15].1 + MANIFEST_FIELDS[15].2 == MANIFEST_FIXED_BYTES);
     assert!(TABLE_FIELDS[16].1 + TABLE_FIELDS[16].2 == TABLE_BYTES);
 };
 
-/// One live SSTable: `weeks/<monday>.<generation>/<id>.sst`.
+/// One live SSTable: `weeks/<monday>.<generation>/<id>.sst`, or `weeks/<monday>.late-<generation>/<id>.sst`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TableEntry {
     /// Its number in the archive.
     pub id: u64,
     /// The partition it belongs to.
     pub week: Week,
-    /// Generation of the partition's directory.
+    /// Generation of the partition's directory; of the sealed one that it lies beside.
     pub generation: u32,
     /// Its retention class: index into [`Manifest::classes`].
     pub class: u16,
@@ -106,6 +123,50 @@ pub struct TableEntry {
     pub sequence_span: (u64, u64),
     /// How often what it holds was merged at most: 0 as flushed.
     pub tier: u16,
+    /// Whether it is part of a sealed week.
+    pub sealed: bool,
+    /// Whether it holds what came for a week that was sealed already.
+    pub beside: bool,
+}
+
+impl TableEntry {
+    /// The directory that it lies in, as the manifest writes it.
+    pub fn directory_inside(&self) -> String {
+        match self.beside {
+            false => format!("weeks/{}", week_dir_name(self.week, self.generation)),
+            true => format!("weeks/{}", late_dir_name(self.week, self.generation)),
+        }
+    }
+
+    /// Its path as the manifest writes it.
+    pub fn inside(&self) -> String {
+        format!("{}/{}", self.directory_inside(), table_name(self.id))
+    }
+
+    /// Its path.
+    pub fn path(&self, layout: &Layout) -> PathBuf {
+        layout.inside(&self.inside())
+    }
+}
+
+/// A week that is being sealed: some of its new tables are finished.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Sealing {
+    /// The live tables that it is made from, with what was taken from each so far.
+    pub inputs: Vec<SealingInput>,
+    /// Finished tables, verified, not live yet: by class, then by channel. At least one.
+    pub outputs: Vec<TableEntry>,
+}
+
+/// A table that is being sealed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SealingInput {
+    /// Its number.
+    pub table: u64,
+    /// Samples that finished tables took from it.
+    pub samples: u64,
+    /// Records that they took.
+    pub records: u64,
 }
 
 /// A file that is live no more and will be removed after a grace time.
@@ -142,6 +203,8 @@ pub struct Manifest {
     pub classes: Vec<String>,
     /// Files to be removed.
     pub dropped: Vec<DroppedFile>,
+    /// The week that is being sealed, if one is.
+    pub sealing: Option<Sealing>,
     /// Version of the file it was read from.
     version: FileHeader,
 }
@@ -160,6 +223,7 @@ impl Manifest {
             heartbeat: Timestamp::MIN,
             classes: Vec::new(),
             dropped: Vec::new(),
+            sealing: None,
             version: MANIFEST_HEADER,
         }
     }
@@ -206,6 +270,20 @@ impl Manifest {
             return Err(limit(bytes.len() as u64).into());
         }
         Ok(replace(disk, layout.root(), MANIFEST_NAME, &bytes)?)
+    }
+
+    /// Whether it names table `id`, live or a finished one of a seal.
+    pub fn names(&self, id: u64) -> bool {
+        let sealing = self.sealing.iter().flat_map(|sealing| &sealing.outputs);
+        self.tables.iter().chain(sealing).any(|table| table.id == id)
+    }
+
+    /// Where a flush puts what belongs to `week`: generation, and whether beside a sealed week.
+    pub fn flushed_to(&self, week: Week) -> (u32, bool) {
+        match self.tables.iter().find(|table| table.sealed && table.week == week) {
+            Some(sealed) => (sealed.generation, true),
+            None => (FIRST_GENERATION, false),
+        }
     }
 
     /// Whether this program may replace it: not when a newer minor version wrote it.

@@ -44,7 +44,7 @@ impl OpenTables {
             let table = match open.get(&identity) {
                 Some(table) => table.clone(),
                 None => {
-                    let path = layout.table(entry.week, entry.generation, entry.id);
+                    let path = entry.path(layout);
                     Arc::new(Table::open(disk, &path, &self.cache)?)
                 }
             };

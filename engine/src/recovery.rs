@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::flush::repeat_log;
 use crate::identity::{ArchiveId, Holder, Identity};
 use crate::keeper::Keeper;
-use crate::layout::{Layout, is_leftover_of_creation, parse_table, parse_week_dir};
+use crate::layout::{Layout, is_leftover_of_creation, parse_late_dir, parse_table, parse_week_dir};
 use crate::manifest::{Manifest, TableEntry};
 use crate::merge;
 use crate::open_tables::OpenTables;
@@ -413,19 +413,21 @@ fn shared_of(
     shared
 }
 
-/// Removes files that the manifest does not name: tables of flushes and merges that a crash interrupted.
-/// Those that were live stay for their grace time.
+/// Removes files that the manifest does not name: tables of flushes, merges and seals that a crash interrupted.
+/// Those that were live stay for their grace time, finished ones of a seal until it goes on.
 fn remove_strays(disk: &dyn Disk, layout: &Layout, manifest: &Manifest) -> Result<Vec<PathBuf>, Error> {
-    let path = |entry: &TableEntry| layout.table(entry.week, entry.generation, entry.id);
+    let sealing = manifest.sealing.iter().flat_map(|sealing| &sealing.outputs);
+    let tables = manifest.tables.iter().chain(sealing).map(|entry: &TableEntry| entry.path(layout));
     let dropped = manifest.dropped.iter().map(|file| layout.inside(&file.file));
-    let named: HashSet<PathBuf> = manifest.tables.iter().map(path).chain(dropped).collect();
+    let named: HashSet<PathBuf> = tables.chain(dropped).collect();
     let mut removed = Vec::new();
     let weeks = match disk.list(&layout.weeks()) {
         Ok(weeks) => weeks,
         Err(error) if error.is_missing() => return Ok(removed),
         Err(error) => return Err(error.into()),
     };
-    for week in weeks.iter().filter(|entry| entry.is_dir && parse_week_dir(&entry.name).is_some()) {
+    let of_week = |name: &str| parse_week_dir(name).or_else(|| parse_late_dir(name)).is_some();
+    for week in weeks.iter().filter(|entry| entry.is_dir && of_week(&entry.name)) {
         let directory = layout.weeks().join(&week.name);
         for entry in disk.list(&directory)? {
             let path = directory.join(&entry.name);

@@ -83,6 +83,11 @@ impl Engine {
                 "nothing is lost by this; if a file is named as damaged, check it with archtool verify";
             problem(since, ProblemSeverity::Warning, "merge_failed", what, todo);
         }
+        if let Some((since, what)) = health.seal_failed {
+            let todo =
+                "nothing is lost by this; if a file is named as damaged, check it with archtool verify";
+            problem(since, ProblemSeverity::Warning, "seal_failed", what, todo);
+        }
         let now = self.shared().clock.now();
         if self.gauges().clock_suspect.load(Ordering::Relaxed) {
             let message = "more than half of the servers send stamps from the future".into();
@@ -135,7 +140,7 @@ impl StatusSource for Engine {
         let (samples_per_s, bytes_per_s) = self.rates(now);
         let (bytes, segments) = self.keeper().log_size();
         let poisoned = shared.health().poisoned.is_some();
-        let weeks = shared.view().partitions.weeks().len() as u64;
+        let (open, sealed, backlog) = self.keeper().weeks();
         // Let go of before the problems are asked for, which look at the configuration as well.
         let config = {
             let config = self.config();
@@ -169,7 +174,7 @@ impl StatusSource for Engine {
                 bytes: shared.memory.load(Ordering::Relaxed) as u64,
                 limit: shared.settings.memtable_bytes as u64,
             },
-            partitions: PartitionStatus { open: weeks, sealed: 0, backlog: 0 },
+            partitions: PartitionStatus { open, sealed, backlog },
             problems: self.problems(&disk),
             disk,
         }

@@ -6,7 +6,7 @@ use crate::config::{ArchiveSettings, Percent};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::layout::Layout;
-use crate::limits::{BEATING_NS, CHANNELS_MAX, MERGE_FAN_IN};
+use crate::limits::{BEATING_NS, CHANNELS_MAX, MERGE_FAN_IN, SEAL_TABLE_BYTES};
 use crate::limits::{LOG_BUFFER_BYTES_LEAST, MEMTABLE_BYTES_LEAST, SEGMENT_BYTES_LEAST};
 use crate::slot::{Slot, SlotState};
 use crate::view::View;
@@ -37,6 +37,8 @@ pub struct StorageSettings {
     pub grace_ns: i64,
     /// Neighbouring tables of one tier that are merged to one of the next.
     pub merge_fan_in: usize,
+    /// Bytes at which a table of a sealed week ends.
+    pub seal_table_bytes: u64,
 }
 
 impl StorageSettings {
@@ -83,6 +85,7 @@ impl Default for StorageSettings {
             min_free: Percent::new(5),
             grace_ns: 600_000_000_000,
             merge_fan_in: MERGE_FAN_IN,
+            seal_table_bytes: SEAL_TABLE_BYTES,
         }
     }
 }
@@ -157,6 +160,8 @@ pub struct Health {
     pub log_restarted: Option<(Timestamp, String)>,
     /// The last merge failed, or tables cannot be merged because they are damaged.
     pub merge_failed: Option<(Timestamp, String)>,
+    /// The last seal failed, or weeks cannot be sealed because a table is damaged.
+    pub seal_failed: Option<(Timestamp, String)>,
 }
 
 /// Common state of one open archive.

@@ -1,8 +1,8 @@
 //! One gathered partition as an SSTable.
 
 use crate::error::Error;
-use crate::flush::FIRST_GENERATION;
 use crate::gather::{ChannelFacts, ChannelPart, chunks};
+use crate::layout::{Layout, late_dir_name, table_name};
 use crate::limits::LATE_RANK_FIRST;
 use crate::manifest::TableEntry;
 use crate::shared::Shared;
@@ -13,6 +13,7 @@ use sstable::{
 };
 use sstable::{Key, Table, TableInfo, TableKind, TableSummary, TableWriter};
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where a table goes.
@@ -21,10 +22,27 @@ pub(crate) struct Place<'a> {
     pub(crate) id: u64,
     /// Its partition.
     pub(crate) week: Week,
+    /// Generation of its directory, and whether it is the one beside a sealed week.
+    pub(crate) directory: (u32, bool),
     /// Its retention class by number and name.
     pub(crate) class: (u16, &'a str),
     /// What was received up to then is in it or in tables made by then.
     pub(crate) known_until: Timestamp,
+}
+
+impl Place<'_> {
+    /// Its directory.
+    pub(crate) fn directory_in(&self, layout: &Layout) -> PathBuf {
+        match self.directory {
+            (generation, false) => layout.week(self.week, generation),
+            (generation, true) => layout.weeks().join(late_dir_name(self.week, generation)),
+        }
+    }
+
+    /// Its path.
+    pub(crate) fn path_in(&self, layout: &Layout) -> PathBuf {
+        self.directory_in(layout).join(table_name(self.id))
+    }
 }
 
 /// A table that was written and synced, not live yet.
@@ -43,8 +61,8 @@ pub(crate) fn write(
     facts: &HashMap<ChannelId, ChannelFacts>,
 ) -> Result<Written, Error> {
     let disk = &*shared.disk;
-    create_dir_durable(disk, &shared.layout.week(place.week, FIRST_GENERATION))?;
-    let path = shared.layout.table(place.week, FIRST_GENERATION, place.id);
+    create_dir_durable(disk, &place.directory_in(&shared.layout))?;
+    let path = place.path_in(&shared.layout);
     // What an earlier, failed flush left under this number was never live.
     if disk.exists(&path)? {
         disk.remove(&path)?;
@@ -145,7 +163,7 @@ fn entry(place: &Place<'_>, parts: &BTreeMap<ChannelId, ChannelPart>, summary: &
     TableEntry {
         id: place.id,
         week: place.week,
-        generation: FIRST_GENERATION,
+        generation: place.directory.0,
         class: place.class.0,
         decimated: false,
         // Also where later tables override what the partition began with.
@@ -160,5 +178,7 @@ fn entry(place: &Place<'_>, parts: &BTreeMap<ChannelId, ChannelPart>, summary: &
         channel_span: (channel(parts.keys().next()), channel(parts.keys().next_back())),
         sequence_span: (sequences().min().unwrap_or(0), sequences().max().unwrap_or(0)),
         tier: 0,
+        sealed: false,
+        beside: place.directory.1,
     }
 }

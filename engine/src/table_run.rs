@@ -38,6 +38,12 @@ impl TableRun {
         }
     }
 
+    /// Of a table that no manifest needs to name.
+    pub(crate) fn whole(table: Arc<Table>, channel: ChannelId, late: bool) -> TableRun {
+        let span = table.summary().span.unwrap_or((Timestamp::MAX, Timestamp::MIN));
+        TableRun { table, channel, late, span, named: Mutex::default(), damage: Arc::default() }
+    }
+
     /// What a failure of the files means; damage is remembered.
     fn failed(&self, error: FormatError, span: Option<(Timestamp, Timestamp)>) -> ReadError {
         let error = read_error(error, span);

@@ -29,6 +29,8 @@ mod names;
 mod opening;
 /// An archive that the tests below drive by hand.
 mod rig;
+/// Sealing a week changes no answer.
+mod sealing;
 /// Stamps as control systems send them.
 mod stamps;
 /// Weeks apart: each answers for itself.

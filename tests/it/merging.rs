@@ -22,7 +22,7 @@ use std::sync::Arc;
 const SEEDS: u64 = 40;
 
 /// Everything that readers can ask.
-fn answers(shared: &Arc<Shared>, random: u64) -> Vec<String> {
+pub fn answers(shared: &Arc<Shared>, random: u64) -> Vec<String> {
     let mut random = Random::new(random);
     let reader = reader_of(shared);
     let archive = LiveArchive::new(shared.clone());
@@ -58,7 +58,7 @@ fn answers(shared: &Arc<Shared>, random: u64) -> Vec<String> {
     answers
 }
 
-fn same(what: &str, before: &[String], after: &[String]) {
+pub fn same(what: &str, before: &[String], after: &[String]) {
     for (at, (before, after)) in before.iter().zip(after).enumerate() {
         assert_eq!(before, after, "{what}, answer {at}");
     }
@@ -66,12 +66,12 @@ fn same(what: &str, before: &[String], after: &[String]) {
 }
 
 /// What another process reads.
-fn read_only(life: &Life) -> Arc<Shared> {
+pub fn read_only(life: &Life) -> Arc<Shared> {
     open_read_only(Arc::new(life.disk.clone()), Arc::new(life.clock.clone()), "/archive".into()).unwrap().0
 }
 
 /// Some days of everything that happens, flushed often.
-fn flushed(seed: u64) -> (Life, Recovered) {
+pub fn flushed(seed: u64) -> (Life, Recovered) {
     let mut life = Life::new(seed);
     life.merge_fan_in = usize::MAX;
     let mut recovered = life.recover(0).unwrap();
@@ -95,7 +95,7 @@ fn flushed(seed: u64) -> (Life, Recovered) {
     (life, recovered)
 }
 
-fn merge_everything(recovered: &Recovered) -> u64 {
+pub fn merge_everything(recovered: &Recovered) -> u64 {
     let mut merges = 0;
     while recovered.keeper.merge(&|| false).unwrap() {
         merges += 1;
@@ -104,7 +104,7 @@ fn merge_everything(recovered: &Recovered) -> u64 {
     merges
 }
 
-fn table_files(disk: &disk::SimDisk) -> Vec<PathBuf> {
+pub fn table_files(disk: &disk::SimDisk) -> Vec<PathBuf> {
     disk.files().into_iter().filter(|path| path.extension().is_some_and(|e| e == "sst")).collect()
 }
 

@@ -80,10 +80,11 @@ fn manifest(layout: &Layout, file: &dyn disk::File, sink: &mut Sink<'_>) -> Resu
         "classes": manifest.classes,
     }))?;
     for table in &manifest.tables {
-        let path = layout.table(table.week, table.generation, table.id);
+        let path = table.path(layout);
         sink(json!({
             "kind": "table", "file": crate::stock::inside(layout, &path).display().to_string(), "class": table.class,
-            "decimated": table.decimated, "carry_in": table.holds_carry_in, "late": table.late, "bytes": table.len,
+            "decimated": table.decimated, "carry_in": table.holds_carry_in, "late": table.late,
+            "sealed": table.sealed, "bytes": table.len,
             "first": table.samples_span.map(|(first, _)| iso(first.0)),
             "last": table.samples_span.map(|(_, last)| iso(last.0)),
             "channels": table.channels, "samples": table.samples, "value_bytes": table.value_bytes,
@@ -91,6 +92,9 @@ fn manifest(layout: &Layout, file: &dyn disk::File, sink: &mut Sink<'_>) -> Resu
     }
     for dropped in &manifest.dropped {
         sink(json!({"kind": "dropped", "file": dropped.file, "since": iso(dropped.since.0)}))?;
+    }
+    for output in manifest.sealing.iter().flat_map(|sealing| &sealing.outputs) {
+        sink(json!({"kind": "finished part of a seal", "file": output.inside(), "bytes": output.len}))?;
     }
     Ok(false)
 }

@@ -127,7 +127,7 @@ fn tables(
     for (done, listed) in manifest.tables.iter().enumerate() {
         progress(done, manifest.tables.len());
         verified.files += 1;
-        let path = layout.table(listed.week, listed.generation, listed.id);
+        let path = listed.path(layout);
         if let Err(error) = table(verified, layout, listed, &path, deep) {
             match error {
                 Failure::Engine(Error::Format(error)) => verified.note(layout, error)?,

@@ -1,8 +1,8 @@
 //! A manifest as bytes.
 
 use super::{
-    CARRY_IN, DECIMATED, DroppedFile, LATE, MANIFEST_FIELDS, MANIFEST_FIXED_BYTES, MANIFEST_HEADER, Manifest,
-    SAMPLES, TABLE_BYTES, TableEntry, damaged,
+    BESIDE, CARRY_IN, DECIMATED, DroppedFile, LATE, MANIFEST_FIELDS, MANIFEST_FIXED_BYTES, MANIFEST_HEADER,
+    Manifest, SAMPLES, SEALED, Sealing, SealingInput, TABLE_BYTES, TableEntry, damaged,
 };
 use crate::error::Error;
 use crate::identity::ArchiveId;
@@ -23,12 +23,18 @@ pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
     put_u64(&mut out, manifest.next_channel);
     put_u64(&mut out, manifest.next_sequence);
     put_i64(&mut out, manifest.heartbeat.0);
+    let (inputs, outputs) = match &manifest.sealing {
+        Some(sealing) => (sealing.inputs.as_slice(), sealing.outputs.as_slice()),
+        None => Default::default(),
+    };
     for count in [
         MANIFEST_FIXED_BYTES,
         TABLE_BYTES,
         manifest.classes.len(),
         manifest.tables.len(),
         manifest.dropped.len(),
+        inputs.len(),
+        outputs.len(),
     ] {
         // More than 2^32 of anything is far beyond MANIFEST_BYTES_MAX, which the caller checks.
         put_u32(&mut out, count as u32);
@@ -43,6 +49,14 @@ pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
         put_i64(&mut out, dropped.since.0);
         put_u64(&mut out, dropped.len);
         put_str(&mut out, &dropped.file);
+    }
+    for input in inputs {
+        put_u64(&mut out, input.table);
+        put_u64(&mut out, input.samples);
+        put_u64(&mut out, input.records);
+    }
+    for output in outputs {
+        put_table(&mut out, output);
     }
     let len = (out.len() + CRC_BYTES) as u64;
     out[LENGTH_AT..LENGTH_AT + 8].copy_from_slice(&len.to_le_bytes());
@@ -62,7 +76,9 @@ fn put_table(out: &mut Vec<u8>, table: &TableEntry) {
         flag(table.decimated, DECIMATED)
             | flag(table.holds_carry_in, CARRY_IN)
             | flag(table.late, LATE)
-            | flag(table.samples_span.is_some(), SAMPLES),
+            | flag(table.samples_span.is_some(), SAMPLES)
+            | flag(table.sealed, SEALED)
+            | flag(table.beside, BESIDE),
     );
     put_u32(out, table.footer_crc);
     put_u64(out, table.len);
@@ -123,16 +139,19 @@ fn body_of(cursor: &mut Cursor<'_>, version: FileHeader) -> Result<Manifest, Byt
     let classes = cursor.u32()?;
     let tables = cursor.u32()?;
     let dropped = cursor.u32()?;
+    let sealing = (cursor.u32()?, cursor.u32()?);
     cursor.bytes(fixed_bytes - MANIFEST_FIXED_BYTES)?;
     for _ in 0..classes {
         manifest.classes.push(cursor.counted_str()?.to_owned());
     }
-    for _ in 0..tables {
+    let table = |cursor: &mut Cursor<'_>| {
         let at = cursor.position();
         let mut fields = Cursor::new(cursor.bytes(table_bytes)?);
-        let table = get_table(&mut fields, manifest.classes.len(), newer);
         let in_file = |error: BytesError| BytesError { position: at + error.position, what: error.what };
-        manifest.tables.push(table.map_err(in_file)?);
+        get_table(&mut fields, classes as usize, newer).map_err(in_file)
+    };
+    for _ in 0..tables {
+        manifest.tables.push(table(cursor)?);
     }
     for _ in 0..dropped {
         let since = Timestamp(cursor.i64()?);
@@ -144,12 +163,21 @@ fn body_of(cursor: &mut Cursor<'_>, version: FileHeader) -> Result<Manifest, Byt
         }
         manifest.dropped.push(DroppedFile { file, since, len });
     }
+    let mut found = Sealing::default();
+    for _ in 0..sealing.0 {
+        let (table, samples, records) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
+        found.inputs.push(SealingInput { table, samples, records });
+    }
+    for _ in 0..sealing.1 {
+        found.outputs.push(table(cursor)?);
+    }
+    manifest.sealing = Some(found).filter(|found| !found.outputs.is_empty());
     Ok(manifest)
 }
 
 /// A size that newer minor versions may raise and nobody may lower.
 fn size(cursor: &mut Cursor<'_>, least: usize) -> Result<usize, BytesError> {
-    let error = cursor.error("a size is smaller than version 2.0 had it");
+    let error = cursor.error("a size is smaller than version 3.0 had it");
     usize::try_from(cursor.u32()?).ok().filter(|size| *size >= least).ok_or(error)
 }
 
@@ -164,7 +192,7 @@ fn get_table(cursor: &mut Cursor<'_>, classes: usize, newer: bool) -> Result<Tab
     }
     let error = cursor.error("a table has flags that this program does not know");
     let flags = cursor.u16()?;
-    if flags & !(DECIMATED | CARRY_IN | LATE | SAMPLES) != 0 && !newer {
+    if flags & !(DECIMATED | CARRY_IN | LATE | SAMPLES | SEALED | BESIDE) != 0 && !newer {
         return Err(error);
     }
     Ok(TableEntry {
@@ -185,6 +213,8 @@ fn get_table(cursor: &mut Cursor<'_>, classes: usize, newer: bool) -> Result<Tab
         channel_span: (ChannelId(cursor.u64()?), ChannelId(cursor.u64()?)),
         sequence_span: (cursor.u64()?, cursor.u64()?),
         tier: cursor.u16()?,
+        sealed: flags & SEALED != 0,
+        beside: flags & BESIDE != 0,
     })
 }
 

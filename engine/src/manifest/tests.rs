@@ -11,7 +11,7 @@ const ARCHIVE: ArchiveId = ArchiveId(77);
 
 fn any_table() -> impl Strategy<Value = TableEntry> {
     let place = (any::<u64>(), any::<i32>(), any::<u32>(), 0u16..2);
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = any::<(bool, bool, bool, bool, bool)>();
     let sizes = (any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u16>());
     let spans = (option::of(any::<(i64, i64)>()), any::<(u64, u64)>(), any::<(u64, u64)>());
     (place, flags, sizes, spans).prop_map(|(place, flags, sizes, spans)| TableEntry {
@@ -31,13 +31,21 @@ fn any_table() -> impl Strategy<Value = TableEntry> {
         channel_span: (ChannelId(spans.1.0), ChannelId(spans.1.1)),
         sequence_span: spans.2,
         tier: sizes.5,
+        sealed: flags.3,
+        beside: flags.4,
     })
 }
 
 fn any_manifest() -> impl Strategy<Value = Manifest> {
     let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<i64>());
     let dropped = vec(("[a-z0-9]{1,9}[.][0-9]/[a-z]{1,9}", any::<i64>(), any::<u64>()), 0..4);
-    (counts, vec(any_table(), 0..4), dropped).prop_map(|(counts, tables, dropped)| Manifest {
+    let input = any::<(u64, u64, u64)>();
+    let input = input.prop_map(|(table, samples, records)| SealingInput { table, samples, records });
+    let sealing = (vec(input, 0..4), vec(any_table(), 1..3));
+    let sealing = option::of(sealing.prop_map(|(inputs, outputs)| Sealing { inputs, outputs }));
+    let lists = (vec(any_table(), 0..4), dropped, sealing);
+    (counts, lists).prop_map(|(counts, (tables, dropped, sealing))| Manifest {
+        sealing,
         generation: counts.0,
         wal_from: counts.1,
         next_table: counts.2,
@@ -77,12 +85,18 @@ fn example() -> Manifest {
         channel_span: (ChannelId(1), ChannelId(9)),
         sequence_span: (1, 40),
         tier: 2,
+        sealed: true,
+        beside: true,
     };
     let file = "weeks/2026-11-16.1/0000000000000001.sst".into();
     let dropped = DroppedFile { file, since: Timestamp(6), len: 99 };
     Manifest {
         generation: 3,
         wal_from: 41,
+        sealing: Some(Sealing {
+            inputs: vec![SealingInput { table: 5, samples: 3, records: 1 }],
+            outputs: vec![TableEntry { id: 6, generation: 2, beside: false, ..table.clone() }],
+        }),
         tables: vec![table],
         classes: vec!["default".into()],
         dropped: vec![dropped],
@@ -122,12 +136,15 @@ fn fields_stand_where_the_tables_say() {
     let table = |name| at(&TABLE_FIELDS, base, name);
     assert_eq!(table("id"), 5u64.to_le_bytes());
     assert_eq!(table("week"), 2900i32.to_le_bytes());
-    assert_eq!(table("flags"), 0b1110u16.to_le_bytes());
+    assert_eq!(table("flags"), 0b11_1110u16.to_le_bytes());
     assert_eq!(table("footer crc"), 0xdead_beef_u32.to_le_bytes());
     assert_eq!(table("len"), 100u64.to_le_bytes());
     assert_eq!(table("highest channel"), 9u64.to_le_bytes());
     assert_eq!(table("last sequence"), 40u64.to_le_bytes());
     assert_eq!(table("tier"), 2u16.to_le_bytes());
+    let input = bytes.len() - 4 - TABLE_BYTES - 24;
+    assert_eq!(at(&SEALING_INPUT_FIELDS, input, "samples taken"), 3u64.to_le_bytes());
+    assert_eq!(at(&TABLE_FIELDS, input + 24, "id"), 6u64.to_le_bytes());
 }
 
 #[test]
@@ -175,7 +192,7 @@ fn a_class_that_is_not_listed_is_refused() {
 
 #[test]
 fn counts_that_the_bytes_cannot_hold_are_refused_at_once() {
-    for at in [88, 92, 96, 100, 104] {
+    for at in [88, 92, 96, 100, 104, 108, 112] {
         let mut bytes = bytes::encode(&example());
         bytes[at..at + 4].fill(0xff);
         assert!(decode(&resealed(bytes)).unwrap_err().is_damage());
@@ -193,7 +210,7 @@ fn a_newer_minor_version_is_read_and_never_written() {
     let manifest = Manifest::load(&disk, &layout, ARCHIVE).unwrap().unwrap();
     assert_eq!((manifest.tables.clone(), manifest.writable()), (example().tables, false));
     let before = disk.content(&layout.manifest()).unwrap();
-    assert!(matches!(manifest.store(&disk, &layout), Err(Error::NewerMinor { found: (2, 9), .. })));
+    assert!(matches!(manifest.store(&disk, &layout), Err(Error::NewerMinor { found: (3, 9), .. })));
     assert_eq!(disk.content(&layout.manifest()).unwrap(), before);
 }
 
@@ -204,7 +221,7 @@ fn a_newer_major_version_and_another_archive_are_refused() {
     let other = Manifest::load(&disk, &layout, ArchiveId(1)).unwrap_err();
     assert!(matches!(other, Error::ForeignFile { found: ARCHIVE, .. }), "{other}");
     let mut bytes = disk.content(&layout.manifest()).unwrap();
-    bytes[..16].copy_from_slice(&FileHeader { major: 3, ..MANIFEST_HEADER }.encode());
+    bytes[..16].copy_from_slice(&FileHeader { major: 4, ..MANIFEST_HEADER }.encode());
     assert!(matches!(decode(&resealed(bytes)), Err(Error::Format(FormatError::TooNew { .. }))));
     assert_eq!(Manifest::load(&disk, &Layout::new("/none"), ARCHIVE).unwrap(), None);
 }

@@ -20,19 +20,23 @@ impl Due {
 }
 
 /// The merges that are due, lowest tier first: wherever `fan_in` neighbours of one week, class and tier are
-/// live. Tables in `given_up` part their neighbours. A merge that would take more than a quarter of its
+/// live that are not sealed or being sealed. Tables in `given_up` part their neighbours. A merge that would take more than a quarter of its
 /// week waits until the week has grown: that bounds what the old and the new tables take together.
 pub(crate) fn due(manifest: &Manifest, fan_in: usize, given_up: &HashSet<u64>) -> Vec<Due> {
+    let sealing = manifest.sealing.iter().flat_map(|sealing| &sealing.inputs);
+    let sealing: HashSet<u64> = sealing.map(|input| input.table).collect();
+    let in_seal = |id: u64| sealing.contains(&id);
     let mut series: BTreeMap<_, Vec<&TableEntry>> = BTreeMap::new();
     let mut weeks: BTreeMap<_, u64> = BTreeMap::new();
     for table in &manifest.tables {
         *weeks.entry(table.week).or_default() += table.len;
-        if !table.decimated {
-            series.entry((table.week, table.generation, table.class)).or_default().push(table);
+        if !table.decimated && !table.sealed && !in_seal(table.id) {
+            let directory = (table.week, table.generation, table.beside);
+            series.entry((directory, table.class)).or_default().push(table);
         }
     }
     let mut found = Vec::new();
-    for ((week, ..), tables) in series {
+    for (((week, ..), _), tables) in series {
         let share = (weeks.get(&week).copied().unwrap_or(0) / 4).max(MERGE_SMALL_BYTES);
         let alike = |a: &&TableEntry, b: &&TableEntry| {
             a.tier == b.tier && !given_up.contains(&a.id) && !given_up.contains(&b.id)
@@ -73,6 +77,8 @@ mod tests {
             channel_span: (ChannelId(1), ChannelId(1)),
             sequence_span: (0, 0),
             tier,
+            sealed: false,
+            beside: false,
         }
     }
 

@@ -1,23 +1,34 @@
 //! Rows of several tables' dictionaries, channel by channel.
 
 use disk::FormatError;
+use sample::ChannelId;
 use sstable::{DictionaryRow, Table};
+use std::borrow::Borrow;
+use std::ops::RangeInclusive;
 
 type TableRows<'a> = Box<dyn Iterator<Item = Result<DictionaryRow, FormatError>> + 'a>;
 
-/// All rows of each channel together, channels in ascending order; each row with the place of its table.
-pub(super) struct Rows<'a> {
-    inputs: &'a [Table],
+/// All rows of each of some channels together, channels in ascending order; each row with the place of its
+/// table.
+pub(crate) struct Rows<'a, T = Table> {
+    inputs: &'a [T],
+    channels: RangeInclusive<ChannelId>,
     /// Rows behind the next one of each table.
     rest: Vec<TableRows<'a>>,
     next: Vec<Option<DictionaryRow>>,
     begun: bool,
 }
 
-impl<'a> Rows<'a> {
-    pub(super) fn new(inputs: &'a [Table]) -> Rows<'a> {
-        let rest = inputs.iter().map(|table| Box::new(table.dictionary()) as TableRows<'a>).collect();
-        Rows { inputs, rest, next: inputs.iter().map(|_| None).collect(), begun: false }
+impl<'a, T: Borrow<Table>> Rows<'a, T> {
+    pub(crate) fn new(inputs: &'a [T], channels: RangeInclusive<ChannelId>) -> Rows<'a, T> {
+        let rest =
+            inputs.iter().map(|table| Box::new(table.borrow().dictionary()) as TableRows<'a>).collect();
+        Rows { inputs, channels, rest, next: inputs.iter().map(|_| None).collect(), begun: false }
+    }
+
+    /// Whether no row follows.
+    pub(crate) fn is_done(&self) -> bool {
+        self.begun && self.next.iter().flatten().all(|row| row.channel > *self.channels.end())
     }
 
     fn advance(&mut self, at: usize) -> Result<Option<DictionaryRow>, FormatError> {
@@ -27,7 +38,7 @@ impl<'a> Rows<'a> {
             && before.channel >= next.channel
         {
             let what = "rows of the dictionary are not in the order of their channels";
-            return Err(FormatError::corrupt(self.inputs[at].path(), 0, what));
+            return Err(FormatError::corrupt(self.inputs[at].borrow().path(), 0, what));
         }
         Ok(before)
     }
@@ -36,9 +47,13 @@ impl<'a> Rows<'a> {
         if !std::mem::replace(&mut self.begun, true) {
             for at in 0..self.inputs.len() {
                 self.advance(at)?;
+                while self.next[at].as_ref().is_some_and(|row| row.channel < *self.channels.start()) {
+                    self.advance(at)?;
+                }
             }
         }
-        let Some(channel) = self.next.iter().flatten().map(|row| row.channel).min() else { return Ok(None) };
+        let least = self.next.iter().flatten().map(|row| row.channel).min();
+        let Some(channel) = least.filter(|least| self.channels.contains(least)) else { return Ok(None) };
         let mut rows = Vec::new();
         for at in 0..self.inputs.len() {
             if self.next[at].as_ref().is_some_and(|row| row.channel == channel) {
@@ -49,7 +64,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-impl Iterator for Rows<'_> {
+impl<T: Borrow<Table>> Iterator for Rows<'_, T> {
     type Item = Result<Vec<(usize, DictionaryRow)>, FormatError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -33,11 +33,36 @@ fn start(chunk: &WholeChunk) -> Position {
     (chunk.header().first.0, chunk.header().first_rank)
 }
 
+/// Which chunks of a table are copied instead of decoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Copied {
+    /// Large ones: rewriting them gains little.
+    Large,
+    /// Full ones, for their table is as dense as the new one.
+    Full,
+    /// None: all are to become denser.
+    Nothing,
+}
+
+impl Copied {
+    /// Whether it is worth while to copy a chunk.
+    fn takes(self, entry: &Entry) -> bool {
+        let count = entry.chunk.as_ref().map_or(0, |chunk| chunk.statistics.count as usize);
+        let len = if entry.locator.slot.is_none() { entry.locator.len } else { 0 };
+        match self {
+            Copied::Large => count >= MERGE_COPY_SAMPLES || len >= MERGE_COPY_BYTES,
+            Copied::Full => count >= CHUNK_SAMPLES_MAX || len >= MERGE_COPY_BYTES,
+            Copied::Nothing => false,
+        }
+    }
+}
+
 /// One table's part.
 struct Source<'a> {
     /// Place of the table among the inputs.
     at: usize,
     table: &'a Table,
+    copied: Copied,
     late: bool,
     entries: Entries<'a>,
     /// The next chunk.
@@ -50,9 +75,15 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn new(at: usize, table: &'a Table, channel: ChannelId, late: bool) -> Result<Source<'a>, FormatError> {
+    fn new(
+        at: usize,
+        (table, copied): (&'a Table, Copied),
+        channel: ChannelId,
+        late: bool,
+    ) -> Result<Source<'a>, FormatError> {
         let entries = Box::new(table.entries(Key::SAMPLES, channel, TimeRange::ALL));
-        let mut source = Source { at, table, late, entries, next: None, rest: None, last: None, taken: 0 };
+        let mut source =
+            Source { at, table, copied, late, entries, next: None, rest: None, last: None, taken: 0 };
         source.advance()?;
         Ok(source)
     }
@@ -122,6 +153,7 @@ impl<'a> Lane<'a> {
     /// Over the tables at the places `of`.
     pub(super) fn new(
         inputs: &'a [Table],
+        copied: &[Copied],
         of: &[usize],
         channel: ChannelId,
         late: bool,
@@ -131,7 +163,7 @@ impl<'a> Lane<'a> {
             false => table.summary().late_chunks < table.summary().chunks,
         };
         let sources = of.iter().filter(|at| has_any(&inputs[**at]));
-        let sources = sources.map(|at| Source::new(*at, &inputs[*at], channel, late));
+        let sources = sources.map(|at| Source::new(*at, (&inputs[*at], copied[*at]), channel, late));
         Ok(Lane {
             sources: sources.collect::<Result<_, _>>()?,
             open: None,
@@ -187,11 +219,7 @@ impl<'a> Lane<'a> {
     /// Copies the next chunk of a source if that is worth while and no other table reaches into it.
     fn copy(&mut self, at: usize, bound: Option<Position>) -> Result<bool, FormatError> {
         let source = &mut self.sources[at];
-        let worth = |entry: &&Entry| {
-            let count = entry.chunk.as_ref().map_or(0, |chunk| chunk.statistics.count as usize);
-            let len = if entry.locator.slot.is_none() { entry.locator.len } else { 0 };
-            count >= MERGE_COPY_SAMPLES || len >= MERGE_COPY_BYTES
-        };
+        let worth = |entry: &&Entry| source.copied.takes(entry);
         let Some(entry) = source.next.as_ref().filter(worth).cloned() else { return Ok(false) };
         let chunk = source.table.whole_chunk(&entry)?;
         let header = chunk.header();

@@ -8,22 +8,28 @@ use sstable::{
     CarriedSample, CarryIn, Entry, Key, Table, TableWriter, decode_carry_in, decode_channel_records,
     decode_events, decode_metadata, encode_carry_in, encode_channel_records, encode_events, encode_metadata,
 };
+use std::ops::RangeInclusive;
+
+/// Every channel that there may be.
+const ALL_CHANNELS: RangeInclusive<ChannelId> = ChannelId(0)..=ChannelId(u64::MAX);
+/// What tables of samples hold beside samples.
+const RATES: [u64; 4] = [Key::EVENTS, Key::METADATA, Key::CARRY_IN, Key::CHANNELS];
 
 type Entries<'a> = Box<dyn Iterator<Item = Result<Entry, FormatError>> + 'a>;
 
 /// One record with the table that it lies in.
 type Record<'a> = (&'a Table, Entry);
 
-/// Writes all records of `inputs`; `false` when asked to stop.
+/// Writes the records of some channels; `false` when asked to stop.
 pub(super) fn join(
     inputs: &[Table],
+    channels: RangeInclusive<ChannelId>,
     writer: &mut TableWriter,
     taken: &mut [Taken],
     stop: &dyn Fn() -> bool,
 ) -> Result<bool, FormatError> {
-    let least = Key::least(Key::EVENTS, ChannelId(0));
     let mut rest: Vec<Entries<'_>> =
-        inputs.iter().map(|table| Box::new(table.entries_from(least)) as Entries<'_>).collect();
+        inputs.iter().map(|table| of_channels(table, channels.clone())).collect();
     let mut heads: Vec<Option<Entry>> = Vec::with_capacity(inputs.len());
     for entries in &mut rest {
         heads.push(entries.next().transpose()?);
@@ -45,6 +51,22 @@ pub(super) fn join(
         write(writer, rate, channel, &records)?;
     }
     Ok(true)
+}
+
+/// A table's records of some channels, in the order of their keys; of all channels those of unknown rates, too.
+fn of_channels(table: &Table, channels: RangeInclusive<ChannelId>) -> Entries<'_> {
+    if channels == ALL_CHANNELS {
+        return Box::new(table.entries_from(Key::least(Key::EVENTS, ChannelId(0))));
+    }
+    let of_rate = move |rate| {
+        let inside = channels.clone();
+        let rest = table.entries_from(Key::least(rate, *channels.start()));
+        rest.take_while(move |entry| {
+            entry.as_ref().is_ok_and(|e| e.key.rate == rate && inside.contains(&e.key.channel))
+                || entry.is_err()
+        })
+    };
+    Box::new(RATES.into_iter().flat_map(of_rate))
 }
 
 /// Writes one channel's records of one rate: joined, as long as that gives no large ones.

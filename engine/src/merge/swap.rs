@@ -1,9 +1,8 @@
-//! Puts a merged table in the place of those that it was made from.
+//! Puts tables in the place of those that they were made from.
 
 use super::choice::Due;
 use super::dictionary::Rows;
 use crate::error::Error;
-use crate::layout::Layout;
 use crate::limits::MERGE_CACHE_BYTES;
 use crate::manifest::{DroppedFile, Manifest, TableEntry};
 use crate::planted::{Bug, planted};
@@ -37,7 +36,7 @@ pub(crate) fn carry_out(
     let inputs = due.tables.iter().map(|entry| open(shared, entry, &cache)).collect::<Result<Vec<_>, _>>()?;
     let Some(first) = due.tables.first() else { return Ok(Outcome::Stopped) };
     let id = shared.next_table.fetch_add(1, Ordering::Relaxed);
-    let path = shared.layout.table(first.week, first.generation, id);
+    let path = TableEntry { id, ..first.clone() }.path(&shared.layout);
     let info = TableInfo {
         archive: shared.identity.id.0,
         table: id,
@@ -57,18 +56,25 @@ pub(crate) fn carry_out(
         }
     };
     let entry = entry(&due.tables, id, &summary);
-    if let Err(error) = publish(shared, &due.tables, &entry, &path, publishing) {
+    let len = entry.len;
+    let replaced = Replaced { inputs: due.tables.clone(), outputs: vec![entry] };
+    if let Err(error) = replaced.publish(shared, publishing) {
         if !may_be_live(shared, id) {
             remove(shared, &path);
         }
         return Err(error);
     }
-    recount(shared, &inputs, &path, &cache)?;
-    Ok(Outcome::Merged(entry.len))
+    recount(shared, &inputs, &[Table::open(&*shared.disk, &path, &cache)?])?;
+    Ok(Outcome::Merged(len))
 }
 
-fn open(shared: &Shared, entry: &TableEntry, cache: &Arc<BlockCache>) -> Result<Table, FormatError> {
-    let path = shared.layout.table(entry.week, entry.generation, entry.id);
+/// Opens the table that a manifest names.
+pub(crate) fn open(
+    shared: &Shared,
+    entry: &TableEntry,
+    cache: &Arc<BlockCache>,
+) -> Result<Table, FormatError> {
+    let path = entry.path(&shared.layout);
     let table = Table::open(&*shared.disk, &path, cache)?;
     if (table.summary().footer_crc, table.summary().len) != (entry.footer_crc, entry.len) {
         let offset = table.summary().len;
@@ -124,86 +130,96 @@ fn entry(inputs: &[TableEntry], id: u64, summary: &TableSummary) -> TableEntry {
             sequences().map(|span| span.1).max().unwrap_or(0),
         ),
         tier: tier(inputs),
+        sealed: false,
+        beside: inputs[0].beside,
     }
 }
 
-/// Replaces the manifest by one that names the new table instead of `inputs`, whatever else was published
-/// meanwhile.
-fn publish(
-    shared: &Shared,
-    inputs: &[TableEntry],
-    merged: &TableEntry,
-    path: &Path,
-    publishing: &Mutex<()>,
-) -> Result<(), Error> {
-    let table = Arc::new(Table::open(&*shared.disk, path, &shared.cache)?);
-    let _still = publishing.lock().unwrap_or_else(PoisonError::into_inner);
-    shared.check_not_poisoned()?;
-    let view = shared.view();
-    let mut manifest = view.manifest.clone();
-    let mut tables = Vec::with_capacity(view.tables.len());
-    manifest.tables.clear();
-    let mut placed = false;
-    for (entry, open) in view.manifest.tables.iter().zip(&view.tables) {
-        if !inputs.contains(entry) {
-            manifest.tables.push(entry.clone());
-            tables.push(open.clone());
-        } else if !std::mem::replace(&mut placed, true) {
-            manifest.tables.push(merged.clone());
-            tables.push(table.clone());
-        }
-    }
-    let since = shared.clock.now();
-    manifest.dropped.extend(inputs.iter().map(|entry| dropped(entry, since)));
-    manifest.next_table = shared.next_table.load(Ordering::Relaxed);
-    manifest.generation = shared.next_generation();
-    if planted(Bug::InputsRemovedTooEarly) {
-        for entry in inputs {
-            shared.disk.remove(&shared.layout.table(entry.week, entry.generation, entry.id))?;
-        }
-    }
-    manifest.store(&*shared.disk, &shared.layout)?;
-    shared.publish(View::new(manifest, tables, view.flushed_epoch));
-    Ok(())
+/// Live tables that give way to others.
+pub(crate) struct Replaced {
+    /// The live ones.
+    pub(crate) inputs: Vec<TableEntry>,
+    /// Those in their place; they are synced, and so is their directory.
+    pub(crate) outputs: Vec<TableEntry>,
 }
 
-fn dropped(entry: &TableEntry, since: Timestamp) -> DroppedFile {
-    let file = Layout::table_inside(entry.week, entry.generation, entry.id);
-    DroppedFile { file, since, len: entry.len }
+impl Replaced {
+    /// Replaces the manifest by one that names the outputs instead of the inputs, whatever else was published
+    /// meanwhile. A seal ends with it.
+    pub(crate) fn publish(&self, shared: &Shared, publishing: &Mutex<()>) -> Result<(), Error> {
+        let opened = |entry: &TableEntry| {
+            let path = entry.path(&shared.layout);
+            Table::open(&*shared.disk, &path, &shared.cache).map(|table| (entry.clone(), Arc::new(table)))
+        };
+        let mut outputs = self.outputs.iter().map(opened).collect::<Result<Vec<_>, _>>()?;
+        let _still = publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.check_not_poisoned()?;
+        let view = shared.view();
+        let mut manifest = view.manifest.clone();
+        let mut tables = Vec::with_capacity(view.tables.len());
+        manifest.tables.clear();
+        for (entry, open) in view.manifest.tables.iter().zip(&view.tables) {
+            if !self.inputs.contains(entry) {
+                manifest.tables.push(entry.clone());
+                tables.push(open.clone());
+                continue;
+            }
+            for (entry, table) in outputs.drain(..) {
+                manifest.tables.push(entry);
+                tables.push(table);
+            }
+        }
+        let since = shared.clock.now();
+        manifest.dropped.extend(self.inputs.iter().map(|entry| dropped(entry, since)));
+        if self.outputs.iter().any(|output| output.sealed) {
+            manifest.sealing = None;
+        }
+        manifest.next_table = shared.next_table.load(Ordering::Relaxed);
+        manifest.generation = shared.next_generation();
+        if planted(Bug::InputsRemovedTooEarly) {
+            for entry in &self.inputs {
+                shared.disk.remove(&entry.path(&shared.layout))?;
+            }
+        }
+        manifest.store(&*shared.disk, &shared.layout)?;
+        shared.publish(View::new(manifest, tables, view.flushed_epoch));
+        Ok(())
+    }
+}
+
+pub(crate) fn dropped(entry: &TableEntry, since: Timestamp) -> DroppedFile {
+    DroppedFile { file: entry.inside(), since, len: entry.len }
 }
 
 /// Whether the manifest on the disk may name table `id` after an attempt to store one that does.
-fn may_be_live(shared: &Shared, id: u64) -> bool {
+pub(crate) fn may_be_live(shared: &Shared, id: u64) -> bool {
     let present = Manifest::load(&*shared.disk, &shared.layout, shared.identity.id);
-    present.map_or(true, |present| present.is_some_and(|p| p.tables.iter().any(|table| table.id == id)))
+    present.map_or(true, |present| present.is_some_and(|present| present.names(id)))
 }
 
 /// Gives the room of an unfinished table back; what cannot be removed now goes at the next opening.
-fn remove(shared: &Shared, path: &Path) {
+pub(crate) fn remove(shared: &Shared, path: &Path) {
     match shared.disk.remove(path) {
-        Err(error) if !error.is_missing() => tracing::warn!(%error, "left behind by an unfinished merge"),
+        Err(error) if !error.is_missing() => tracing::warn!(%error, "left behind by an unfinished table"),
         _ => {}
     }
 }
 
 /// Corrects what channels are said to take on the disk.
-fn recount(
-    shared: &Shared,
-    inputs: &[Table],
-    path: &Path,
-    cache: &Arc<BlockCache>,
-) -> Result<(), FormatError> {
-    let merged = [Table::open(&*shared.disk, path, cache)?];
-    let count = |rows: Vec<(usize, sstable::DictionaryRow)>| {
-        rows.iter()
-            .fold((ChannelId(0), 0, 0), |sum, (_, row)| (row.channel, sum.1 + row.samples, sum.2 + row.bytes))
-    };
-    for (before, after) in Rows::new(inputs).zip(Rows::new(&merged)) {
-        let ((channel, samples, bytes), after) = (count(before?), count(after?));
-        let Some(slot) = shared.directory().slot(channel).cloned() else { continue };
-        let mut state = slot.lock();
-        state.flushed_samples = (state.flushed_samples + after.1).saturating_sub(samples);
-        state.flushed_bytes = (state.flushed_bytes + after.2).saturating_sub(bytes);
+pub(crate) fn recount(shared: &Shared, before: &[Table], after: &[Table]) -> Result<(), FormatError> {
+    let all = ChannelId(0)..=ChannelId(u64::MAX);
+    for (tables, gone) in [(after, false), (before, true)] {
+        for rows in Rows::new(tables, all.clone()) {
+            for (_, row) in rows? {
+                let Some(slot) = shared.directory().slot(row.channel).cloned() else { continue };
+                let mut state = slot.lock();
+                let (samples, bytes) = (state.flushed_samples, state.flushed_bytes);
+                (state.flushed_samples, state.flushed_bytes) = match gone {
+                    true => (samples.saturating_sub(row.samples), bytes.saturating_sub(row.bytes)),
+                    false => (samples + row.samples, bytes + row.bytes),
+                };
+            }
+        }
     }
     Ok(())
 }

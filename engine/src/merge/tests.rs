@@ -105,6 +105,8 @@ fn entry_of(table: &Table) -> TableEntry {
         channel_span: (ChannelId(0), ChannelId(9)),
         sequence_span: (0, 0),
         tier: info.tier,
+        sealed: false,
+        beside: false,
     }
 }
 
@@ -357,7 +359,7 @@ fn rows_tell_what_the_newest_one_told() {
     let expected =
         DictionaryRow { archiving: Some((Archiving::Paused, Timestamp(2))), as_of: 2, ..rows[0].clone() };
     let joined = merged(&disk, &inputs, 100);
-    assert_eq!(joined.dictionary().map(Result::unwrap).collect::<Vec<_>>(), [expected.clone()]);
+    assert_eq!(joined.dictionary().map(Result::unwrap).collect::<Vec<_>>(), std::slice::from_ref(&expected));
     // Merged again, in whatever order: what is told stays as old as it is.
     let again = merged(&disk, &[joined, open(&disk, 1)], 101);
     assert_eq!(again.dictionary().map(Result::unwrap).collect::<Vec<_>>(), [expected]);

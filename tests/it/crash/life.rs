@@ -113,6 +113,8 @@ pub struct Life {
     pub faulty: bool,
     /// Tables that are merged to one.
     pub merge_fan_in: usize,
+    /// Bytes at which a table of a sealed week ends.
+    pub seal_table_bytes: u64,
     types: Vec<ValueType>,
     /// Batches that must be there whatever happens.
     durable: usize,
@@ -140,6 +142,7 @@ impl Life {
             clock,
             types: (0..CHANNELS).map(|_| any_type(&mut random)).collect(),
             merge_fan_in: 2 + random.below(2) as usize,
+            seal_table_bytes: 1 + random.below(8192),
             random,
             model: Model::new(CHANNELS),
             happened: Happened::default(),
@@ -165,6 +168,7 @@ impl Life {
                 segment_bytes: 2048,
                 reserve_bytes: 4096,
                 merge_fan_in: self.merge_fan_in,
+                seal_table_bytes: self.seal_table_bytes,
                 ..StorageSettings::default()
             },
         }
