@@ -19,8 +19,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     build_and_run(&epics::install()?, &["--release"], "release", &arguments.rest)
 }
 
-/// The run that judges what comes back and not how fast: it holds on a busy machine and in debug builds, too.
-const SHORT: [&str; 2] = ["--short", "load"];
+/// Every run in the form of seconds: it judges what comes back, on a busy machine and in debug builds, too.
+const SHORT: [&str; 1] = ["--short"];
 
 /// The form of seconds with the programs that the tests were built with.
 pub(crate) fn short(epics: &Epics) -> Result<(), Error> {
