@@ -2,7 +2,8 @@
 
 use crate::failure::{self, Failure};
 use crate::verb::{
-    at, completions, coverage, demo, dump, events, generate, get, list, man, stat, status, verify, why,
+    at, compact, completions, coverage, demo, dump, events, generate, get, list, man, seal, stat, status,
+    verify, why,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
@@ -35,6 +36,8 @@ enum Verb {
     Stat(stat::Arguments),
     Verify(verify::Arguments),
     Dump(dump::Arguments),
+    Seal(seal::Arguments),
+    Compact(compact::Arguments),
     Generate(generate::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
@@ -90,6 +93,8 @@ impl Verb {
             Verb::Stat(arguments) => stat::run(&arguments),
             Verb::Verify(arguments) => verify::run(&arguments),
             Verb::Dump(arguments) => dump::run(&arguments),
+            Verb::Seal(arguments) => seal::run(&arguments),
+            Verb::Compact(arguments) => compact::run(&arguments),
             Verb::Generate(arguments) => generate::run(&arguments),
             Verb::Completions(arguments) => completions::run(&arguments, &mut CommandLine::command()),
             Verb::Man(arguments) => man::run(&arguments, &CommandLine::command()),

@@ -17,6 +17,7 @@ mod range;
 mod stock;
 mod table;
 mod time;
+mod upkeep;
 mod verb;
 
 pub use command_line::run;

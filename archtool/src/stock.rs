@@ -50,6 +50,10 @@ pub(crate) struct Partition {
     pub(crate) late: u64,
     /// First and last time of a sample.
     pub(crate) span: Option<(Timestamp, Timestamp)>,
+    /// Whether it is sealed.
+    pub(crate) sealed: bool,
+    /// Whether it holds what came for a week that was sealed already.
+    pub(crate) beside: bool,
 }
 
 impl Stock {
@@ -63,16 +67,36 @@ impl Stock {
         Ok(Stock { identity, manifest, wal, index, layout })
     }
 
+    /// How many weeks are sealed, at `now`.
+    pub(crate) fn weeks(&self, now: Timestamp) -> Weeks {
+        // By week: whether any table is sealed, whether any is not.
+        let mut found: BTreeMap<Week, (bool, bool)> = BTreeMap::new();
+        for table in &self.manifest.tables {
+            let week = found.entry(table.week).or_default();
+            *week = (week.0 || table.sealed, week.1 || !table.sealed);
+        }
+        let count = |of: &dyn Fn(&Week, bool, bool) -> bool| {
+            found.iter().filter(|(week, (sealed, open))| of(week, *sealed, *open)).count()
+        };
+        Weeks {
+            open: count(&|_, sealed, _| !sealed),
+            sealed: count(&|_, sealed, _| sealed),
+            backlog: count(&|week, _, open| open && week.end() <= now),
+        }
+    }
+
     /// Bytes of all live tables.
     pub(crate) fn table_bytes(&self) -> u64 {
         self.manifest.tables.iter().map(|table| table.len).sum()
     }
 
-    /// The partitions by week with generation.
-    pub(crate) fn partitions(&self) -> BTreeMap<(Week, u32), Partition> {
-        let mut partitions: BTreeMap<(Week, u32), Partition> = BTreeMap::new();
+    /// The partitions by week; each with its directory inside the archive.
+    pub(crate) fn partitions(&self) -> BTreeMap<(Week, String), Partition> {
+        let mut partitions: BTreeMap<(Week, String), Partition> = BTreeMap::new();
         for table in &self.manifest.tables {
-            let partition = partitions.entry((table.week, table.generation)).or_default();
+            let partition = partitions.entry((table.week, table.directory_inside())).or_default();
+            partition.sealed |= table.sealed;
+            partition.beside |= table.beside;
             partition.files.files += 1;
             partition.files.bytes += table.len;
             partition.samples += table.samples;
@@ -85,6 +109,17 @@ impl Stock {
         }
         partitions
     }
+}
+
+/// Weeks by what became of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Weeks {
+    /// Not sealed.
+    pub(crate) open: usize,
+    /// Sealed.
+    pub(crate) sealed: usize,
+    /// Over and not sealed, or sealed with late data beside.
+    pub(crate) backlog: usize,
 }
 
 /// Which archive lies there.

@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 pub(crate) mod at;
+pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod coverage;
 pub(crate) mod demo;
@@ -10,6 +11,7 @@ pub(crate) mod generate;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod seal;
 pub(crate) mod stat;
 pub(crate) mod status;
 pub(crate) mod verify;

@@ -346,6 +346,17 @@ fn engine() -> (TempDir, Running, Vec<&'static str>) {
 }
 
 #[test]
+fn what_an_engine_has_is_not_sealed_beside_it() {
+    let (folder, _running, _) = engine();
+    let archive = folder.path().join("archive");
+    for verb in ["seal", "compact"] {
+        let refused = run(&[verb, archive.to_str().unwrap()]);
+        assert_eq!((refused.code, refused.out.as_str()), (USAGE, ""));
+        assert!(refused.err.contains("running engine") && refused.err.contains("stop it"), "{}", refused.err);
+    }
+}
+
+#[test]
 fn a_server_and_its_directory_give_the_same_answers() {
     let (folder, running, names) = engine();
     let url = format!("http://{}/", running.address());
@@ -376,4 +387,37 @@ fn a_server_and_its_directory_give_the_same_answers() {
     let after = run(&["list", directory]);
     assert_eq!(after.out.lines().count(), 10, "{}", after.out);
     assert!(!after.out.contains(",connected,"), "{}", after.out);
+}
+
+/// An archive of a week that is long over, sealed and merged by hand.
+#[test]
+fn seal_and_compact_change_no_answer() {
+    let (_folder, archive) = archive();
+    let all = || run(&[&["get", archive.as_str(), "*"], &DAY[..]].concat()).out;
+    let coverage = || run(&[&["coverage", archive.as_str(), FIRST], &DAY[..]].concat()).out;
+    let stat = || -> Json { serde_json::from_str(&run(&["stat", &archive, "--json"]).out).unwrap() };
+    let (before, covered) = (all(), coverage());
+    assert_eq!(stat()["weeks"], serde_json::json!({"open": 1, "sealed": 0, "backlog": 1}));
+    let compacted = run(&["compact", &archive, "--json"]);
+    assert_eq!((compacted.code, compacted.err.as_str()), (DONE, ""));
+    let compacted: Json = serde_json::from_str(&compacted.out).unwrap();
+    assert!(compacted["merges"].as_u64().unwrap() > 0, "{compacted}");
+    assert_eq!(before, all());
+    for wrong in ["2024-01-02", "monday"] {
+        assert_eq!(run(&["seal", &archive, "--partition", wrong]).code, USAGE);
+    }
+    assert_eq!(run(&["seal", &archive, "--partition", "2024-01-08"]).code, MISSING);
+    let sealed = run(&["seal", &archive, "--partition", "2024-01-01", "--json"]);
+    assert_eq!((sealed.code, sealed.err.as_str()), (DONE, ""));
+    let sealed: Json = serde_json::from_str(&sealed.out).unwrap();
+    assert_eq!(sealed["sealed"][0]["samples"], 43_200);
+    assert_eq!(stat()["weeks"], serde_json::json!({"open": 0, "sealed": 1, "backlog": 0}));
+    assert_eq!(stat()["partitions"][0]["name"], "weeks/2024-01-01.2");
+    assert_eq!(stat()["partitions"][0]["state"], "sealed");
+    assert_eq!((before, covered), (all(), coverage()), "nobody ran, nobody stopped");
+    // Nothing is left to do, and that is no failure.
+    for words in [vec!["seal", &*archive], vec!["seal", &*archive, "--partition", "2024-01-01"]] {
+        assert_eq!(run(&words).code, DONE);
+    }
+    assert_eq!(run(&["verify", &archive, "--deep"]).code, DONE);
 }

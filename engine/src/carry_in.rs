@@ -1,14 +1,15 @@
 //! What held when a week began: the first records of its partition.
 
 use crate::error::Error;
-use crate::gather::Gathered;
+use crate::gather::{Gathered, archiving_after};
+use crate::read::Snapshot;
 use crate::shared::Shared;
 use crate::slot::{BeforeWeek, Slot, SlotState};
 use crate::snapshot;
 use crate::tail::Tail;
 use crate::view::View;
 use crate::writer::Frozen;
-use sample::{ChannelId, EventKind, Sample, TimeRange, Timestamp, Week};
+use sample::{ChannelId, Event, EventKind, Sample, TimeRange, Timestamp, Week};
 use sstable::{CarriedSample, CarryIn, ChannelChange, ChannelRecord, Connection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -66,6 +67,7 @@ pub(crate) fn open_weeks(
                 archiving: state.flushed_archiving,
                 metadata: None,
                 first_sample: state.first_sample.filter(|_| state.flushed_samples > 0),
+                known: None,
             }
         });
     }
@@ -84,7 +86,11 @@ fn known(state: &SlotState, week: Week, epoch: u64) -> (CarryIn, bool) {
             None => (None, true),
         },
         (Some(_), Some((of, sample))) if *of == week => (sample.clone(), sample.is_none()),
-        (Some(_), _) => (None, state.oldest.is_some_and(|oldest| oldest < start)),
+        (Some(_), _) => {
+            // Its first sample may be gone, what held since then is carried.
+            let first = state.first_sample.map(|first| first.time);
+            (None, state.oldest.into_iter().chain(first).any(|time| time < start))
+        }
     };
     let unfrozen =
         state.epochs().filter(|data| data.epoch > epoch).filter_map(|data| data.first_in_order()).min();
@@ -101,17 +107,13 @@ fn known(state: &SlotState, week: Week, epoch: u64) -> (CarryIn, bool) {
         since,
         last_heard: before.connection.last_heard,
     });
-    let names = vec![
-        ChannelRecord { time: start, change: ChannelChange::Named(state.name.clone()) },
-        ChannelRecord { time: start, change: ChannelChange::Retention(Box::from(&*state.retention)) },
-    ];
     let carry_in = CarryIn {
         sample,
         original: false,
         connection: connection.filter(|c| c.since < start),
         archiving: before.archiving.0.as_record().zip(before.archiving.1).filter(|(_, since)| *since < start),
         metadata: before.metadata.filter(|(since, _)| *since < start).map(|(since, m)| (since, (*m).clone())),
-        names,
+        names: names(state, start),
         last_sequence: 0,
     };
     (carry_in, look_up)
@@ -123,6 +125,10 @@ fn look_up(shared: &Shared, slot: &Slot, week: Week) -> Result<Option<CarriedSam
     let (view, mut tail) = Tail::of(shared, slot);
     tail.runs.clear();
     let snapshot = snapshot::join(&view, tail, TimeRange::new(start, start)).map_err(Error::Read)?;
+    last_sample(&snapshot, start)
+}
+
+fn last_sample(snapshot: &Snapshot, start: Timestamp) -> Result<Option<CarriedSample>, Error> {
     let mut best: Option<Sample> = None;
     for run in &snapshot.runs {
         let sample = crate::read::last_before(&**run, start, false).map_err(Error::Read)?;
@@ -135,19 +141,52 @@ fn look_up(shared: &Shared, slot: &Slot, week: Week) -> Result<Option<CarriedSam
     Ok(best.map(|sample| CarriedSample::of(&sample, Week::containing(sample.time), false)))
 }
 
+/// What held for a channel at the begin of a past week, as the files of `view` tell it.
+pub(crate) fn from_files(shared: &Shared, view: &View, slot: &Slot, week: Week) -> Result<CarryIn, Error> {
+    let start = week.start();
+    let (_, mut tail) = Tail::of(shared, slot);
+    (tail.runs, tail.events, tail.archive_events, tail.metadata) = Default::default();
+    let snapshot = snapshot::join(view, tail, TimeRange::new(start, start)).map_err(Error::Read)?;
+    let before = || snapshot.events.iter().filter(|event| event.time < start);
+    let archiving = before().fold(Default::default(), archiving_after);
+    let metadata = snapshot.metadata.iter().rfind(|(since, _)| *since < start);
+    Ok(CarryIn {
+        sample: last_sample(&snapshot, start)?,
+        original: false,
+        connection: connection_after(before()),
+        archiving: archiving.0.as_record().zip(archiving.1),
+        metadata: metadata.map(|(since, metadata)| (*since, (**metadata).clone())),
+        names: names(&slot.lock(), start),
+        last_sequence: 0,
+    })
+}
+
+/// Name and class at the begin of a week.
+fn names(state: &SlotState, start: Timestamp) -> Vec<ChannelRecord> {
+    vec![
+        ChannelRecord { time: start, change: ChannelChange::Named(state.name.clone()) },
+        ChannelRecord { time: start, change: ChannelChange::Retention(Box::from(&*state.retention)) },
+    ]
+}
+
 /// The connection before `week` from the files: a restart forgets it, because nothing is connected then.
 fn look_up_connection(shared: &Shared, slot: &Slot, week: Week) -> Result<Option<Connection>, Error> {
     let start = week.start();
     let snapshot = snapshot::of(shared, slot, TimeRange::new(start, start)).map_err(Error::Read)?;
+    Ok(connection_after(snapshot.events.iter().filter(|event| event.time < start)))
+}
+
+/// The connection that events leave behind.
+fn connection_after<'a>(events: impl Iterator<Item = &'a Event>) -> Option<Connection> {
     let mut found: Option<Connection> = None;
-    for event in snapshot.events.into_iter().filter(|event| event.time < start) {
+    for event in events {
         let since = event.time;
-        match event.kind {
+        match &event.kind {
             EventKind::Connected { host } => {
-                found = Some(Connection { host: Some(host), since, last_heard: None });
+                found = Some(Connection { host: Some(host.clone()), since, last_heard: None });
             }
             EventKind::Disconnected { last_heard } => {
-                found = Some(Connection { host: None, since, last_heard: Some(last_heard) });
+                found = Some(Connection { host: None, since, last_heard: Some(*last_heard) });
             }
             EventKind::EngineDown { .. } | EventKind::Stopped | EventKind::Retired => {
                 if let Some(connection) = &mut found {
@@ -157,7 +196,7 @@ fn look_up_connection(shared: &Shared, slot: &Slot, week: Week) -> Result<Option
             _ => {}
         }
     }
-    Ok(found)
+    found
 }
 
 /// A sample that is flushed together with the week's opening may be the last one before it: a late one, or
@@ -174,7 +213,7 @@ fn replace_by_gathered(carried: &mut Option<CarriedSample>, gathered: &Gathered,
     }
 }
 
-fn position(carried: &CarriedSample) -> (Timestamp, u32) {
+pub(crate) fn position(carried: &CarriedSample) -> (Timestamp, u32) {
     match carried {
         CarriedSample::Here(sample) => (sample.time, sample.rank),
         CarriedSample::There { time, rank, .. } => (*time, *rank),

@@ -7,7 +7,7 @@ use crate::identity::Holder;
 use crate::ingest::{Ingest, IngestGauges, Order};
 use crate::intake::Intake;
 use crate::keeper::Keeper;
-use crate::limits::{FLUSH_AGE, LOG_WRITE_PAUSE, MERGE_NICENESS, MERGE_PAUSE, MERGE_RETRY};
+use crate::limits::{FLUSH_AGE, LOG_WRITE_PAUSE, MERGE_NICENESS, MERGE_PAUSE, MERGE_RETRY, RETENTION_PAUSE};
 use crate::limits::{SPACE_CHECK_PAUSE, STOP_WAIT};
 use crate::live::LiveArchive;
 use crate::recovery::{self, Recovered};
@@ -77,6 +77,7 @@ impl Engine {
         };
         let Recovered { shared, writer, keeper, report } = recovery::open(opening)?;
         report.log();
+        shared.set_retention(&config.retention);
         // For people only: a full file system does not keep the archive from being read.
         if let Err(error) = keeper.lock().write(&Holder::here(&address).encode()) {
             tracing::warn!(%error, "the lock file does not say who holds it");
@@ -163,6 +164,7 @@ impl Engine {
         match checked {
             Ok((plan, next)) => {
                 let carried_out = plan.clone();
+                self.shared.set_retention(&next.retention);
                 self.order(Box::new(move |ingest| ingest.carry_out(&carried_out)));
                 *present =
                     ConfigInForce { config: next, loaded: self.shared.clock.now(), pending_error: None };
@@ -294,10 +296,23 @@ fn merge_thread(keeper: &Arc<Keeper>, stopping: &Arc<AtomicBool>) -> Result<Join
             tracing::debug!(%error, "merges run at the priority of everything else");
         }
         let stop = || stopping.load(Ordering::Relaxed);
-        let mut again = Instant::now();
+        let (mut again, mut retained) = (Instant::now(), Instant::now());
         while !stop() {
             if let Err(error) = keeper.remove_dropped() {
                 tracing::debug!(%error, "files that are not needed any more stay for now");
+            }
+            if retained.elapsed() >= RETENTION_PAUSE {
+                retained = Instant::now();
+                while !stop() {
+                    match keeper.retain() {
+                        Ok(true) => {}
+                        Ok(false) => break,
+                        Err(error) => {
+                            tracing::error!(%error, "tables that need not be kept stay for now");
+                            break;
+                        }
+                    }
+                }
             }
             let worked = if Instant::now() < again { Ok(false) } else { merge_or_seal(&keeper, &stop) };
             if let Err(error) = &worked {

@@ -108,7 +108,7 @@ fn remove(shared: &Shared, files: &[PathBuf]) {
 }
 
 /// The number of a retention class, entered if need be.
-fn class_number(manifest: &mut Manifest, class: &str) -> u16 {
+pub(crate) fn class_number(manifest: &mut Manifest, class: &str) -> u16 {
     let at = manifest.classes.iter().position(|known| known == class).unwrap_or_else(|| {
         manifest.classes.push(class.to_string());
         manifest.classes.len() - 1

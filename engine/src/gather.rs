@@ -9,7 +9,7 @@ use crate::writer::Frozen;
 use sample::{
     ChannelId, ChannelName, Event, EventKind, Metadata, Sample, SampleBlock, TimeRange, Timestamp, Week,
 };
-use sstable::{CarryIn, ChannelRecord};
+use sstable::{CarryIn, ChannelRecord, DictionaryRow};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub(crate) struct ChannelFacts {
     pub(crate) archiving: (Archiving, Option<Timestamp>),
     pub(crate) metadata: Option<(Timestamp, Arc<Metadata>)>,
     pub(crate) first_sample: Option<FirstSample>,
+    /// What tables said that a retention rule removes.
+    pub(crate) known: Option<Box<DictionaryRow>>,
 }
 
 /// Everything that a flush writes.
@@ -119,7 +121,7 @@ fn take(state: &mut SlotState, epoch: u64) -> Option<Taken> {
     let metadata = data.iter().flat_map(|d| &d.metadata).next_back().cloned();
     let sampled = state.flushed_samples > 0 || data.iter().any(Epoch::has_samples);
     let first_sample = state.first_sample.filter(|_| sampled);
-    let facts = ChannelFacts { name: state.name.clone(), archiving, metadata, first_sample };
+    let facts = ChannelFacts { name: state.name.clone(), archiving, metadata, first_sample, known: None };
     Some((state.retention.clone(), facts, data))
 }
 

@@ -32,6 +32,7 @@ pub mod recovery;
 mod repeat;
 mod replay;
 mod report;
+mod retention;
 pub mod schedule;
 mod seal;
 mod shared;

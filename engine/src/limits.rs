@@ -82,6 +82,8 @@ pub const SEAL_TABLE_BYTES: u64 = 1 << 30;
 pub const RESEAL_SHARE: u64 = 8;
 /// And when nothing has come for so long.
 pub const RESEAL_QUIET_NS: i64 = 3_600_000_000_000;
+/// Time between two looks whether tables need not be kept any longer.
+pub const RETENTION_PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Time between two looks whether a merge is due.
 pub const MERGE_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 /// Time after a failed merge until the next attempt.

@@ -10,12 +10,13 @@ mod swap;
 mod tests;
 
 pub(crate) use choice::{Due, due};
-pub(crate) use dictionary::{Rows, as_of};
+pub(crate) use dictionary::{Rows, as_of, joined_row};
 pub(crate) use dropped::{remove_dropped, waiting_bytes};
 pub(crate) use lane::Copied;
-pub(crate) use swap::{Outcome, Replaced, carry_out, may_be_live, open, recount, remove};
+pub(crate) use swap::{Outcome, Replaced, carry_out, dropped, may_be_live, open, recount, remove};
 
 use crate::limits::MERGE_SYNC_BYTES;
+use crate::planted::{Bug, planted};
 use disk::FormatError;
 use lane::{Chunk, Lane};
 use sample::ChannelId;
@@ -110,7 +111,7 @@ fn finish(
 ) -> Result<TableSummary, FormatError> {
     let mut failed = None;
     let rows = Rows::new(inputs, channels).map_while(|rows| match rows {
-        Ok(rows) => Some(dictionary::joined(inputs, &rows)),
+        Ok(rows) => Some(dictionary::joined_row(inputs, &rows)),
         Err(error) => {
             failed = Some(error);
             None
@@ -151,7 +152,8 @@ fn samples(
         return Ok(!stop());
     }
     let mut in_order = Lane::new(inputs, copied, &of, channel, false)?;
-    let mut late = Lane::new(inputs, copied, &of, channel, true)?;
+    let late_of = if planted(Bug::SealLosesLate) && !copied.contains(&Copied::Large) { &[] } else { &of[..] };
+    let mut late = Lane::new(inputs, copied, late_of, channel, true)?;
     // A table's chunks lie in the order of their first samples, in-order and late ones together.
     let mut heads = (in_order.next_chunk()?, late.next_chunk()?);
     loop {

@@ -19,11 +19,15 @@ pub enum Bug {
     ReplayedCalledDurable,
     /// Tables that were merged go before the manifest that does not name them is stored.
     InputsRemovedTooEarly,
+    /// A seal leaves late samples out.
+    SealLosesLate,
+    /// A retention rule drops tables without carrying forward what later weeks need.
+    NothingCarriedForward,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Bug; 7] = [
+    pub const ALL: [Bug; 9] = [
         Bug::NoDirectorySync,
         Bug::LogRemovedTooEarly,
         Bug::NoChecksum,
@@ -31,6 +35,8 @@ impl Bug {
         Bug::TornTailNotCut,
         Bug::ReplayedCalledDurable,
         Bug::InputsRemovedTooEarly,
+        Bug::SealLosesLate,
+        Bug::NothingCarriedForward,
     ];
 }
 

@@ -15,8 +15,8 @@ use crate::shared::{Directory, Shared, StorageSettings};
 use crate::slot::{Archiving, Newest, Slot};
 use crate::view::View;
 use crate::wal::{self, CutReport, Replay};
-use crate::writer::Writer;
-use disk::{Disk, create_dir_durable};
+use crate::writer::{Frozen, Writer};
+use disk::{Disk, Lock, create_dir_durable};
 use sample::{ChannelId, ChannelName, EventKind, Timestamp};
 use sstable::{BlockCache, DictionaryRow, Table};
 use std::collections::{HashMap, HashSet};
@@ -91,11 +91,59 @@ impl Report {
     }
 }
 
+/// An archive that this process alone may write, before anything runs on it.
+#[derive(Debug)]
+pub struct OpenFiles {
+    shared: Arc<Shared>,
+    log: wal::Writer,
+    lock: Box<dyn Lock>,
+    report: Report,
+    /// When the archive last heard of anything.
+    alive: Timestamp,
+}
+
+impl OpenFiles {
+    /// Last sequence of the log that is taken.
+    fn appended(&self) -> u64 {
+        self.log.first_sequence().saturating_sub(1)
+    }
+
+    /// For looking after the files without recording: what the log holds goes into tables. Nothing is noted
+    /// of the time that no engine runs.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn into_keeper(self) -> Result<Keeper, Error> {
+        let frozen = Frozen { epoch: REPLAYED_EPOCH, through: self.appended(), at: self.alive };
+        let replayed = self.report.records > 0 && self.alive > Timestamp::MIN;
+        let keeper = Keeper::new(self.shared, self.log, self.lock);
+        if replayed {
+            keeper.flush(frozen)?;
+        }
+        Ok(keeper)
+    }
+}
+
 /// Opens (or creates) an archive for writing.
 ///
 /// # Errors
 /// Another engine has it, another archive is there, a file is damaged or newer; nothing was changed.
 pub fn open(opening: Opening) -> Result<Recovered, Error> {
+    let files = open_files(opening)?;
+    files.shared.running.store(true, Ordering::Relaxed);
+    let appended = files.appended();
+    let OpenFiles { shared, log, lock, report, alive } = files;
+    let mut writer = Writer::new(shared.clone(), REPLAYED_EPOCH + 1, appended);
+    note_down_time(&mut writer, &shared, alive);
+    let keeper = Keeper::new(shared.clone(), log, lock);
+    Ok(Recovered { shared, writer, keeper, report })
+}
+
+/// Opens (or creates) the files of an archive for writing; nothing is recorded yet.
+///
+/// # Errors
+/// As those of [`open`].
+pub fn open_files(opening: Opening) -> Result<OpenFiles, Error> {
     opening.settings.check()?;
     let layout = Layout::new(&opening.directory);
     let disk = opening.disk.clone();
@@ -161,15 +209,10 @@ pub fn open(opening: Opening) -> Result<Recovered, Error> {
     shared.set_durable_until(log.durable().received.max(manifest_heartbeat));
     let alive = heartbeat.max(last_received);
     shared.set_heard_until(alive);
-    shared.running.store(true, Ordering::Relaxed);
     if log.needs_restart() {
         repeat_log(&shared, &mut log)?;
     }
-    let appended = log.first_sequence().saturating_sub(1);
-    let mut writer = Writer::new(shared.clone(), REPLAYED_EPOCH + 1, appended);
-    note_down_time(&mut writer, &shared, alive);
-    let keeper = Keeper::new(shared.clone(), log, lock);
-    Ok(Recovered { shared, writer, keeper, report })
+    Ok(OpenFiles { shared, log, lock, report, alive })
 }
 
 /// Opens an archive for reading only: nothing on disk is changed, whoever writes is not disturbed.

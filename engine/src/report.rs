@@ -88,6 +88,10 @@ impl Engine {
                 "nothing is lost by this; if a file is named as damaged, check it with archtool verify";
             problem(since, ProblemSeverity::Warning, "seal_failed", what, todo);
         }
+        if let Some((since, what)) = health.retention_failed {
+            let todo = "weeks stay longer than [[retention]] says; check a named file with archtool verify";
+            problem(since, ProblemSeverity::Warning, "retention_failed", what, todo);
+        }
         let now = self.shared().clock.now();
         if self.gauges().clock_suspect.load(Ordering::Relaxed) {
             let message = "more than half of the servers send stamps from the future".into();

@@ -2,7 +2,7 @@
 
 use crate::batch_gate::BatchGate;
 use crate::clock::Clock;
-use crate::config::{ArchiveSettings, Percent};
+use crate::config::{ArchiveSettings, Percent, RetentionClass};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::layout::Layout;
@@ -162,6 +162,8 @@ pub struct Health {
     pub merge_failed: Option<(Timestamp, String)>,
     /// The last seal failed, or weeks cannot be sealed because a table is damaged.
     pub seal_failed: Option<(Timestamp, String)>,
+    /// Tables that need not be kept could not be dropped.
+    pub retention_failed: Option<(Timestamp, String)>,
 }
 
 /// Common state of one open archive.
@@ -206,6 +208,8 @@ pub struct Shared {
     /// Decoded blocks of tables.
     pub cache: Arc<BlockCache>,
     health: Mutex<Health>,
+    /// How long data stay.
+    retention: RwLock<Arc<[RetentionClass]>>,
 }
 
 impl Shared {
@@ -242,7 +246,18 @@ impl Shared {
             refusing: AtomicBool::new(false),
             running: AtomicBool::new(false),
             health: Mutex::default(),
+            retention: RwLock::new(Arc::default()),
         }
+    }
+
+    /// How long data stay: what is not listed stays for good.
+    pub fn retention(&self) -> Arc<[RetentionClass]> {
+        self.retention.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says how long data stay from now on.
+    pub fn set_retention(&self, classes: &[RetentionClass]) {
+        *self.retention.write().unwrap_or_else(PoisonError::into_inner) = classes.into();
     }
 
     /// The channels, for reading.

@@ -159,8 +159,9 @@ impl Timeline {
                 let run = crate::memtable::BlockRun::new(vec![Arc::new(block)]);
                 self.carried.extend(run.map(|run| Arc::new(run) as Arc<dyn Run>));
             }
-            Some(CarriedSample::There { week, .. }) => {
-                for span in view.partitions.of_week(week, channel) {
+            // In its week, or where a retention rule has carried it to.
+            Some(CarriedSample::There { time, .. }) => {
+                for span in view.partitions.touching(channel, TimeRange::new(time, time.saturating_add(1))) {
                     let entry = &view.manifest.tables[span.table];
                     for late in [false, true] {
                         let table = view.tables[span.table].clone();

@@ -144,13 +144,23 @@ fn row(channel: ChannelId, part: &ChannelPart, facts: &ChannelFacts) -> Dictiona
     let in_order =
         part.blocks.iter().filter(|(_, late)| !late).max_by_key(|(block, _)| block.position(block.len() - 1));
     let late = part.blocks.iter().filter(|(_, late)| *late).flat_map(|(block, _)| &block.rank).max();
-    DictionaryRow {
+    let row = DictionaryRow {
         newest: in_order.map(|(block, _)| newest(&block.get(block.len() - 1))),
         next_late_rank: late.map_or(0, |rank| rank.wrapping_sub(LATE_RANK_FIRST).saturating_add(1)),
         metadata: facts.metadata.as_ref().map(|(time, metadata)| (*time, (**metadata).clone())),
         archiving: facts.archiving.0.as_record().zip(facts.archiving.1),
         first_sample: facts.first_sample.map(|first| (first.time, first.sequence.unwrap_or(u64::MAX))),
         ..DictionaryRow::new(channel, facts.name.clone())
+    };
+    let Some(known) = &facts.known else { return row };
+    DictionaryRow {
+        newest: [known.newest, row.newest].into_iter().flatten().max_by_key(|n| (n.time, n.rank)),
+        next_late_rank: known.next_late_rank.max(row.next_late_rank),
+        metadata: known.metadata.clone(),
+        first_sample: known.first_sample.or(row.first_sample),
+        types: known.types.clone(),
+        aliases: known.aliases.clone(),
+        ..row
     }
 }
 

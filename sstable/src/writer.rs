@@ -220,7 +220,8 @@ impl TableWriter {
     }
 
     /// Ends the table with its dictionary and makes the file's content durable; the directory is the
-    /// caller's to sync. What rows say about samples in this table is filled in here.
+    /// caller's to sync. What rows say about samples in this table is filled in here;
+    /// where there are none, the types stay that a row comes with.
     ///
     /// # Errors
     /// When the disk refuses (after a failed sync the file is not to be trusted), the rows are not in the
@@ -265,7 +266,10 @@ impl TableWriter {
                 return Err(self.out_of_order());
             }
             before = Some(row.channel);
-            let tally = self.channels.remove(&row.channel).unwrap_or_default();
+            let mut tally = self.channels.remove(&row.channel).unwrap_or_default();
+            if tally.samples == 0 {
+                tally.types = std::mem::take(&mut row.types);
+            }
             (row.span, row.samples, row.bytes, row.types) =
                 (tally.span, tally.samples, tally.bytes, tally.types);
             self.summary.channels += 1;

@@ -27,6 +27,8 @@ mod merging;
 mod names;
 /// Opening what may not be opened, or only carefully.
 mod opening;
+/// What a retention rule removes changes no answer about later weeks.
+mod retention;
 /// An archive that the tests below drive by hand.
 mod rig;
 /// Sealing a week changes no answer.

@@ -23,15 +23,22 @@ const SEEDS: u64 = 40;
 
 /// Everything that readers can ask.
 pub fn answers(shared: &Arc<Shared>, random: u64) -> Vec<String> {
+    answers_from(shared, random, MONDAY - 12 * HOUR)
+}
+
+/// Everything that readers can ask about some stretches, none of which begins before `earliest`.
+pub fn answers_from(shared: &Arc<Shared>, random: u64, earliest: i64) -> Vec<String> {
+    let whole = earliest < MONDAY;
     let mut random = Random::new(random);
     let reader = reader_of(shared);
     let archive = LiveArchive::new(shared.clone());
     let mut answers = Vec::new();
     for channel in 0..4 {
         let channel = channel_name(channel);
-        let mut ranges = vec![TimeRange::ALL, TimeRange::new(Timestamp(MONDAY), Timestamp(MONDAY + HOUR))];
+        let mut ranges = vec![TimeRange::new(Timestamp(MONDAY), Timestamp(MONDAY + HOUR))];
+        ranges.extend(whole.then_some(TimeRange::ALL));
         for _ in 0..6 {
-            let from = MONDAY - 12 * HOUR + random.below(24 * HOUR as u64) as i64;
+            let from = earliest + random.below((MONDAY + 12 * HOUR - earliest) as u64) as i64;
             ranges.push(TimeRange::new(
                 Timestamp(from),
                 Timestamp(from + random.below(6 * HOUR as u64) as i64),
@@ -50,10 +57,15 @@ pub fn answers(shared: &Arc<Shared>, random: u64) -> Vec<String> {
         }
         let Some(detail) = archive.channel(&channel, Timestamp(MONDAY)).unwrap() else { continue };
         let row = detail.summary;
+        answers
+            .push(format!("{:?} {:?} {} {:?}", row.value_type, row.last, detail.retention, detail.metadata));
+        if !whole {
+            continue;
+        }
         answers.push(format!("row {:?} {:?} {:?} {:?}", row.value_type, row.first, row.last, row.samples));
         // Where late samples of another type lie between others, the list of types says so coarsely.
         let types: BTreeSet<String> = detail.types.iter().map(|(_, of)| format!("{of:?}")).collect();
-        answers.push(format!("{types:?} {} {:?}", detail.retention, detail.metadata));
+        answers.push(format!("{types:?}"));
     }
     answers
 }

@@ -4,14 +4,16 @@ use crate::rig::{DAY, HOUR, MINUTE, MONDAY, Rig, SECOND, WEEK, name, reader_of};
 use engine::config::ChannelSettings;
 use engine::layout::Layout;
 use engine::manifest::Manifest;
+use engine::read::Reader;
 use engine::recovery::open_read_only;
 use engine::source::Arrival;
 use sample::{ChannelName, Metadata, Sample, TimeRange, Timestamp};
 use std::sync::Arc;
 
-const CHANNELS: [&str; 5] = ["busy", "quiet", "gone", "old", "short"];
+pub(crate) const CHANNELS: [&str; 5] = ["busy", "quiet", "gone", "old", "short"];
 
-fn three_weeks() -> Rig {
+/// Of five channels that differ in what they do, over three weeks.
+pub(crate) fn three_weeks() -> Rig {
     let mut rig = Rig::new(1, MONDAY + 5 * DAY);
     for channel in CHANNELS {
         let retention = if channel == "short" { "month" } else { "default" };
@@ -54,13 +56,17 @@ fn three_weeks() -> Rig {
 }
 
 /// Everything that can be asked about the last week.
-fn answers(rig: &Rig, disk: &disk::SimDisk) -> Vec<String> {
+pub(crate) fn answers(rig: &Rig, disk: &disk::SimDisk) -> Vec<String> {
     let (shared, _) =
         open_read_only(Arc::new(disk.clone()), Arc::new(rig.clock.clone()), "/archive".into()).unwrap();
     let reader = reader_of(&shared);
-    let begin = MONDAY + 2 * WEEK;
+    answers_about(&reader, &CHANNELS, MONDAY + 2 * WEEK)
+}
+
+/// Everything that can be asked about the week that begins then.
+pub(crate) fn answers_about(reader: &Reader, channels: &[&str], begin: i64) -> Vec<String> {
     let mut answers = Vec::new();
-    for channel in CHANNELS {
+    for channel in channels {
         for (from, to) in [(begin, begin + WEEK), (begin + DAY, begin + 2 * DAY), (begin, begin + 1)] {
             let range = TimeRange::new(Timestamp(from), Timestamp(to));
             let name: ChannelName = name(channel);

@@ -5,8 +5,9 @@ use crate::failure::Failure;
 use crate::place::directory;
 use crate::print::{JsonOption, Rows, json};
 use crate::range::ZoneOption;
-use crate::stock::{Partition, Pile, Stock, inside};
+use crate::stock::{Partition, Pile, Stock};
 use crate::time::{iso, readable};
+use engine::clock::{Clock, SystemClock};
 use jiff::tz::TimeZone;
 use sample::Timestamp;
 use serde_json::{Value, json};
@@ -32,6 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let zone = arguments.zone.zone()?;
     let mut rows = Rows::new(&[
         "part",
+        "state",
         ">files",
         ">bytes",
         ">samples",
@@ -56,9 +58,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 }
 
 fn named(stock: &Stock) -> Vec<(String, Partition)> {
-    let name =
-        |week, generation| inside(&stock.layout, &stock.layout.week(week, generation)).display().to_string();
-    stock.partitions().into_iter().map(|((week, generation), p)| (name(week, generation), p)).collect()
+    stock.partitions().into_iter().map(|((_, directory), partition)| (directory, partition)).collect()
+}
+
+/// What became of a partition.
+fn state(part: &Partition) -> &'static str {
+    match (part.files.files, part.sealed, part.beside) {
+        (0, ..) => "",
+        (_, true, _) => "sealed",
+        (_, _, true) => "late",
+        _ => "open",
+    }
 }
 
 fn add(total: &mut Partition, part: &Partition) {
@@ -88,6 +98,7 @@ fn cells(name: &str, part: &Partition, zone: &TimeZone, for_people: bool) -> Vec
     let density = density(part);
     vec![
         name.to_owned(),
+        if name.starts_with("weeks/") { state(part).to_owned() } else { String::new() },
         part.files.files.to_string(),
         part.files.bytes.to_string(),
         part.samples.to_string(),
@@ -104,13 +115,14 @@ fn document(stock: &Stock) -> Value {
     let partition = |(name, part): (String, Partition)| {
         let density = density(&part);
         json!({
-            "name": name, "tables": part.files.files, "bytes": part.files.bytes, "samples": part.samples,
+            "name": name, "state": state(&part), "tables": part.files.files, "bytes": part.files.bytes, "samples": part.samples,
             "raw_bytes": part.raw_bytes, "bytes_per_sample": density.map(|(bytes, _)| bytes),
             "compression": density.map(|(_, ratio)| ratio), "late_tables": part.late,
             "first_ns": part.span.map(|(first, _)| first.0), "last_ns": part.span.map(|(_, last)| last.0),
         })
     };
     let (major, minor) = stock.identity.version;
+    let weeks = stock.weeks(SystemClock.now());
     json!({
         "archive": {
             "id": stock.identity.id.to_string(), "created_ns": stock.identity.created.0,
@@ -120,6 +132,7 @@ fn document(stock: &Stock) -> Value {
             "generation": stock.manifest.generation, "tables": stock.manifest.tables.len(),
             "dropped_files": stock.manifest.dropped.len(), "retention_classes": stock.manifest.classes,
         },
+        "weeks": {"open": weeks.open, "sealed": weeks.sealed, "backlog": weeks.backlog},
         "partitions": named(stock).into_iter().map(partition).collect::<Vec<_>>(),
         "wal": pile(stock.wal),
         "index": pile(stock.index),

@@ -1,7 +1,8 @@
-//! When weeks are sealed, and what a failure means.
+//! What becomes of old weeks, and what a failure of that means.
 
 use super::Keeper;
 use crate::error::Error;
+use crate::retention;
 use crate::seal::{self, SealStep};
 use sample::Week;
 use std::sync::PoisonError;
@@ -26,6 +27,22 @@ impl Keeper {
             Some(week) => self.seal_week(week, stop),
             None => Ok(SealStep::Idle),
         }
+    }
+
+    /// Drops tables that need not be kept any longer ([`crate::Shared::set_retention`]), one class at a time;
+    /// says whether there were any. Due at least every few minutes.
+    ///
+    /// # Errors
+    /// The disk's; damage of a table, with its file. Nothing has changed.
+    pub fn retain(&self) -> Result<bool, Error> {
+        self.shared.check_not_poisoned()?;
+        if retention::touches_seal(&self.shared) {
+            seal::discard(&self.shared, &self.publishing)?;
+        }
+        let dropped = retention::apply(&self.shared, &self.publishing);
+        let failed = dropped.as_ref().err().map(|error| (self.shared.clock.now(), error.to_string()));
+        self.shared.health().retention_failed = failed;
+        dropped
     }
 
     /// Past weeks with anything that is not sealed, with the bytes that sealing them will read.

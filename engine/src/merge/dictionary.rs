@@ -78,9 +78,9 @@ pub(crate) fn as_of(table: &Table, row: &DictionaryRow) -> u64 {
 }
 
 /// One row that says what all rows of a channel said.
-pub(super) fn joined(inputs: &[Table], rows: &[(usize, DictionaryRow)]) -> DictionaryRow {
+pub(crate) fn joined_row<T: Borrow<Table>>(inputs: &[T], rows: &[(usize, DictionaryRow)]) -> DictionaryRow {
     let mut by_age: Vec<(u64, &DictionaryRow)> =
-        rows.iter().map(|(at, row)| (as_of(&inputs[*at], row), row)).collect();
+        rows.iter().map(|(at, row)| (as_of(inputs[*at].borrow(), row), row)).collect();
     by_age.sort_by_key(|(as_of, _)| *as_of);
     let (newest, last) = by_age[by_age.len() - 1];
     let mut joined = DictionaryRow { as_of: newest, ..DictionaryRow::new(last.channel, last.name.clone()) };
@@ -94,6 +94,10 @@ pub(super) fn joined(inputs: &[Table], rows: &[(usize, DictionaryRow)]) -> Dicti
             && joined.newest.is_none_or(|known| (known.time, known.rank) <= (reading.time, reading.rank))
         {
             joined.newest = Some(reading);
+            // Of a channel that has samples in the new table they are those of its samples.
+            if !row.types.is_empty() {
+                joined.types.clone_from(&row.types);
+            }
         }
         joined.next_late_rank = joined.next_late_rank.max(row.next_late_rank);
         joined.first_sample = joined.first_sample.or(row.first_sample);

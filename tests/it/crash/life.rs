@@ -7,7 +7,7 @@ use disk::sim::{Counters, Crash, Operation, Random, SimDisk};
 use engine::clock::{Clock, ManualClock};
 use engine::identity::ArchiveId;
 use engine::recovery::{Opening, Recovered, open};
-use engine::{Frozen, Outcome, StorageSettings};
+use engine::{Frozen, Outcome, SealStep, StorageSettings};
 use sample::{ChannelName, EventKind, Metadata, Timestamp, ValueType, Week};
 use sstable::ChannelChange;
 use std::fmt;
@@ -29,6 +29,8 @@ pub fn name(channel: usize) -> ChannelName {
 pub struct Happened {
     pub flushes: u64,
     pub merges: u64,
+    /// Steps of seals that finished a table.
+    pub sealed: u64,
     /// Tables removed after their grace time.
     pub removed: u64,
     pub week_changes: u64,
@@ -48,10 +50,11 @@ pub struct Happened {
 }
 
 impl Happened {
-    fn counts(&self) -> [(&'static str, u64); 15] {
+    fn counts(&self) -> [(&'static str, u64); 16] {
         [
             ("flushes", self.flushes),
             ("merges", self.merges),
+            ("tables sealed", self.sealed),
             ("merged tables removed", self.removed),
             ("week changes", self.week_changes),
             ("late", self.late),
@@ -72,6 +75,7 @@ impl Happened {
     pub fn add(&mut self, other: &Happened) {
         self.flushes += other.flushes;
         self.merges += other.merges;
+        self.sealed += other.sealed;
         self.removed += other.removed;
         self.week_changes += other.week_changes;
         self.late += other.late;
@@ -273,7 +277,7 @@ impl Life {
 
     /// One random step.
     pub fn step(&mut self, recovered: &mut Recovered) -> Result<(), Stop> {
-        let result = match self.random.below(19) {
+        let result = match self.random.below(21) {
             0..=7 => {
                 self.batch(recovered)?;
                 return Ok(());
@@ -289,6 +293,7 @@ impl Life {
                 self.flush(recovered)
             }
             15..=17 => self.merge(recovered),
+            18..=19 => self.seal(recovered),
             _ if self.random.one_in(3) => {
                 recovered.keeper.check_space();
                 Ok(())
@@ -329,6 +334,14 @@ impl Life {
     pub fn merge(&mut self, recovered: &Recovered) -> Result<(), engine::error::Error> {
         self.happened.removed += recovered.keeper.remove_dropped()? as u64;
         self.happened.merges += u64::from(recovered.keeper.merge(&|| false)?);
+        Ok(())
+    }
+
+    /// Goes on sealing the week before Monday, again and again.
+    pub fn seal(&mut self, recovered: &Recovered) -> Result<(), engine::error::Error> {
+        let week = Week::containing(Timestamp(MONDAY - 1));
+        let step = recovered.keeper.seal_week(week, &|| false)?;
+        self.happened.sealed += u64::from(matches!(step, SealStep::Written(_) | SealStep::Sealed(_)));
         Ok(())
     }
 
