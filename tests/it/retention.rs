@@ -7,9 +7,10 @@ use crate::weeks::{CHANNELS, answers, answers_about, three_weeks};
 use disk::sim::Crash;
 use engine::SealStep;
 use engine::config::{ChannelSettings, Keep, RetentionClass};
-use engine::recovery::{Recovered, open};
+use engine::recovery::{Recovered, open, open_read_only};
 use engine::source::Arrival;
 use sample::{Column, Sample, Timestamp, Value, Week};
+use std::sync::Arc;
 use std::time::Duration;
 
 fn keep(class: &str, ns: i64) -> RetentionClass {
@@ -154,8 +155,36 @@ fn a_week_without_carry_in_gets_one_and_large_samples_move_on() {
     assert_eq!(rig.samples("wave").len(), 1);
 }
 
-/// Removes and seals what random scripts wrote, cut somewhere; compares what is said about the last week.
+/// Removes old weeks, cut somewhere; compares what is said about those that stay.
 pub(crate) fn outcome(seed: u64) -> Result<(), String> {
+    cut_while_opening(seed)?;
+    cut_in_a_script(seed)
+}
+
+/// Cuts the removal behind which a week needs its carry-in and a large sample.
+fn cut_while_opening(seed: u64) -> Result<(), String> {
+    let rig = large_and_unopened();
+    let told = || -> Vec<String> {
+        let (disk, clock) = (Arc::new(rig.disk.clone()), Arc::new(rig.clock.clone()));
+        let (shared, _) = open_read_only(disk, clock, "/archive".into()).unwrap();
+        let about = |week| answers_about(&reader_of(&shared), &["wave", "small"], MONDAY + week * WEEK);
+        [1, 2].map(about).concat()
+    };
+    let before = told();
+    rig.shared().set_retention(&[keep("default", 9 * DAY)]);
+    rig.disk.crash_after(seed % 40, Crash::PowerCut);
+    let worked = rig.keeper().retain();
+    if !rig.disk.is_off() {
+        assert!(worked.map_err(|error| error.to_string())?);
+        rig.disk.cancel_crash();
+        rig.disk.power_cut(seed);
+    }
+    rig.disk.power_on();
+    compare("cut while opening", &before, &told())
+}
+
+/// Removes and seals what random scripts wrote.
+fn cut_in_a_script(seed: u64) -> Result<(), String> {
     let (mut life, recovered) = flushed(seed);
     drop(recovered);
     life.clock.advance(2 * HOUR);
@@ -180,7 +209,7 @@ pub(crate) fn outcome(seed: u64) -> Result<(), String> {
     synced(&recovered)?;
     let told = |life: &Life| -> Vec<String> { answers_from(&read_only(life), seed, LIFE_MONDAY) };
     let before = told(&life);
-    if seed % 4 > 0 {
+    if !seed.is_multiple_of(4) {
         let crash = if seed % 4 == 1 { Crash::Kill } else { Crash::PowerCut };
         life.disk.crash_after(life.random.below(60), crash);
         let worked = work(&recovered);
