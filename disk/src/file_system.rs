@@ -56,6 +56,9 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn create_dir(&self, path: &Path) -> Result<(), DiskError>;
     /// Renames a file over `to`, atomically.
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError>;
+    /// Gives a file a second name on the same file system; a name that exists is an error. Some file systems
+    /// cannot, then it is an error, too.
+    fn link(&self, from: &Path, to: &Path) -> Result<(), DiskError>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> Result<(), DiskError>;
     /// Removes an empty directory.

@@ -49,6 +49,10 @@ impl Disk for RealDisk {
         fs::rename(from, to).map_err(|error| DiskError::new("rename", from, error))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        fs::hard_link(from, to).map_err(|error| DiskError::new("link", from, error))
+    }
+
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
         fs::remove_file(path).map_err(|error| DiskError::new("remove", path, error))
     }

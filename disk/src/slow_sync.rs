@@ -53,6 +53,10 @@ impl Disk for SlowSyncDisk {
         self.inner.rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        self.inner.link(from, to)
+    }
+
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
         self.inner.remove(path)
     }

@@ -20,6 +20,7 @@ enum Act {
     Sync(usize),
     Close(usize),
     Rename(usize, usize),
+    Link(usize, usize),
     Remove(usize),
     CreateDir(usize),
     RemoveDir(usize),
@@ -45,6 +46,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => file.clone().prop_map(Act::Sync),
         1 => file.prop_map(Act::Close),
         2 => (path(), path()).prop_map(|(from, to)| Act::Rename(from, to)),
+        2 => (path(), path()).prop_map(|(from, to)| Act::Link(from, to)),
         2 => path().prop_map(Act::Remove),
         3 => path().prop_map(Act::CreateDir),
         2 => path().prop_map(Act::RemoveDir),
@@ -107,6 +109,8 @@ fn executed(disk: &dyn Disk, root: &Path, acts: &[Act]) -> Vec<String> {
                 String::new()
             }
             Act::Rename(from, to) => seen(disk.rename(&path(*from), &path(*to))),
+            Act::Link(from, _) if disk.list(&path(*from)).is_ok() => String::new(),
+            Act::Link(from, to) => seen(disk.link(&path(*from), &path(*to))),
             Act::Remove(at) => seen(disk.remove(&path(*at))),
             Act::CreateDir(at) => seen(disk.create_dir(&path(*at))),
             Act::RemoveDir(at) => seen(disk.remove_dir(&path(*at))),

@@ -50,6 +50,10 @@ impl Disk for SimDisk {
         self.simple(Operation::Rename, from, None, |state| state.rename(from, to))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        self.simple(Operation::Link, from, None, |state| state.link(from, to))
+    }
+
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
         self.simple(Operation::Remove, path, None, |state| state.remove_file(path))
     }

@@ -23,6 +23,8 @@ pub enum Operation {
     Sync,
     /// `Disk::rename`.
     Rename,
+    /// `Disk::link`.
+    Link,
     /// `Disk::remove`.
     Remove,
     /// `Disk::create_dir`.
@@ -43,7 +45,7 @@ pub enum Operation {
 
 impl Operation {
     /// Every kind, in order.
-    pub const ALL: [Operation; 17] = [
+    pub const ALL: [Operation; 18] = [
         Operation::Create,
         Operation::Open,
         Operation::Read,
@@ -53,6 +55,7 @@ impl Operation {
         Operation::Len,
         Operation::Sync,
         Operation::Rename,
+        Operation::Link,
         Operation::Remove,
         Operation::CreateDir,
         Operation::RemoveDir,
@@ -75,6 +78,7 @@ impl Operation {
             Operation::Len => "ask the length of",
             Operation::Sync => "sync",
             Operation::Rename => "rename",
+            Operation::Link => "link",
             Operation::Remove => "remove",
             Operation::CreateDir => "create directory",
             Operation::RemoveDir => "remove directory",

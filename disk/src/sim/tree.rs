@@ -217,6 +217,18 @@ impl State {
         }
     }
 
+    pub(super) fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let node = self.find(from)?;
+        self.file_mut(node)?;
+        let (parent, name) = self.find_parent(to)?;
+        if self.directory(parent)?.names.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.directory_mut(parent)?.link(name, node);
+        self.file_mut(node)?.links += 1;
+        Ok(())
+    }
+
     fn unlinked(&mut self, node: NodeId) -> io::Result<()> {
         let file = self.file_mut(node)?;
         file.links -= 1;
