@@ -3,6 +3,7 @@
 use crate::Key;
 use crate::codec::zstd;
 use crate::format::*;
+use crate::record::{Lineage, decode_lineage};
 use disk::{BytesError, Cursor, checksum, put_bytes, put_i64, put_u8, put_u16, put_u32, put_u64, put_varint};
 use sample::{ChannelId, Timestamp};
 use std::ops::Range;
@@ -221,6 +222,15 @@ pub(crate) fn rows_body(rows: &[Vec<u8>]) -> Vec<u8> {
     let mut body = Vec::new();
     rows.iter().for_each(|row| put_bytes(&mut body, row));
     body
+}
+
+/// What a whole lineage block says.
+pub(crate) fn unpack_lineage(block: &[u8]) -> Result<Lineage, BytesError> {
+    let (header, body) = unpack_block(block)?;
+    if header.kind != BlockKind::Lineage || header.entries != 1 {
+        return Err(BytesError { position: 8, what: "a lineage block was expected here" });
+    }
+    decode_lineage(&body).map_err(|error| BytesError { position: BLOCK_HEADER_BYTES, what: error.what })
 }
 
 /// The rows of a whole dictionary or index block.

@@ -25,6 +25,7 @@ mod format;
 mod key;
 mod reader;
 mod record;
+mod salvage;
 mod scan;
 mod table;
 mod verify;
@@ -41,10 +42,11 @@ pub use footer::{TableInfo, TableKind, TableSummary};
 pub use format::{CARRIED_VALUE_BYTES_MAX, CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX, SAMPLE_VALUE_BYTES_MAX};
 pub use key::Key;
 pub use record::{
-    Archiving, CarriedSample, CarryIn, ChannelChange, ChannelRecord, Connection, DictionaryRow,
+    Archiving, CarriedSample, CarryIn, ChannelChange, ChannelRecord, Connection, DictionaryRow, Lineage,
     NewestReading, ValueDescription, decode_carry_in, decode_channel_records, decode_events, decode_metadata,
     decode_sample, encode_carry_in, encode_channel_records, encode_events, encode_metadata, encode_sample,
 };
+pub use salvage::{Loss, Remains, Salvaged};
 pub use scan::{Scan, ScannedBlock, ScannedContent, ScannedEntry};
 pub use table::{ChunkSummary, Entry, Locator, Table, WholeChunk};
 pub use verify::{Verification, verify};

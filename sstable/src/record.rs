@@ -5,6 +5,7 @@ mod channel;
 mod dictionary;
 mod event;
 pub(crate) mod field;
+mod lineage;
 mod metadata;
 mod sample_bytes;
 #[cfg(test)]
@@ -15,5 +16,7 @@ pub use channel::{ChannelChange, ChannelRecord, decode_channel_records, encode_c
 pub use dictionary::{DictionaryRow, NewestReading, ValueDescription};
 pub(crate) use dictionary::{decode_row, encode_row};
 pub use event::{decode_events, encode_events};
+pub use lineage::Lineage;
+pub(crate) use lineage::{decode_lineage, encode_lineage};
 pub use metadata::{decode_metadata, encode_metadata};
 pub use sample_bytes::{decode_sample, encode_sample};

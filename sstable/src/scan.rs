@@ -1,12 +1,12 @@
 //! Walking the blocks of a table whose index or footer may be lost.
 
 use crate::Key;
-use crate::block::{BlockHeader, SharedBlock, unpack_rows};
+use crate::block::{BlockHeader, SharedBlock, unpack_lineage, unpack_rows};
 use crate::block_index::IndexRow;
 use crate::chunk::ChunkHeader;
 use crate::footer::{TableInfo, decode_prologue};
 use crate::format::*;
-use crate::record::{DictionaryRow, decode_row};
+use crate::record::{DictionaryRow, Lineage, decode_row};
 use crate::table::{read_exactly, read_some};
 use disk::{Disk, File, FormatError};
 use sample::Timestamp;
@@ -26,6 +26,8 @@ pub struct Scan {
     file_len: u64,
     /// A problem with the first bytes, not yet reported.
     pending: Option<FormatError>,
+    /// Where the data end, once it was looked for.
+    end: Option<u64>,
 }
 
 /// One block.
@@ -53,6 +55,8 @@ pub enum ScannedContent {
         /// How many.
         rows: usize,
     },
+    /// Where the table came from.
+    Lineage(Box<Lineage>),
 }
 
 /// One entry of a shared block.
@@ -79,7 +83,18 @@ impl Scan {
             Err(error @ FormatError::Corrupt { .. }) => (None, Some(error)),
             Err(error) => return Err(error),
         };
-        Ok(Scan { file, info, offset: PROLOGUE_BYTES as u64, file_len, pending })
+        Ok(Scan { file, info, offset: PROLOGUE_BYTES as u64, file_len, pending, end: None })
+    }
+
+    /// Over an open file whatever its first bytes are.
+    pub(crate) fn over(file: Arc<dyn File>) -> Result<Scan, FormatError> {
+        let file_len = file.len()?;
+        Ok(Scan { file, info: None, offset: PROLOGUE_BYTES as u64, file_len, pending: None, end: None })
+    }
+
+    /// Where the next block is looked for.
+    pub(crate) fn position(&self) -> u64 {
+        self.offset
     }
 
     /// Whose data the file holds, if its first bytes can be read.
@@ -88,10 +103,15 @@ impl Scan {
     }
 
     /// Where the data end: before the footer, where there is one.
-    fn end(&self) -> Result<u64, FormatError> {
+    fn end(&mut self) -> Result<u64, FormatError> {
+        if let Some(end) = self.end {
+            return Ok(end);
+        }
         let footer = self.file_len.saturating_sub(FOOTER_BYTES as u64);
         let magic = read_some(&*self.file, footer, FOOTER_MAGIC.len())?;
-        Ok(if magic == FOOTER_MAGIC { footer } else { self.file_len })
+        let end = if magic == FOOTER_MAGIC { footer } else { self.file_len };
+        self.end = Some(end);
+        Ok(end)
     }
 
     fn step(&mut self) -> Result<Option<ScannedBlock>, FormatError> {
@@ -140,6 +160,7 @@ impl Scan {
             BlockKind::Dictionary => {
                 ScannedContent::Dictionary(unpack_rows(&block, BlockKind::Dictionary, decode_row)?)
             }
+            BlockKind::Lineage => ScannedContent::Lineage(Box::new(unpack_lineage(&block)?)),
             BlockKind::Index => {
                 let rows = unpack_rows(&block, BlockKind::Index, IndexRow::decode)?.len();
                 ScannedContent::Index { rows }

@@ -1,13 +1,13 @@
 //! One table, opened for reading.
 
 use crate::Key;
-use crate::block::{BlockHeader, SharedBlock, unpack_rows};
+use crate::block::{BlockHeader, SharedBlock, unpack_lineage, unpack_rows};
 use crate::block_index::IndexRow;
 use crate::cache::BlockCache;
 use crate::chunk::{ChunkHeader, Statistics};
 use crate::footer::{Footer, TableInfo, TableSummary, decode_prologue};
 use crate::format::*;
-use crate::record::{DictionaryRow, decode_row};
+use crate::record::{DictionaryRow, Lineage, decode_row};
 use disk::{Disk, File, FormatError};
 use sample::{ChannelId, TimeRange, Timestamp};
 use std::path::Path;
@@ -75,6 +75,11 @@ impl WholeChunk {
         &self.header
     }
 
+    /// Of bytes whose checksums were compared.
+    pub(crate) fn checked(header: ChunkHeader, bytes: Vec<u8>) -> WholeChunk {
+        WholeChunk { header, bytes }
+    }
+
     pub(crate) fn into_parts(self) -> (ChunkHeader, Vec<u8>) {
         (self.header, self.bytes)
     }
@@ -119,6 +124,20 @@ impl Table {
     /// The file.
     pub fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// Where it came from; `None` where it does not say.
+    ///
+    /// # Errors
+    /// When it cannot be read or is damaged.
+    pub fn lineage(&self) -> Result<Option<Lineage>, FormatError> {
+        let start = PROLOGUE_BYTES as u64;
+        let end = self.rows.first().map_or(self.footer.dictionary_offset, |row| row.offset);
+        if start == end {
+            return Ok(None);
+        }
+        let block = read_exactly(&*self.file, start, end - start)?;
+        unpack_lineage(&block).map(Some).map_err(|error| error.in_file(self.path(), start))
     }
 
     /// The rows of the channel dictionary in the order of ids, read block by block.
@@ -262,10 +281,14 @@ impl Drop for Table {
     }
 }
 
-/// Blocks lie one behind the other up to the dictionary, in the order of their keys.
+/// Blocks lie one behind the other up to the dictionary, in the order of their keys. Where they begin
+/// behind the prologue a lineage lies.
 fn check_rows(rows: &[IndexRow], footer: &Footer) -> Result<(), &'static str> {
-    let mut offset = PROLOGUE_BYTES as u64;
+    let mut offset = rows.first().map_or(footer.dictionary_offset, |row| row.offset);
     let mut before = None;
+    if offset < PROLOGUE_BYTES as u64 {
+        return Err("rows of the index begin before the data");
+    }
     for row in rows {
         if row.offset != offset || before.is_some_and(|before| before > row.first_key) {
             return Err("rows of the index are not in order or leave a hole");

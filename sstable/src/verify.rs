@@ -3,12 +3,13 @@
 use crate::block_index::{ChunkFacts, IndexRow};
 use crate::cache::BlockCache;
 use crate::chunk::{self, ChunkHeader, Statistics};
+use crate::format::PROLOGUE_BYTES;
 use crate::record::{DictionaryRow, decode_carry_in, decode_channel_records, decode_events, decode_metadata};
 use crate::scan::{Scan, ScannedBlock, ScannedContent, ScannedEntry};
 use crate::table::Table;
 use crate::{ChunkSummary, Entry, Key, Locator};
 use disk::{BytesError, Disk, FormatError};
-use sample::{ChannelId, SampleBlock, Timestamp};
+use sample::{ChannelId, SampleBlock, Severity, Timestamp};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -122,6 +123,12 @@ impl Verifier<'_> {
                 self.dictionary.extend(rows.iter().map(|row: &DictionaryRow| {
                     (row.channel, Tally { samples: row.samples, bytes: row.bytes, span: row.span })
                 }));
+                Ok(())
+            }
+            ScannedContent::Lineage(_) => {
+                if block.offset != PROLOGUE_BYTES as u64 {
+                    self.wrong(block.offset, "a lineage was expected to be the first block only");
+                }
                 Ok(())
             }
             ScannedContent::Index { .. } => Ok(()),
@@ -281,6 +288,38 @@ fn check_samples(header: &ChunkHeader, block: &SampleBlock) -> Result<(), &'stat
     }
     if Statistics::of(block) != header.statistics {
         return Err("the statistics of a chunk are not those of its samples");
+    }
+    check_pages(header, block)
+}
+
+/// What the header says of each page, and the receive delays, hold of the samples.
+fn check_pages(header: &ChunkHeader, block: &SampleBlock) -> Result<(), &'static str> {
+    let mut delays: Option<(i64, i64)> = None;
+    for (at, page) in header.pages().iter().enumerate() {
+        let mut worst = Severity::NoAlarm;
+        let samples = header.samples_of(at..at + 1);
+        if block.time.get(samples.start) != Some(&page.first.0) {
+            return Err("a page does not begin at the time that its header names");
+        }
+        for sample in samples.map(|i| block.get(i)) {
+            worst = worst.max(sample.severity);
+            let value = sample.value.as_f64().filter(|value| value.is_finite());
+            if let (Some((least, most)), Some(value)) = (page.bounds, value)
+                && !(least <= value && value <= most)
+            {
+                return Err("a value of a page lies outside the bounds that its header names");
+            }
+            if let Some(received) = sample.received {
+                let delay = received.0.wrapping_sub(sample.time.0);
+                delays = Some(delays.map_or((delay, delay), |(a, b)| (a.min(delay), b.max(delay))));
+            }
+        }
+        if worst != page.worst {
+            return Err("the worst severity of a page is not that of its samples");
+        }
+    }
+    if delays != header.received_delay {
+        return Err("the receive delays of a chunk are not those of its samples");
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::chunk::{self, ChunkHeader, TimeReference, split};
 use crate::codec::Profile;
 use crate::footer::{Footer, TableInfo, TableSummary, encode_prologue};
 use crate::format::*;
-use crate::record::{DictionaryRow, ValueDescription, encode_row};
+use crate::record::{DictionaryRow, Lineage, ValueDescription, encode_lineage, encode_row};
 use crate::table::WholeChunk;
 use disk::{Disk, File, FormatError};
 use sample::{ChannelId, SampleBlock, Timestamp};
@@ -96,6 +96,17 @@ impl TableWriter {
     pub fn for_profile(mut self, profile: Profile) -> TableWriter {
         self.profile = profile;
         self
+    }
+
+    /// Says where the table comes from; before anything is added.
+    ///
+    /// # Errors
+    /// When something was added before, or the disk refuses.
+    pub fn descend(&mut self, lineage: &Lineage) -> Result<(), FormatError> {
+        if self.position() != PROLOGUE_BYTES as u64 {
+            return Err(self.out_of_order());
+        }
+        self.write(&encode_block(BlockKind::Lineage, 1, &encode_lineage(lineage)))
     }
 
     /// Adds samples, cut into chunks by [`split`]; stamps equal to those of an earlier chunk of another

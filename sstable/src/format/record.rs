@@ -170,3 +170,23 @@ tags! {
         Retired = 4,
     }
 }
+
+tags! {
+    /// Fields of a lineage.
+    LineageField {
+        /// Highest sequence of the log.
+        Through = 1,
+        /// Next channel.
+        NextChannel = 2,
+        /// Next number of the order of receipt.
+        NextSequence = 3,
+        /// Bytes of values.
+        ValueBytes = 4,
+        /// Lowest and highest number of an event.
+        Sequences = 5,
+        /// Tables made together.
+        Group = 6,
+        /// Tables merged into this one.
+        Parts = 7,
+    }
+}

@@ -102,6 +102,8 @@ tags! {
         Dictionary = 3,
         /// Rows of the block index.
         Index = 4,
+        /// Where the table came from.
+        Lineage = 5,
     }
 }
 

@@ -54,6 +54,7 @@ fn tags_mean_what_the_document_says() {
     check_tags("Metadata", &MetadataField::ALL, |tag| tag as u8);
     check_tags("Channel records", &ChannelTag::ALL, |tag| tag as u8);
     check_tags("Carry-in", &CarryInField::ALL, |tag| tag as u8);
+    check_tags("Lineage", &LineageField::ALL, |tag| tag as u8);
     check_tags("Archiving states", &ArchivingTag::ALL, |tag| tag as u8);
 }
 
