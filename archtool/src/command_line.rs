@@ -2,8 +2,8 @@
 
 use crate::failure::{self, Failure};
 use crate::verb::{
-    at, compact, completions, coverage, demo, dump, events, generate, get, list, man, seal, stat, status,
-    verify, why,
+    at, compact, completions, coverage, demo, dump, events, generate, get, list, man, reindex, seal,
+    snapshot, stat, status, verify, why,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
@@ -35,6 +35,8 @@ enum Verb {
     Status(status::Arguments),
     Stat(stat::Arguments),
     Verify(verify::Arguments),
+    Reindex(reindex::Arguments),
+    Snapshot(snapshot::Arguments),
     Dump(dump::Arguments),
     Seal(seal::Arguments),
     Compact(compact::Arguments),
@@ -92,6 +94,8 @@ impl Verb {
             Verb::Status(arguments) => status::run(arguments),
             Verb::Stat(arguments) => stat::run(&arguments),
             Verb::Verify(arguments) => verify::run(&arguments),
+            Verb::Reindex(arguments) => reindex::run(&arguments),
+            Verb::Snapshot(arguments) => snapshot::run(arguments),
             Verb::Dump(arguments) => dump::run(&arguments),
             Verb::Seal(arguments) => seal::run(&arguments),
             Verb::Compact(arguments) => compact::run(&arguments),

@@ -24,8 +24,6 @@ pub(crate) struct Stock {
     pub(crate) wal: Pile,
     /// The index files.
     pub(crate) index: Pile,
-    /// Where everything lies.
-    pub(crate) layout: Layout,
 }
 
 /// Some files.
@@ -64,7 +62,7 @@ impl Stock {
         let manifest =
             Manifest::load(&RealDisk, &layout, identity.id)?.unwrap_or_else(|| Manifest::new(identity.id));
         let (wal, index) = (pile(&layout.wal())?, pile(&layout.index())?);
-        Ok(Stock { identity, manifest, wal, index, layout })
+        Ok(Stock { identity, manifest, wal, index })
     }
 
     /// How many weeks are sealed, at `now`.

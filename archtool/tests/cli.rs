@@ -287,6 +287,51 @@ fn verify_names_damage_and_dump_reads_every_file() {
 }
 
 #[test]
+fn a_copy_without_its_manifest_is_rebuilt_and_damage_costs_what_it_says() {
+    let (folder, archive) = archive();
+    let copy = folder.path().join("copy").to_str().unwrap().to_owned();
+    for linked in [true, false] {
+        let made = run(&["snapshot", &archive, &copy, "--json"]);
+        assert_eq!(made.code, DONE, "{}", made.err);
+        let made: Json = serde_json::from_str(&made.out).unwrap();
+        assert_eq!(made["linked"].as_u64().unwrap() > 0, linked, "{made}");
+    }
+    assert_eq!(run(&["snapshot", &archive, &archive]).code, FAILED);
+    let asked = |archive: &str| run(&[&["get", archive, "*", "--format", "csv"], &DAY[..]].concat()).out;
+    let whole = asked(&archive);
+    assert_eq!(asked(&copy), whole);
+    RealDisk.remove(&Path::new(&copy).join("MANIFEST")).unwrap();
+    let verified = run(&["verify", &copy]);
+    assert_eq!(verified.code, DAMAGE);
+    assert!(
+        verified.err.contains("MANIFEST") && verified.err.contains("archtool reindex"),
+        "{}",
+        verified.err
+    );
+    assert_eq!(run(&["reindex", &copy]).code, DONE);
+    assert_eq!(run(&["verify", &copy, "--deep"]).code, DONE);
+    assert_eq!(asked(&copy), whole);
+    // The table is the archive's, too: it is one file under two names.
+    let week = Path::new(&copy).join("weeks/2024-01-01.1");
+    let table = RealDisk.list(&week).unwrap().remove(0).name;
+    let file = RealDisk.open_write(&week.join(&table)).unwrap();
+    let mut byte = [0];
+    file.read_at(400, &mut byte).unwrap();
+    file.write_at(400, &[byte[0] ^ 1]).unwrap();
+    let mended = run(&["reindex", &copy, "--partition", "2024-01-01"]);
+    assert_eq!(mended.code, DAMAGE, "{}", mended.err);
+    assert!(
+        mended.err.contains("lost: weeks/2024-01-01.1") && mended.err.contains(".damaged"),
+        "{}",
+        mended.err
+    );
+    assert_eq!(run(&["verify", &copy, "--deep"]).code, DONE);
+    let left = asked(&copy).lines().count();
+    assert!(left < whole.lines().count() && left > whole.lines().count() / 2, "{left}");
+    assert_eq!(run(&["reindex", &copy, "--partition", "soon"]).code, USAGE);
+}
+
+#[test]
 fn a_closed_pipe_ends_quietly() {
     let (_folder, archive) = archive();
     let program = Command::cargo_bin("archtool").unwrap().get_program().to_owned();
@@ -313,7 +358,7 @@ fn completions_and_manual_name_every_verb() {
     let bash = run(&["completions", "bash"]).out;
     for verb in [
         "demo", "list", "get", "at", "events", "coverage", "why", "status", "stat", "verify", "dump",
-        "generate",
+        "generate", "reindex", "snapshot",
     ] {
         assert!(man.contains(verb) && bash.contains(verb), "{verb}");
         assert!(run(&["man", verb]).out.contains(verb), "{verb}");

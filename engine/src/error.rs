@@ -81,6 +81,27 @@ pub enum Error {
         /// The generation that it has at the engine.
         generation: u64,
     },
+    /// A part of an archive cannot be rebuilt without the rest.
+    WholeArchive {
+        /// The week that was asked for.
+        week: sample::Week,
+        /// Why the others have to be looked at, too.
+        why: String,
+    },
+    /// Tables of several archives lie in one directory, which does not say which of them it is.
+    SeveralArchives {
+        /// The directory.
+        directory: PathBuf,
+        /// The archives.
+        archives: Vec<crate::identity::ArchiveId>,
+    },
+    /// An archive cannot be copied there.
+    Destination {
+        /// The directory.
+        directory: PathBuf,
+        /// Why not.
+        why: &'static str,
+    },
     /// There is an archive already where one was to be created.
     Exists(PathBuf),
     /// A sync of the write-ahead log failed earlier: nothing is written before the log is restarted.
@@ -190,6 +211,25 @@ impl fmt::Display for Error {
                 "{} is older than generation {generation}, which its engine has: the file system is behind; \
                  check the mount",
                 path.display()
+            ),
+            Error::WholeArchive { week, why } => write!(
+                f,
+                "week {} cannot be rebuilt alone: {why}; leave --partition out",
+                crate::layout::week_name(*week)
+            ),
+            Error::SeveralArchives { directory, archives } => {
+                let archives: Vec<String> = archives.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "{} has no sound ARCHIVE file and holds tables of archives {}: give each a directory of its own",
+                    directory.display(),
+                    archives.join(", ")
+                )
+            }
+            Error::Destination { directory, why } => write!(
+                f,
+                "{} cannot take the copy: {why}; choose a missing or empty directory",
+                directory.display()
             ),
             Error::Exists(path) => {
                 write!(f, "{} exists: there is an archive already; choose an empty directory", path.display())

@@ -13,7 +13,7 @@ use crate::view::View;
 use crate::wal;
 use crate::writer::Frozen;
 use sample::{ChannelId, Timestamp};
-use sstable::Table;
+use sstable::{Lineage, Table};
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +31,19 @@ pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> 
         added: HashMap::new(),
         bytes: 0,
     };
-    if let Err(error) = write_tables(shared, &gathered, frozen.at, &mut next) {
+    let made = Lineage {
+        through: frozen.through,
+        next_channel: next.manifest.next_channel.max(shared.directory().slots.len() as u64),
+        next_sequence: next.manifest.next_sequence.max(shared.sequence.load(Ordering::Relaxed)),
+        // Numbers of a flush that failed are not used again: its manifest may have become the live one.
+        group: gathered
+            .partitions
+            .keys()
+            .map(|_| shared.next_table.fetch_add(1, Ordering::Relaxed))
+            .collect(),
+        ..Lineage::default()
+    };
+    if let Err(error) = write_tables(shared, &gathered, frozen.at, &made, &mut next) {
         remove(shared, &next.files);
         return Err(error);
     }
@@ -73,15 +85,14 @@ fn write_tables(
     shared: &Shared,
     gathered: &Gathered,
     known_until: Timestamp,
+    made: &Lineage,
     next: &mut Next,
 ) -> Result<(), Error> {
     let mut directories: BTreeSet<PathBuf> = BTreeSet::new();
-    for ((week, class), parts) in &gathered.partitions {
+    for (((week, class), parts), id) in gathered.partitions.iter().zip(made.group.iter().copied()) {
         let class = (class_number(&mut next.manifest, class), &**class);
-        // Numbers of a flush that failed are not used again: its manifest may have become the live one.
-        let id = shared.next_table.fetch_add(1, Ordering::Relaxed);
         let directory = next.manifest.flushed_to(*week);
-        let place = Place { id, week: *week, directory, class, known_until };
+        let place = Place { id, week: *week, directory, class, known_until, made };
         next.files.push(place.path_in(&shared.layout));
         directories.insert(place.directory_in(&shared.layout));
         let Written { entry, table, channels } = table_file::write(shared, &place, parts, &gathered.facts)?;

@@ -110,7 +110,7 @@ impl Identity {
         Identity::decode(&bytes[..found], &path).map(Some)
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = IDENTITY_HEADER.encode().to_vec();
         put_u128(&mut bytes, self.id.0);
         put_i64(&mut bytes, self.created.0);

@@ -11,6 +11,8 @@ pub const IDENTITY_NAME: &str = "ARCHIVE";
 pub const LOCK_NAME: &str = "LOCK";
 /// Name of the list of live files.
 pub const MANIFEST_NAME: &str = "MANIFEST";
+/// Name of the file that marks a copy of an archive.
+pub const COPY_NAME: &str = "SNAPSHOT";
 /// Name of the pre-allocated reserve.
 pub const RESERVE_NAME: &str = "RESERVE";
 /// Monday 1970-01-05, the first day of week 0.
@@ -48,6 +50,11 @@ impl Layout {
     /// `MANIFEST`.
     pub fn manifest(&self) -> PathBuf {
         self.root.join(MANIFEST_NAME)
+    }
+
+    /// `SNAPSHOT`, which marks a copy that no engine has written to.
+    pub fn copy_mark(&self) -> PathBuf {
+        self.root.join(COPY_NAME)
     }
 
     /// `RESERVE`, the file whose space is given up when the file system is full.

@@ -3,6 +3,7 @@
 //! The storage core is synchronous and deterministic: clock, disk and randomness are handed in, so a
 //! crash is an ordinary unit test. It knows no HTTP and no JSON; EPICS only in `source`.
 
+mod archive_copy;
 mod batch_gate;
 mod carry_in;
 pub mod clock;
@@ -29,6 +30,7 @@ pub mod planted;
 mod prefetch;
 pub mod read;
 pub mod recovery;
+pub mod reindex;
 mod repeat;
 mod replay;
 mod report;
@@ -48,6 +50,7 @@ mod view;
 pub mod wal;
 mod writer;
 
+pub use archive_copy::{Copied, copy_archive};
 pub use batch_gate::BatchGate;
 pub use damage::DamageLog;
 pub use engine::{Engine, EngineParts};

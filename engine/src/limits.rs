@@ -84,6 +84,8 @@ pub const RESEAL_SHARE: u64 = 8;
 pub const RESEAL_QUIET_NS: i64 = 3_600_000_000_000;
 /// Time between two looks whether tables need not be kept any longer.
 pub const RETENTION_PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
+/// Bytes that are copied at a time.
+pub const COPY_BYTES: usize = 1 << 20;
 /// Time between two looks whether a merge is due.
 pub const MERGE_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 /// Time after a failed merge until the next attempt.

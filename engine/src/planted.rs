@@ -23,11 +23,15 @@ pub enum Bug {
     SealLosesLate,
     /// A retention rule drops tables without carrying forward what later weeks need.
     NothingCarriedForward,
+    /// A copy of an archive does not look whether the log went on while it was opened.
+    CopyNotChecked,
+    /// Reindexing believes that every flush was finished.
+    FlushTakenForFinished,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Bug; 9] = [
+    pub const ALL: [Bug; 11] = [
         Bug::NoDirectorySync,
         Bug::LogRemovedTooEarly,
         Bug::NoChecksum,
@@ -37,6 +41,8 @@ impl Bug {
         Bug::InputsRemovedTooEarly,
         Bug::SealLosesLate,
         Bug::NothingCarriedForward,
+        Bug::CopyNotChecked,
+        Bug::FlushTakenForFinished,
     ];
 }
 

@@ -174,6 +174,10 @@ pub fn open_files(opening: Opening) -> Result<OpenFiles, Error> {
             Identity::create(&*disk, &layout, id, opening.clock.now())?
         }
     };
+    if disk.exists(&layout.copy_mark())? {
+        // From now on it is an archive of its own: no later copy may take its place.
+        disk.remove(&layout.copy_mark())?;
+    }
     // A process killed while it replaced the manifest leaves a name that is not durable yet: what it says is
     // built upon only once it is.
     disk.sync_dir(layout.root())?;

@@ -9,7 +9,8 @@ use crate::shared::Shared;
 use disk::create_dir_durable;
 use sample::{ChannelId, Sample, Timestamp, Week};
 use sstable::{
-    DictionaryRow, NewestReading, encode_carry_in, encode_channel_records, encode_events, encode_metadata,
+    DictionaryRow, Lineage, NewestReading, encode_carry_in, encode_channel_records, encode_events,
+    encode_metadata,
 };
 use sstable::{Key, Table, TableInfo, TableKind, TableSummary, TableWriter};
 use std::collections::{BTreeMap, HashMap};
@@ -28,6 +29,8 @@ pub(crate) struct Place<'a> {
     pub(crate) class: (u16, &'a str),
     /// What was received up to then is in it or in tables made by then.
     pub(crate) known_until: Timestamp,
+    /// What all tables of the flush have in common.
+    pub(crate) made: &'a Lineage,
 }
 
 impl Place<'_> {
@@ -78,6 +81,9 @@ pub(crate) fn write(
         tier: 0,
     };
     let mut writer = TableWriter::create(disk, &path, &info)?;
+    let value_bytes = value_bytes(parts);
+    let lineage = Lineage { value_bytes, sequences: sequences(parts), ..place.made.clone() };
+    writer.descend(&lineage)?;
     for (channel, part) in parts {
         for (block, late) in chunks(part) {
             writer.add_samples(*channel, &block, late)?;
@@ -164,12 +170,20 @@ fn row(channel: ChannelId, part: &ChannelPart, facts: &ChannelFacts) -> Dictiona
     }
 }
 
+/// Bytes of the values before encoding.
+fn value_bytes(parts: &BTreeMap<ChannelId, ChannelPart>) -> u64 {
+    let blocks = parts.values().flat_map(|part| &part.blocks);
+    blocks.map(|(block, _)| block.values.byte_len() as u64).sum()
+}
+
+/// Lowest and highest number of an event.
+fn sequences(parts: &BTreeMap<ChannelId, ChannelPart>) -> (u64, u64) {
+    let numbers = || parts.values().flat_map(|part| &part.events).map(|event| event.sequence);
+    (numbers().min().unwrap_or(0), numbers().max().unwrap_or(0))
+}
+
 fn entry(place: &Place<'_>, parts: &BTreeMap<ChannelId, ChannelPart>, summary: &TableSummary) -> TableEntry {
     let channel = |id: Option<&ChannelId>| id.copied().unwrap_or_default();
-    let sequences = || parts.values().flat_map(|part| &part.events).map(|event| event.sequence);
-    let value_bytes = |part: &ChannelPart| -> u64 {
-        part.blocks.iter().map(|(block, _)| block.values.byte_len() as u64).sum()
-    };
     TableEntry {
         id: place.id,
         week: place.week,
@@ -184,9 +198,9 @@ fn entry(place: &Place<'_>, parts: &BTreeMap<ChannelId, ChannelPart>, summary: &
         samples_span: summary.span,
         channels: parts.len() as u64,
         samples: summary.samples,
-        value_bytes: parts.values().map(value_bytes).sum(),
+        value_bytes: value_bytes(parts),
         channel_span: (channel(parts.keys().next()), channel(parts.keys().next_back())),
-        sequence_span: (sequences().min().unwrap_or(0), sequences().max().unwrap_or(0)),
+        sequence_span: sequences(parts),
         tier: 0,
         sealed: false,
         beside: place.directory.1,

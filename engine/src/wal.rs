@@ -36,6 +36,7 @@ pub use encoder::BatchEncoder;
 pub use entry::{Entry, Placement};
 pub use frame::RecordHeader;
 pub use reader::{CutReport, Replay, SegmentSpan, Sink, Verdict, replay};
+pub(crate) use reader::{Reach, archive_of, reach};
 pub use sync::{Durable, SyncTicket};
 pub use writer::{Settings, Writer};
 

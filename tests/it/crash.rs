@@ -4,6 +4,7 @@ pub mod check;
 pub mod life;
 pub mod model;
 
+use crate::reindexing;
 use disk::sim::{Crash, NameSurvival, Operation};
 use life::{Happened, Life, Stop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,6 +35,7 @@ fn lives(life: &mut Life) -> Result<(), Stop> {
     // The first life begins with the creation of the archive, which may be cut as well.
     let creation = u32::from(life.random.one_in(8));
     let mut recovered = life.recover(creation)?;
+    life.copies = life.random.one_in(4);
     let crash = life.schedule();
     let mut steps = 0;
     loop {
@@ -57,6 +59,9 @@ fn lives(life: &mut Life) -> Result<(), Stop> {
     }
     drop(recovered);
     life.crashed(crash);
+    if life.copies && life.random.one_in(2) {
+        reindexing::step(life)?;
+    }
     let cuts = 1 + life.random.below(2) as u32;
     let mut recovered = life.recover(cuts)?;
     life.redeliver(&mut recovered)?;

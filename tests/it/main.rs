@@ -21,18 +21,24 @@ mod disk_full;
 mod ledger;
 /// The least limits that are allowed.
 mod limits;
+/// A disk on which something else happens meanwhile.
+mod meddling;
 /// Merging tables changes no answer.
 mod merging;
 /// Names as control systems have them.
 mod names;
 /// Opening what may not be opened, or only carefully.
 mod opening;
+/// Rebuilding an archive from its tables alone.
+mod reindexing;
 /// What a retention rule removes changes no answer about later weeks.
 mod retention;
 /// An archive that the tests below drive by hand.
 mod rig;
 /// Sealing a week changes no answer.
 mod sealing;
+/// Copies of running archives.
+mod snapshots;
 /// Stamps as control systems send them.
 mod stamps;
 /// Weeks apart: each answers for itself.

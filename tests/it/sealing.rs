@@ -17,12 +17,12 @@ use std::path::Path;
 
 const SEEDS: u64 = 30;
 
-fn week() -> Week {
+pub(crate) fn week() -> Week {
     Week::containing(Timestamp(MONDAY - 1))
 }
 
 /// Seals a week to its end; says in how many tables.
-fn seal(keeper: &Keeper, week: Week) -> usize {
+pub(crate) fn seal(keeper: &Keeper, week: Week) -> usize {
     for written in 1..1000 {
         match keeper.seal_week(week, &|| false).unwrap() {
             SealStep::Written(_) => {}
@@ -42,7 +42,7 @@ fn sealed_and_open(recovered: &Recovered) -> (u64, u64) {
 }
 
 /// A life with something in the past week whose tables end early.
-fn life(seed: u64) -> (Life, Recovered) {
+pub(crate) fn life(seed: u64) -> (Life, Recovered) {
     let (mut life, recovered) = flushed(seed);
     drop(recovered);
     life.merge_fan_in = 2 + (seed % 3) as usize;

@@ -106,8 +106,18 @@ fn table(path: &Path, sink: &mut Sink<'_>) -> Result<bool, Failure> {
     sink(json!({
         "kind": "sstable", "archive": ArchiveId(info.archive).to_string(), "table": info.table,
         "week": iso(info.week.start().0), "class": info.class_name, "bytes": summary.len, "blocks": summary.blocks,
-        "chunks": summary.chunks, "late_chunks": summary.late_chunks,
+        "chunks": summary.chunks, "late_chunks": summary.late_chunks, "tier": info.tier,
+        "known_until": iso(info.known_until.0),
     }))?;
+    match table.lineage() {
+        Ok(None) => {}
+        Ok(Some(lineage)) => sink(json!({
+            "kind": "lineage", "log_through": lineage.through, "next_channel": lineage.next_channel,
+            "next_sequence": lineage.next_sequence, "value_bytes": lineage.value_bytes, "group": lineage.group,
+            "parts": lineage.parts,
+        }))?,
+        Err(error) => sink(damage(&error))?,
+    }
     let mut damaged = false;
     for row in table.dictionary() {
         match row {

@@ -2,14 +2,15 @@
 
 use crate::failure::Failure;
 use crate::stock::{identity, inside};
-use disk::{FormatError, RealDisk};
+use disk::{Disk, FormatError, RealDisk};
 use engine::error::Error;
-use engine::layout::Layout;
+use engine::layout::{Layout, parse_table};
 use engine::manifest::{Manifest, TableEntry};
+use engine::reindex::Facts;
 use engine::wal;
-use sample::{SampleBlock, Timestamp};
-use sstable::{BlockCache, ChunkHeader, Entry, Profile, Table};
-use std::path::Path;
+use sstable::{BlockCache, Table};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 /// Bytes of decoded blocks kept while a table is read through.
 const CACHE_BYTES: usize = 8 << 20;
@@ -38,6 +39,8 @@ pub(crate) struct Verified {
     pub(crate) wal_records: u64,
     /// Bytes at the end of the log that were never durable: what a crash leaves, no damage.
     pub(crate) torn_bytes: u64,
+    /// Tables that no manifest names: what an interrupted flush or merge leaves, no damage.
+    pub(crate) strays: Vec<String>,
     /// Damage.
     pub(crate) findings: Vec<Finding>,
 }
@@ -80,9 +83,22 @@ pub(crate) fn verify(
                 verified.note(&layout, error)?;
                 None
             }
+            Ok(None) => {
+                let what = "it is missing: rebuild it from the tables with `archtool reindex`";
+                verified.note(&layout, FormatError::corrupt(&layout.manifest(), 0, what))?;
+                None
+            }
             other => other?,
         };
-        let Some(manifest) = manifest else { break None };
+        let Some(manifest) = manifest else {
+            // The tables may be sound all the same.
+            let files = table_files(&layout)?;
+            for (done, path) in files.iter().enumerate() {
+                progress(done, files.len());
+                table(&mut verified, &layout, path, deep)?;
+            }
+            break None;
+        };
         let before = verified.clone();
         verified.files += 1;
         tables(&mut verified, &layout, &manifest, deep, progress)?;
@@ -117,6 +133,21 @@ pub(crate) fn verify(
     Ok(verified)
 }
 
+/// Every file that is called like a table.
+fn table_files(layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    let list = |path: &Path| match RealDisk.list(path) {
+        Err(error) if error.is_missing() => Ok(Vec::new()),
+        other => other.map_err(Error::from),
+    };
+    for week in list(&layout.weeks())?.into_iter().filter(|entry| entry.is_dir) {
+        let directory = layout.weeks().join(&week.name);
+        let names = list(&directory)?.into_iter().filter(|entry| parse_table(&entry.name).is_some());
+        files.extend(names.map(|entry| directory.join(entry.name)));
+    }
+    Ok(files)
+}
+
 fn tables(
     verified: &mut Verified,
     layout: &Layout,
@@ -126,77 +157,71 @@ fn tables(
 ) -> Result<(), Failure> {
     for (done, listed) in manifest.tables.iter().enumerate() {
         progress(done, manifest.tables.len());
-        verified.files += 1;
         let path = listed.path(layout);
-        if let Err(error) = table(verified, layout, listed, &path, deep) {
-            match error {
-                Failure::Engine(Error::Format(error)) => verified.note(layout, error)?,
-                other => return Err(other),
-            }
+        if table(verified, layout, &path, deep)?
+            && let Err(error) = as_listed(listed, manifest, &path, deep)
+        {
+            verified.note(layout, error)?;
         }
     }
+    let named = manifest.tables.iter().map(|listed| listed.path(layout));
+    let named: HashSet<PathBuf> =
+        named.chain(manifest.dropped.iter().map(|file| layout.inside(&file.file))).collect();
+    let strays = table_files(layout)?.into_iter().filter(|path| !named.contains(path));
+    verified.strays = strays.map(|path| inside(layout, &path).display().to_string()).collect();
     progress(manifest.tables.len(), manifest.tables.len());
     Ok(())
 }
 
-/// One table: damage in one entry does not hide that of the next.
-fn table(
-    verified: &mut Verified,
-    layout: &Layout,
-    listed: &TableEntry,
-    path: &Path,
-    deep: bool,
-) -> Result<(), Failure> {
-    let format = |error: FormatError| Failure::Engine(Error::Format(error));
-    let table = Table::open(&RealDisk, path, &BlockCache::new(CACHE_BYTES)).map_err(format)?;
-    let summary = table.summary();
-    if (summary.len, summary.footer_crc) != (listed.len, listed.footer_crc) {
-        return Err(format(FormatError::corrupt(path, 0, "it is not the file that the manifest names")));
-    }
-    let mut samples = 0;
-    for row in table.dictionary() {
-        row.map_err(format)?;
-    }
-    for entry in table.all_entries() {
-        verified.entries += 1;
-        let checked = entry.and_then(|entry| {
-            if entry.chunk.is_none() {
-                return table.payload(&entry).map(drop);
-            }
-            // Decoding checks every page's checksum.
-            let block = table.all_samples(&entry)?;
-            samples += block.len() as u64;
-            if deep { consistent(&table, &entry, &block) } else { Ok(()) }
-        });
-        if let Err(error) = checked {
+/// One table, every checksum of it: damage in one place does not hide that in the next. True if there is none.
+fn table(verified: &mut Verified, layout: &Layout, path: &Path, deep: bool) -> Result<bool, Failure> {
+    verified.files += 1;
+    let found = match sstable::verify(&RealDisk, path, deep) {
+        Ok(found) => found,
+        Err(error) => {
             verified.note(layout, error)?;
+            return Ok(false);
         }
+    };
+    verified.entries += found.chunks + found.records;
+    verified.samples += found.samples;
+    let listed = found.problems.len() as u64;
+    for error in found.problems {
+        verified.note(layout, error)?;
     }
-    verified.samples += samples;
-    Ok(())
+    if found.problem_count > listed {
+        let what = format!("and {} more places like these", found.problem_count - listed);
+        verified.note(layout, FormatError::corrupt(path, 0, what))?;
+    }
+    Ok(found.problem_count == 0)
 }
 
-/// Whether samples are what index, header and statistics say: the chunk made from them anew says the same.
-fn consistent(table: &Table, entry: &Entry, block: &SampleBlock) -> Result<(), FormatError> {
-    let wrong = |what| Err(FormatError::corrupt(table.path(), entry.locator.offset, what));
-    let header = table.chunk_header(entry)?;
-    if block.is_empty() || block.first() != Timestamp(entry.key.bin) || block.last() != entry.last {
-        return wrong("a chunk's first or last time is not what the index says");
+/// Whether the manifest says of a table what the table says, with `deep` also what its events say.
+fn as_listed(listed: &TableEntry, manifest: &Manifest, path: &Path, deep: bool) -> Result<(), FormatError> {
+    let wrong = |what| Err(FormatError::corrupt(path, 0, what));
+    let table = Table::open(&RealDisk, path, &BlockCache::new(CACHE_BYTES))?;
+    let summary = table.summary();
+    if (summary.len, summary.footer_crc) != (listed.len, listed.footer_crc) {
+        return wrong("it is not the file that the manifest names");
     }
-    if (1..block.len()).any(|i| block.position(i - 1) >= block.position(i)) {
-        return wrong("a chunk's samples are not in the order of time, rank");
+    if !deep {
+        return Ok(());
     }
-    let again = sstable::encode(entry.key.channel, block, header.late, None, Profile::Hot)?;
-    let again =
-        ChunkHeader::parse(&again).map_err(|error| error.in_file(table.path(), entry.locator.offset))?;
-    if again.statistics != header.statistics {
-        return wrong("a chunk's statistics are not those of its samples");
+    let facts = Facts::of(&table, listed)?;
+    let known = TableEntry {
+        class: listed.class,
+        // A figure of what was received, not of what is left when repeated samples were joined.
+        value_bytes: listed.value_bytes,
+        // Of a sealed table they are those of all that it is a part of.
+        sequence_span: if listed.sealed { listed.sequence_span } else { Facts::sequences(&table)? },
+        channel_span: if listed.sealed { listed.channel_span } else { facts.entry.channel_span },
+        ..facts.entry.clone()
+    };
+    if known != *listed {
+        return wrong("the manifest says of this table what the table does not");
     }
-    if entry.chunk.as_ref().is_none_or(|chunk| chunk.statistics != header.statistics) {
-        return wrong("the index holds other statistics than the chunk");
-    }
-    if again.received_delay != header.received_delay {
-        return wrong("a chunk's receive delays are not those of its samples");
+    if manifest.classes.get(usize::from(listed.class)) != Some(&facts.class_name) {
+        return wrong("the manifest counts this table to another retention class");
     }
     Ok(())
 }

@@ -35,14 +35,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 }
 
 fn print(verified: &Verified, option: JsonOption) -> Result<(), Failure> {
-    let Verified { files, entries, samples, wal_records, torn_bytes, findings } = verified;
+    let Verified { files, entries, samples, wal_records, torn_bytes, strays, findings } = verified;
     if option.json {
         let findings: Vec<_> =
             findings.iter().map(|f| json!({"file": f.file, "offset": f.offset, "message": f.what})).collect();
         return json(&json!({
             "files": files, "entries": entries, "samples": samples, "wal_records": wal_records,
-            "torn_bytes": torn_bytes, "damage": findings,
+            "torn_bytes": torn_bytes, "strays": strays, "damage": findings,
         }));
+    }
+    for stray in strays {
+        warn(&format!("{stray}: no manifest names it; an engine removes it when it opens the archive"));
     }
     for finding in findings {
         warn(&format!("{}: damaged at byte {}: {}", finding.file, finding.offset, finding.what));

@@ -10,7 +10,7 @@ use crate::shared::Shared;
 use crate::view::View;
 use disk::FormatError;
 use sample::{ChannelId, Timestamp};
-use sstable::{BlockCache, Table, TableInfo, TableKind, TableSummary, TableWriter};
+use sstable::{BlockCache, Lineage, Table, TableInfo, TableKind, TableSummary, TableWriter};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,7 +47,9 @@ pub(crate) fn carry_out(
         known_until: inputs.iter().map(|table| table.info().known_until).max().unwrap_or(Timestamp::MIN),
         tier: tier(&due.tables),
     };
-    let written = write(shared, &inputs, &info, &path, stop);
+    let written = lineage(&due.tables, &inputs)
+        .map_err(Error::from)
+        .and_then(|lineage| write(shared, &inputs, &info, &lineage, &path, stop));
     let summary = match written {
         Ok(Some(summary)) => summary,
         other => {
@@ -88,16 +90,50 @@ fn write(
     shared: &Shared,
     inputs: &[Table],
     info: &TableInfo,
+    lineage: &Lineage,
     path: &Path,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<TableSummary>, Error> {
-    let writer = TableWriter::create(&*shared.disk, path, info)?;
+    let mut writer = TableWriter::create(&*shared.disk, path, info)?;
+    writer.descend(lineage)?;
     let Some(summary) = super::join(inputs, writer, stop)? else { return Ok(None) };
     if let Some(directory) = path.parent().filter(|_| !planted(Bug::NoDirectorySync)) {
         // I3. The directory itself is as durable as the tables that lie in it.
         shared.disk.sync_dir(directory)?;
     }
     Ok(Some(summary))
+}
+
+/// What a table that `inputs` are merged into says of them.
+fn lineage(entries: &[TableEntry], inputs: &[Table]) -> Result<Lineage, FormatError> {
+    let entries: Vec<&TableEntry> = entries.iter().collect();
+    let mut joined = portion_lineage(&entries, inputs)?;
+    joined.value_bytes = entries.iter().map(|entry| entry.value_bytes).sum();
+    for (entry, table) in entries.iter().zip(inputs) {
+        let of = table.lineage()?.unwrap_or_default();
+        joined.parts.extend(of.parts.into_iter().chain([entry.id]));
+    }
+    joined.parts.sort_unstable();
+    joined.parts.dedup();
+    Ok(joined)
+}
+
+/// What a table says that a part of `inputs` goes into: it stands in the place of none of them.
+pub(crate) fn portion_lineage(entries: &[&TableEntry], inputs: &[Table]) -> Result<Lineage, FormatError> {
+    let mut joined = Lineage { sequences: sequences(entries), ..Lineage::default() };
+    for table in inputs {
+        let of = table.lineage()?.unwrap_or_default();
+        joined.through = joined.through.max(of.through);
+        joined.next_channel = joined.next_channel.max(of.next_channel);
+        joined.next_sequence = joined.next_sequence.max(of.next_sequence);
+    }
+    Ok(joined)
+}
+
+/// Lowest and highest number of an event in `inputs`.
+fn sequences(inputs: &[&TableEntry]) -> (u64, u64) {
+    let spans = || inputs.iter().map(|table| table.sequence_span).filter(|span| *span != (0, 0));
+    (spans().map(|span| span.0).min().unwrap_or(0), spans().map(|span| span.1).max().unwrap_or(0))
 }
 
 /// The tier of a table that `inputs` are merged into.
@@ -107,7 +143,6 @@ fn tier(inputs: &[TableEntry]) -> u16 {
 
 /// What the manifest says of a table that `inputs` were merged into.
 fn entry(inputs: &[TableEntry], id: u64, summary: &TableSummary) -> TableEntry {
-    let sequences = || inputs.iter().map(|table| table.sequence_span).filter(|span| *span != (0, 0));
     let lowest = inputs.iter().map(|table| table.channel_span.0).min();
     let highest = inputs.iter().map(|table| table.channel_span.1).max();
     TableEntry {
@@ -125,10 +160,7 @@ fn entry(inputs: &[TableEntry], id: u64, summary: &TableSummary) -> TableEntry {
         samples: summary.samples,
         value_bytes: inputs.iter().map(|table| table.value_bytes).sum(),
         channel_span: (lowest.unwrap_or(ChannelId(0)), highest.unwrap_or(ChannelId(0))),
-        sequence_span: (
-            sequences().map(|span| span.0).min().unwrap_or(0),
-            sequences().map(|span| span.1).max().unwrap_or(0),
-        ),
+        sequence_span: sequences(&inputs.iter().collect::<Vec<_>>()),
         tier: tier(inputs),
         sealed: false,
         beside: inputs[0].beside,

@@ -14,7 +14,7 @@ use crate::table_file::{self, Place, Written};
 use crate::table_run::TableRun;
 use crate::view::View;
 use sample::{ChannelId, SampleBlock, TimeRange, Timestamp, Week};
-use sstable::{BlockCache, CarriedSample, CarryIn, Key, Table};
+use sstable::{BlockCache, CarriedSample, CarryIn, Key, Lineage, Table};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -69,10 +69,16 @@ fn write_tables(
     facts: &HashMap<ChannelId, ChannelFacts>,
 ) -> Result<Vec<Written>, Error> {
     let mut tables: Vec<Written> = Vec::new();
-    for (class, parts) in parts {
-        let id = shared.next_table.fetch_add(1, Ordering::Relaxed);
+    let made = Lineage {
+        through: manifest.wal_from.saturating_sub(1),
+        next_channel: manifest.next_channel,
+        next_sequence: manifest.next_sequence,
+        group: parts.keys().map(|_| shared.next_table.fetch_add(1, Ordering::Relaxed)).collect(),
+        ..Lineage::default()
+    };
+    for ((class, parts), id) in parts.iter().zip(made.group.iter().copied()) {
         let class = (class_number(manifest, class), &**class);
-        let place = Place { id, week, directory: manifest.flushed_to(week), class, known_until };
+        let place = Place { id, week, directory: manifest.flushed_to(week), class, known_until, made: &made };
         let directory = place.directory_in(&shared.layout);
         let written = table_file::write(shared, &place, parts, facts).and_then(|written| {
             // I3. A killed process may have made the directory and not synced it.

@@ -99,7 +99,8 @@ fn write_file(
     let path = template.path(&shared.layout);
     let directory = path.parent().unwrap_or(Path::new("."));
     create_dir_durable(&*shared.disk, directory)?;
-    let writer = TableWriter::create(&*shared.disk, &path, &info)?.for_profile(Profile::Cold);
+    let mut writer = TableWriter::create(&*shared.disk, &path, &info)?.for_profile(Profile::Cold);
+    writer.descend(&merge::portion_lineage(entries, &inputs)?)?;
     let portion =
         Portion { inputs: &inputs, copied: &copied, from, bytes_max: shared.settings.seal_table_bytes };
     let Some(joined) = merge::join_portion(&portion, writer, stop)? else { return Ok(None) };

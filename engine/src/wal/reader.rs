@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::format::{KIND_BATCH, RECORD_HEADER_BYTES, SEGMENT_HEADER, SEGMENT_HEADER_BYTES};
 use super::frame::{Head, RecordHeader};
 use super::scan::{Piece, Segment, Survey, survey};
-use super::segment::{Found, SegmentHeader, read_header, salt};
+use super::segment::{Found, SegmentHeader, archive_named, read_header, salt};
 use super::verdict::{Content, Evidence, judge};
 use crate::error::Error;
 use crate::identity::ArchiveId;
@@ -179,6 +179,59 @@ pub fn replay(
         torn: judgement.torn.map(|(segment, offset)| (read_from + segment, offset)),
         read_from,
     })
+}
+
+/// What a log holds, seen from a sequence on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Reach {
+    /// The earliest record that is there at all; 0 for none.
+    pub(crate) earliest: u64,
+    /// The last one that is content.
+    pub(crate) through: u64,
+    /// Whether nothing that was durable has changed or gone.
+    pub(crate) sound: bool,
+}
+
+/// What the log in `dir` holds from sequence `from` on.
+pub(crate) fn reach(disk: &dyn Disk, dir: &Path, archive: ArchiveId, from: u64) -> Result<Reach, Error> {
+    let mut opened = open_all(disk, dir, archive)?;
+    let mut earliest = 0;
+    for file in &mut opened {
+        let survey = survey_with_header(file, archive)?;
+        let first = survey.pieces.iter().find_map(|piece| match piece {
+            Piece::Run { first, .. } => Some(*first),
+            Piece::Header | Piece::Damage { .. } => None,
+        });
+        if let Some(first) = first {
+            earliest = first;
+            break;
+        }
+    }
+    if earliest == 0 {
+        return Ok(Reach { earliest, through: 0, sound: true });
+    }
+    let from = from.max(earliest);
+    let replay = replay(disk, dir, archive, from, &mut |_, _| {})?;
+    let sound = replay.cut_bytes.iter().all(|cut| cut.verdict == Verdict::TornTail);
+    Ok(Reach { earliest, through: replay.last_sequence, sound })
+}
+
+/// The archive that the log in `dir` says it is of.
+pub(crate) fn archive_of(disk: &dyn Disk, dir: &Path) -> Result<Option<ArchiveId>, Error> {
+    let names = match disk.list(dir) {
+        Ok(names) => names,
+        Err(error) if error.is_missing() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    for name in names.iter().filter(|entry| parse_segment(&entry.name).is_some()) {
+        let path = dir.join(&name.name);
+        let mut bytes = [0; SEGMENT_HEADER_BYTES];
+        disk.open(&path)?.read_at(0, &mut bytes)?;
+        if let Some(archive) = archive_named(&bytes, &path) {
+            return Ok(Some(archive));
+        }
+    }
+    Ok(None)
 }
 
 fn open_all(disk: &dyn Disk, dir: &Path, archive: ArchiveId) -> Result<Vec<Opened>, Error> {

@@ -85,6 +85,14 @@ pub(super) fn read_header(
     Ok(if header.number == number { Found::Header { header, minor } } else { Found::Damage })
 }
 
+/// The archive that the first bytes of a segment name, if they are sound.
+pub(super) fn archive_named(bytes: &[u8], path: &Path) -> Option<ArchiveId> {
+    let bytes = bytes.get(..SEGMENT_HEADER_BYTES)?;
+    SEGMENT_HEADER.decode(bytes, path).ok()?;
+    let (header, crc) = decode(bytes).ok()?;
+    (crc == checksum(&bytes[..CRC_AT])).then_some(header.archive)
+}
+
 fn decode(bytes: &[u8]) -> Result<(SegmentHeader, u32), BytesError> {
     let mut cursor = Cursor::new(bytes);
     cursor.bytes(FILE_HEADER_BYTES)?;

@@ -3,6 +3,7 @@
 use super::check;
 use super::model::{Given, Model};
 use crate::readings::{any_type, reading};
+use crate::snapshots;
 use disk::sim::{Counters, Crash, Operation, Random, SimDisk};
 use engine::clock::{Clock, ManualClock};
 use engine::identity::ArchiveId;
@@ -46,11 +47,13 @@ pub struct Happened {
     pub recovery_cuts: u64,
     pub log_replays: u64,
     pub torn_tails: u64,
+    pub copies: u64,
+    pub reindexings: u64,
     pub disk: Counters,
 }
 
 impl Happened {
-    fn counts(&self) -> [(&'static str, u64); 16] {
+    fn counts(&self) -> [(&'static str, u64); 18] {
         [
             ("flushes", self.flushes),
             ("merges", self.merges),
@@ -68,6 +71,8 @@ impl Happened {
             ("cuts inside recovery", self.recovery_cuts),
             ("log replays", self.log_replays),
             ("torn tails", self.torn_tails),
+            ("copies", self.copies),
+            ("reindexings", self.reindexings),
         ]
     }
 
@@ -89,6 +94,8 @@ impl Happened {
         self.recovery_cuts += other.recovery_cuts;
         self.log_replays += other.log_replays;
         self.torn_tails += other.torn_tails;
+        self.copies += other.copies;
+        self.reindexings += other.reindexings;
         self.disk.add(&other.disk);
     }
 
@@ -115,6 +122,8 @@ pub struct Life {
     pub happened: Happened,
     /// Whether operations may fail without a crash.
     pub faulty: bool,
+    /// Whether copies are made and manifests get lost.
+    pub copies: bool,
     /// Tables that are merged to one.
     pub merge_fan_in: usize,
     /// Bytes at which a table of a sealed week ends.
@@ -151,6 +160,7 @@ impl Life {
             model: Model::new(CHANNELS),
             happened: Happened::default(),
             faulty: false,
+            copies: false,
             durable: 0,
             written: 0,
             frozen: None,
@@ -179,7 +189,7 @@ impl Life {
     }
 
     /// Takes an error of the archive for the crash that it must be.
-    fn end(&self, error: &engine::error::Error) -> Stop {
+    pub fn end(&self, error: &engine::error::Error) -> Stop {
         if self.disk.is_off() {
             Stop::Crashed
         } else {
@@ -277,7 +287,7 @@ impl Life {
 
     /// One random step.
     pub fn step(&mut self, recovered: &mut Recovered) -> Result<(), Stop> {
-        let result = match self.random.below(21) {
+        let result = match self.random.below(22) {
             0..=7 => {
                 self.batch(recovered)?;
                 return Ok(());
@@ -294,6 +304,7 @@ impl Life {
             }
             15..=17 => self.merge(recovered),
             18..=19 => self.seal(recovered),
+            20 if self.copies && self.random.one_in(4) => return snapshots::step(self, recovered),
             _ if self.random.one_in(3) => {
                 recovered.keeper.check_space();
                 Ok(())
