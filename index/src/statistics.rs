@@ -1,0 +1,271 @@
+//! Facts about samples that stand in for them.
+
+use crate::format::*;
+use disk::{BytesError, Cursor, put_f64, put_u8, put_varint, put_varint_signed};
+use sample::{Severity, Timestamp};
+
+/// Facts about the samples of a chunk, or of all chunks of a channel.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Statistics {
+    /// Number of samples.
+    pub count: u64,
+    /// The worst severity.
+    pub worst: Severity,
+    /// Samples of severity INVALID.
+    pub invalid: u64,
+    /// About the values as f64 (64-bit integers round); `None` for texts, structures and arrays.
+    pub numeric: Option<NumericStatistics>,
+}
+
+/// Facts about values that are numbers. Equal by bits.
+#[derive(Clone, Copy, Debug)]
+pub struct NumericStatistics {
+    /// The first value, whatever it is.
+    pub first: f64,
+    /// The last value, whatever it is.
+    pub last: f64,
+    /// Least and greatest finite value, if there is one.
+    pub extremes: Option<Extremes>,
+    /// Number of NaNs.
+    pub nan: u64,
+    /// Number of positive infinities.
+    pub positive_infinite: u64,
+    /// Number of negative infinities.
+    pub negative_infinite: u64,
+}
+
+/// Least and greatest finite value, each with the time of its first occurrence. Equal by bits.
+#[derive(Clone, Copy, Debug)]
+pub struct Extremes {
+    /// The least value.
+    pub min: f64,
+    /// When it occurred first.
+    pub min_time: Timestamp,
+    /// The greatest value.
+    pub max: f64,
+    /// When it occurred first.
+    pub max_time: Timestamp,
+}
+
+impl PartialEq for NumericStatistics {
+    fn eq(&self, other: &NumericStatistics) -> bool {
+        let bits = |s: &NumericStatistics| (s.first.to_bits(), s.last.to_bits());
+        let counts = |s: &NumericStatistics| (s.nan, s.positive_infinite, s.negative_infinite);
+        bits(self) == bits(other) && self.extremes == other.extremes && counts(self) == counts(other)
+    }
+}
+
+impl PartialEq for Extremes {
+    fn eq(&self, other: &Extremes) -> bool {
+        let bits = |e: &Extremes| (e.min.to_bits(), e.min_time, e.max.to_bits(), e.max_time);
+        bits(self) == bits(other)
+    }
+}
+
+/// Where an extreme value is found again: it and its time are those of the first sample, of the last, or stand
+/// there themselves.
+const OWN: u8 = 0;
+const AS_FIRST: u8 = 1;
+const AS_LAST: u8 = 2;
+/// Bits of the byte of values: last is as first, then where least and greatest are, then the form.
+const LAST_AS_FIRST: u8 = 1;
+const MIN_SHIFT: u32 = 1;
+const MAX_SHIFT: u32 = 3;
+const FORM_SHIFT: u32 = 5;
+
+/// What the forms from [`ValueForm::Whole`] on divide by, in the order of their tags.
+const FACTORS: [(ValueForm, f64); 6] = [
+    (ValueForm::Whole, 1.0),
+    (ValueForm::Tenths, 10.0),
+    (ValueForm::Hundredths, 100.0),
+    (ValueForm::Thousandths, 1e3),
+    (ValueForm::TenThousandths, 1e4),
+    (ValueForm::HundredThousandths, 1e5),
+];
+/// Integers are written as such below this.
+const INTEGER_MAX: f64 = (1u64 << 46) as f64;
+
+impl Statistics {
+    /// Appends all but the count, times taken relative to `first`. `flags` are the two highest of the first byte.
+    pub(crate) fn put(&self, first: Timestamp, last: Timestamp, flags: u8, out: &mut Vec<u8>) {
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        let numeric = self.numeric.as_ref();
+        let extremes = numeric.and_then(|numeric| numeric.extremes);
+        let not_finite = numeric.filter(|n| n.nan > 0 || n.positive_infinite > 0 || n.negative_infinite > 0);
+        put_u8(
+            out,
+            self.worst as u8
+                | flags
+                | flag(numeric.is_some(), STATISTICS_NUMERIC)
+                | flag(extremes.is_some(), STATISTICS_FINITE)
+                | flag(not_finite.is_some(), STATISTICS_NOT_FINITE)
+                | flag(self.invalid > 0, STATISTICS_INVALID),
+        );
+        if self.invalid > 0 {
+            put_varint(out, self.invalid);
+        }
+        if let Some(numeric) = numeric {
+            put_values(numeric, first, last, out);
+        }
+        if let Some(numeric) = not_finite {
+            put_varint(out, numeric.nan);
+            put_varint(out, numeric.positive_infinite);
+            put_varint(out, numeric.negative_infinite);
+        }
+    }
+
+    /// Reads what [`Statistics::put`] wrote; says the two highest flags.
+    #[inline]
+    pub(crate) fn read(
+        cursor: &mut Cursor<'_>,
+        first: Timestamp,
+        last: Timestamp,
+        count: u64,
+    ) -> Result<(Statistics, u8), BytesError> {
+        let flags = cursor.u8()?;
+        if flags & STATISTICS_NUMERIC == 0 && flags & (STATISTICS_FINITE | STATISTICS_NOT_FINITE) != 0 {
+            return Err(cursor.error("statistics of numbers that are none"));
+        }
+        let worst = match flags & 3 {
+            0 => Severity::NoAlarm,
+            1 => Severity::Minor,
+            2 => Severity::Major,
+            _ => Severity::Invalid,
+        };
+        let invalid = if flags & STATISTICS_INVALID != 0 { cursor.varint()? } else { 0 };
+        let mut numeric = None;
+        if flags & STATISTICS_NUMERIC != 0 {
+            let mut found = read_values(cursor, first, last, flags & STATISTICS_FINITE != 0)?;
+            if flags & STATISTICS_NOT_FINITE != 0 {
+                found.nan = cursor.varint()?;
+                found.positive_infinite = cursor.varint()?;
+                found.negative_infinite = cursor.varint()?;
+            }
+            numeric = Some(found);
+        }
+        Ok((Statistics { count, worst, invalid, numeric }, flags & (STATISTICS_LATE | STATISTICS_RANKS)))
+    }
+}
+
+fn put_values(numeric: &NumericStatistics, first: Timestamp, last: Timestamp, out: &mut Vec<u8>) {
+    let last_as_first = numeric.last.to_bits() == numeric.first.to_bits();
+    let place = |value: f64, time: Timestamp| match (value.to_bits(), time) {
+        at if at == (numeric.first.to_bits(), first) => AS_FIRST,
+        at if at == (numeric.last.to_bits(), last) => AS_LAST,
+        _ => OWN,
+    };
+    let mut values = [numeric.first; 4];
+    let mut own = 1;
+    if !last_as_first {
+        values[own] = numeric.last;
+        own += 1;
+    }
+    let (mut min, mut max) = (OWN, OWN);
+    if let Some(extremes) = &numeric.extremes {
+        min = place(extremes.min, extremes.min_time);
+        max = place(extremes.max, extremes.max_time);
+        for (value, _) in [(extremes.min, min), (extremes.max, max)].iter().filter(|(_, place)| *place == OWN)
+        {
+            values[own] = *value;
+            own += 1;
+        }
+    }
+    let form = form_of(&values[..own]);
+    let last_bit = if last_as_first { LAST_AS_FIRST } else { 0 };
+    put_u8(out, last_bit | min << MIN_SHIFT | max << MAX_SHIFT | form << FORM_SHIFT);
+    values[..own].iter().for_each(|value| put_value(*value, form, out));
+    if let Some(extremes) = &numeric.extremes {
+        let times = [(extremes.min_time, min), (extremes.max_time, max)];
+        for (time, _) in times.iter().filter(|(_, place)| *place == OWN) {
+            put_varint(out, time.0.wrapping_sub(first.0) as u64);
+        }
+    }
+}
+
+fn read_values(
+    cursor: &mut Cursor<'_>,
+    first: Timestamp,
+    last: Timestamp,
+    finite: bool,
+) -> Result<NumericStatistics, BytesError> {
+    let byte = cursor.u8()?;
+    let (min, max) = (byte >> MIN_SHIFT & 3, byte >> MAX_SHIFT & 3);
+    if min > AS_LAST || max > AS_LAST {
+        return Err(cursor.error("an unknown place of an extreme value"));
+    }
+    let form = byte >> FORM_SHIFT;
+    let first_value = read_value(cursor, form)?;
+    let last_value = if byte & LAST_AS_FIRST != 0 { first_value } else { read_value(cursor, form)? };
+    let mut numeric = NumericStatistics {
+        first: first_value,
+        last: last_value,
+        extremes: None,
+        nan: 0,
+        positive_infinite: 0,
+        negative_infinite: 0,
+    };
+    if finite {
+        let mut value = |place: u8| match place {
+            AS_FIRST => Ok(first_value),
+            AS_LAST => Ok(last_value),
+            _ => read_value(cursor, form),
+        };
+        let (min_value, max_value) = (value(min)?, value(max)?);
+        let mut time = |place: u8| match place {
+            AS_FIRST => Ok(first),
+            AS_LAST => Ok(last),
+            _ => cursor.varint().map(|since| Timestamp(first.0.wrapping_add(since as i64))),
+        };
+        let (min_time, max_time) = (time(min)?, time(max)?);
+        numeric.extremes = Some(Extremes { min: min_value, min_time, max: max_value, max_time });
+    }
+    Ok(numeric)
+}
+
+/// The shortest form that keeps every bit of all values.
+fn form_of(values: &[f64]) -> u8 {
+    let scaled = values[0] * FACTORS[FACTORS.len() - 1].1;
+    if nearest(scaled).is_some_and(|integer| (scaled - integer as f64).abs() < 0.02) {
+        for (form, factor) in FACTORS {
+            if values.iter().all(|value| as_integer(*value, factor).is_some()) {
+                return form as u8;
+            }
+        }
+    }
+    let single = values.iter().all(|value| f64::from(*value as f32).to_bits() == value.to_bits());
+    if single { ValueForm::Single as u8 } else { ValueForm::Double as u8 }
+}
+
+/// The nearest integer, where it is small enough.
+fn nearest(value: f64) -> Option<i64> {
+    (value.abs() < INTEGER_MAX).then_some((value + 0.5f64.copysign(value)) as i64)
+}
+
+/// The integer that is `value` times `factor`, where dividing gives every bit back.
+fn as_integer(value: f64, factor: f64) -> Option<i64> {
+    let integer = nearest(value * factor)?;
+    (integer as f64 / factor).to_bits().eq(&value.to_bits()).then_some(integer)
+}
+
+/// What integers of a form are divided by; `None` for the other forms.
+fn factor_of(form: u8) -> Option<f64> {
+    let at = form.checked_sub(ValueForm::Whole as u8)?;
+    FACTORS.get(usize::from(at)).map(|(_, factor)| *factor)
+}
+
+fn put_value(value: f64, form: u8, out: &mut Vec<u8>) {
+    match factor_of(form) {
+        Some(factor) => put_varint_signed(out, as_integer(value, factor).unwrap_or(0)),
+        None if form == ValueForm::Single as u8 => disk::put_f32(out, value as f32),
+        None => put_f64(out, value),
+    }
+}
+
+#[inline]
+fn read_value(cursor: &mut Cursor<'_>, form: u8) -> Result<f64, BytesError> {
+    match factor_of(form) {
+        Some(factor) => cursor.varint_signed().map(|integer| integer as f64 / factor),
+        None if form == ValueForm::Single as u8 => cursor.f32().map(f64::from),
+        None => cursor.f64(),
+    }
+}

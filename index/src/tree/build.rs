@@ -1,0 +1,145 @@
+//! Writing a tree in one pass over its sorted rows.
+
+use super::TreeRoot;
+use crate::format::{LEVELS_MAX, NODE_ROWS_MAX, PageKind};
+use crate::hash_table::{ChannelHashes, Position, Take, channel_hash};
+use crate::leaf::build::{LeafBuilder, Row};
+use crate::leaf::{Key, Leaf};
+use crate::node::{self, NodeRow};
+use crate::page::Page;
+use crate::writer::PageWriter;
+use disk::FormatError;
+use std::ops::Range;
+
+/// A tree that is being written. Its memory is one leaf with one node a level.
+#[derive(Debug)]
+pub(crate) struct TreeBuilder {
+    leaf: LeafBuilder,
+    levels: Vec<NodeBuilder>,
+    /// The key of the last row written.
+    newest: Option<Key>,
+    rows: u64,
+    pub(crate) hashes: ChannelHashes,
+}
+
+/// A node that is being filled.
+#[derive(Debug)]
+struct NodeBuilder {
+    page: Box<Page>,
+    rows: usize,
+    first: Key,
+    last: i64,
+}
+
+impl TreeBuilder {
+    /// For rows with `own` fields, keys included, and shared rows with `shared` ones.
+    pub(crate) fn new(own: usize, shared: usize, hashes: ChannelHashes) -> TreeBuilder {
+        TreeBuilder { leaf: LeafBuilder::new(own, shared), levels: Vec::new(), newest: None, rows: 0, hashes }
+    }
+
+    /// Rows so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Adds a row, whose key is not less than the one before.
+    pub(crate) fn add(&mut self, out: &mut PageWriter, row: &Row<'_>) -> Result<(), FormatError> {
+        self.rows += 1;
+        while !self.leaf.push(row) {
+            let rows = self.leaf.rows();
+            let continues = self.leaf.key(rows - 1).same_channel(row.key);
+            let cut = if continues { self.leaf.cut_before_last_channel() } else { rows };
+            self.write_leaf(out, cut, continues && cut == rows)?;
+        }
+        Ok(())
+    }
+
+    fn write_leaf(&mut self, out: &mut PageWriter, rows: usize, continued: bool) -> Result<(), FormatError> {
+        let page = out.next_page();
+        for row in 0..rows {
+            let key = self.leaf.key(row);
+            if self.newest.is_none_or(|newest| !newest.same_channel(key)) {
+                self.hashes.add(key, Position { page, row: row as u16 });
+            }
+            self.newest = Some(key);
+        }
+        let mut full = self.leaf.take(rows, continued);
+        out.write(&mut full.page, PageKind::Leaf, 0, full.rows as u16)?;
+        self.add_node_row(out, 0, NodeRow { key: full.key, last: full.last, child: page })
+    }
+
+    /// Adds a row to the node on `level + 1`.
+    fn add_node_row(&mut self, out: &mut PageWriter, level: usize, row: NodeRow) -> Result<(), FormatError> {
+        if level >= usize::from(LEVELS_MAX) {
+            let what = "levels of an index tree";
+            return Err(FormatError::Limit { what, max: u64::from(LEVELS_MAX), found: level as u64 + 1 });
+        }
+        if self.levels.len() == level {
+            self.levels.push(NodeBuilder::new());
+        }
+        if self.levels[level].rows == NODE_ROWS_MAX {
+            self.write_node(out, level)?;
+        }
+        let node = &mut self.levels[level];
+        if node.rows == 0 {
+            node.first = row.key;
+        }
+        node::put_row(&mut node.page, node.rows, &row);
+        node.rows += 1;
+        node.last = node.last.max(row.last);
+        Ok(())
+    }
+
+    /// Writes the node on `level + 1` and names it one level up.
+    fn write_node(&mut self, out: &mut PageWriter, level: usize) -> Result<(), FormatError> {
+        let mut node = std::mem::replace(&mut self.levels[level], NodeBuilder::new());
+        let child = out.write(&mut node.page, PageKind::Node, level as u8 + 1, node.rows as u16)?;
+        self.add_node_row(out, level + 1, NodeRow { key: node.first, last: node.last, child })
+    }
+
+    /// Writes what is left.
+    pub(crate) fn finish(&mut self, out: &mut PageWriter) -> Result<TreeRoot, FormatError> {
+        if self.leaf.rows() > 0 {
+            self.write_leaf(out, self.leaf.rows(), false)?;
+        }
+        let mut level = 0;
+        while level + 1 < self.levels.len() {
+            self.write_node(out, level)?;
+            level += 1;
+        }
+        let Some(node) = self.levels.last_mut() else { return Ok(TreeRoot::default()) };
+        let levels = level as u8 + 1;
+        let page = out.write(&mut node.page, PageKind::Node, levels, node.rows as u16)?;
+        Ok(TreeRoot { page, levels })
+    }
+}
+
+impl NodeBuilder {
+    fn new() -> NodeBuilder {
+        NodeBuilder { page: Box::new(Page::zeros()), rows: 0, first: Key::MAX, last: i64::MIN }
+    }
+}
+
+/// Shows the hash of every channel of the leaves among written pages, with its first row.
+pub(crate) fn each_channel(
+    out: &mut PageWriter,
+    pages: Range<u64>,
+    take: &mut Take<'_>,
+) -> Result<(), FormatError> {
+    let mut newest: Option<Key> = None;
+    for page in pages {
+        let content = out.read_back(page)?;
+        if !content.is(PageKind::Leaf) {
+            continue;
+        }
+        let leaf = Leaf::new(content);
+        for row in 0..leaf.rows() {
+            let key = leaf.key(row);
+            if newest.is_none_or(|newest| !newest.same_channel(key)) {
+                take(channel_hash(key.0, key.1), Position { page, row: row as u16 });
+            }
+            newest = Some(key);
+        }
+    }
+    Ok(())
+}
