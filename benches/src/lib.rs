@@ -1,4 +1,7 @@
-//! What the benchmarks share: CPU time of this process.
+//! What the benchmarks share.
+
+pub mod index_load;
+pub mod index_own;
 
 /// User and system time of this process so far, in seconds.
 pub fn cpu_s() -> f64 {
