@@ -1,11 +1,11 @@
-//! The block index: one row per block of data.
+//! The block index: one row per block of data or of the dictionary.
 
 use crate::block::{put_key, read_key};
 use crate::chunk::Statistics;
 use crate::format::BLOCK_HEADER_BYTES;
 use crate::{ChunkHeader, Key};
 use disk::{BytesError, Cursor, put_i64, put_u8, put_varint};
-use sample::Timestamp;
+use sample::{ChannelId, Timestamp};
 
 /// Where a block is and what it holds.
 #[derive(Clone, PartialEq, Debug)]
@@ -42,7 +42,21 @@ impl ChunkFacts {
     }
 }
 
+/// Rate of the keys of a row about a block of the dictionary: behind all data.
+const DICTIONARY: u64 = u64::MAX;
+
 impl IndexRow {
+    /// About a block of the dictionary with rows of the channels between two, both included.
+    pub(crate) fn of_dictionary(offset: u64, len: u64, entries: u32, channels: [ChannelId; 2]) -> IndexRow {
+        let [first_key, last_key] = channels.map(|channel| Key::new(DICTIONARY, channel, 0));
+        IndexRow { offset, len, entries, first_key, last_key, last: Timestamp::MIN, chunk: None }
+    }
+
+    /// Whether the block is one of the dictionary.
+    pub(crate) fn is_of_dictionary(&self) -> bool {
+        self.first_key.rate == DICTIONARY
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         put_varint(&mut out, self.offset);

@@ -34,8 +34,10 @@ impl Table {
             }
             Some(slot) => {
                 let block = self.shared_block(locator.offset, locator.len)?;
-                let found = block.entries.get(slot as usize).map(|found| block.payload(found).to_vec());
-                found.ok_or_else(|| self.damaged(entry, "a shared block has fewer entries than it had"))
+                let found = block.entries.get(slot as usize).filter(|found| found.key == entry.key);
+                let payload = found.map(|found| block.payload(found).to_vec());
+                payload
+                    .ok_or_else(|| self.damaged(entry, "a shared block does not hold what the index names"))
             }
         }
     }

@@ -108,7 +108,8 @@ impl Remains {
                 self.data_end = self.data_end.min(offset);
                 let block = read_exactly(&*self.file, offset, len)?;
                 let rows = unpack_rows(&block, BlockKind::Index, IndexRow::decode).unwrap_or_default();
-                self.index.extend(rows.into_iter().map(|row| (row.offset, row)));
+                let data = rows.into_iter().filter(|row| !row.is_of_dictionary());
+                self.index.extend(data.map(|row| (row.offset, row)));
             }
             ScannedContent::Chunk(..) | ScannedContent::Shared(_) => {}
         }

@@ -21,6 +21,8 @@ pub struct Table {
     pub(crate) info: TableInfo,
     pub(crate) footer: Footer,
     pub(crate) rows: Vec<IndexRow>,
+    /// Where the dictionary's blocks are.
+    pub(crate) dictionary_rows: Vec<IndexRow>,
     cache: Arc<BlockCache>,
     cache_key: u64,
 }
@@ -48,7 +50,7 @@ pub struct ChunkSummary {
     /// Facts about the samples.
     pub statistics: Statistics,
     /// Length of the chunk header in bytes.
-    pub(crate) header_len: usize,
+    pub header_len: usize,
 }
 
 /// Where an entry lies in its table.
@@ -107,8 +109,9 @@ impl Table {
             Ok(())
         })?;
         check_rows(&rows, &footer).map_err(|what| FormatError::corrupt(path, footer.index_offset, what))?;
+        let dictionary_rows = rows.split_off(footer.summary.blocks as usize);
         let cache_key = cache.register();
-        Ok(Table { file, info, footer, rows, cache: cache.clone(), cache_key })
+        Ok(Table { file, info, footer, rows, dictionary_rows, cache: cache.clone(), cache_key })
     }
 
     /// Whose data it holds.
@@ -162,6 +165,24 @@ impl Table {
             Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
             Err(error) => vec![Err(error)],
         })
+    }
+
+    /// The row of one channel, if there is one; reads one block.
+    ///
+    /// # Errors
+    /// When the block cannot be read or is damaged.
+    pub fn dictionary_row(&self, channel: ChannelId) -> Result<Option<DictionaryRow>, FormatError> {
+        let at = self.dictionary_rows.partition_point(|row| row.last_key.channel < channel);
+        let Some(row) = self.dictionary_rows.get(at).filter(|row| row.first_key.channel <= channel) else {
+            return Ok(None);
+        };
+        let block = read_exactly(&*self.file, row.offset, row.len)?;
+        let id = channel.0.to_le_bytes();
+        let rows = unpack_rows(&block, BlockKind::Dictionary, |bytes| {
+            if bytes.starts_with(&id) { decode_row(bytes).map(Some) } else { Ok(None) }
+        });
+        let rows = rows.map_err(|error| error.in_file(self.path(), row.offset))?;
+        Ok(rows.into_iter().flatten().next())
     }
 
     /// The entries of one channel at one rate whose times touch `range`, in the order of their keys.
@@ -281,23 +302,28 @@ impl Drop for Table {
     }
 }
 
-/// Blocks lie one behind the other up to the dictionary, in the order of their keys. Where they begin
-/// behind the prologue a lineage lies.
+/// Blocks of data, then of the dictionary lie one behind the other up to the index, in the order of their keys.
+/// Where they begin behind the prologue a lineage lies.
 fn check_rows(rows: &[IndexRow], footer: &Footer) -> Result<(), &'static str> {
     let mut offset = rows.first().map_or(footer.dictionary_offset, |row| row.offset);
     let mut before = None;
     if offset < PROLOGUE_BYTES as u64 {
         return Err("rows of the index begin before the data");
     }
-    for row in rows {
+    let data = rows.iter().take_while(|row| !row.is_of_dictionary()).count();
+    for (at, row) in rows.iter().enumerate() {
         if row.offset != offset || before.is_some_and(|before| before > row.first_key) {
             return Err("rows of the index are not in order or leave a hole");
+        }
+        if at == data && offset != footer.dictionary_offset {
+            return Err("the dictionary does not begin where the footer says");
         }
         offset = row.offset.saturating_add(row.len);
         before = Some(row.last_key);
     }
-    if offset != footer.dictionary_offset || rows.len() as u64 != footer.summary.blocks {
-        return Err("rows of the index do not cover the data");
+    let no_dictionary = data == rows.len() && footer.dictionary_offset != footer.index_offset;
+    if offset != footer.index_offset || no_dictionary || data as u64 != footer.summary.blocks {
+        return Err("rows of the index do not cover data and dictionary");
     }
     Ok(())
 }

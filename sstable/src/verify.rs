@@ -120,6 +120,11 @@ impl Verifier<'_> {
                 Ok(())
             }
             ScannedContent::Dictionary(rows) => {
+                if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+                    let channels = [first.channel, last.channel];
+                    let row = IndexRow::of_dictionary(block.offset, block.len, rows.len() as u32, channels);
+                    self.compare_dictionary_row(&row);
+                }
                 self.dictionary.extend(rows.iter().map(|row: &DictionaryRow| {
                     (row.channel, Tally { samples: row.samples, bytes: row.bytes, span: row.span })
                 }));
@@ -159,6 +164,14 @@ impl Verifier<'_> {
         }
         if table.rows.get(self.next_row) != Some(&row) {
             self.wrong(block.offset, "the index does not say of this block what the block says");
+        }
+    }
+
+    /// The index says of this block of the dictionary what the block says.
+    fn compare_dictionary_row(&mut self, row: &IndexRow) {
+        let Some(table) = &self.table else { return };
+        if !table.dictionary_rows.contains(row) {
+            self.wrong(row.offset, "the index does not say of this block what the block says");
         }
     }
 

@@ -243,9 +243,9 @@ impl TableWriter {
     ) -> Result<TableSummary, FormatError> {
         self.close_shared()?;
         let dictionary_offset = self.position();
+        self.summary.blocks = self.rows.len() as u64;
         self.write_dictionary(dictionary)?;
         let index_offset = self.position();
-        self.summary.blocks = self.rows.len() as u64;
         let rows: Vec<Vec<u8>> = std::mem::take(&mut self.rows).iter().map(IndexRow::encode).collect();
         let mut pending = Rows::default();
         for row in rows {
@@ -271,7 +271,7 @@ impl TableWriter {
 
     fn write_dictionary(&mut self, rows: impl IntoIterator<Item = DictionaryRow>) -> Result<(), FormatError> {
         let mut pending = Rows::default();
-        let mut before = None;
+        let (mut before, mut first) = (None, None);
         for mut row in rows {
             if before.is_some_and(|before| before >= row.channel) {
                 return Err(self.out_of_order());
@@ -284,14 +284,35 @@ impl TableWriter {
             (row.span, row.samples, row.bytes, row.types) =
                 (tally.span, tally.samples, tally.bytes, tally.types);
             self.summary.channels += 1;
+            first.get_or_insert(row.channel);
             pending.push(encode_row(&row));
-            self.write_rows(BlockKind::Dictionary, &mut pending, ROWS_BYTES)?;
+            if pending.bytes >= ROWS_BYTES {
+                self.write_dictionary_block(&mut pending, (first.take(), row.channel))?;
+            }
         }
         if !self.channels.is_empty() {
             let what = "a channel has samples in the table but no row in its dictionary";
             return Err(FormatError::corrupt(self.file.path(), self.position(), what));
         }
-        self.write_rows(BlockKind::Dictionary, &mut pending, 0)
+        match before {
+            Some(last) if !pending.rows.is_empty() => {
+                self.write_dictionary_block(&mut pending, (first, last))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes rows of the dictionary as a block, which gets a row in the index.
+    fn write_dictionary_block(
+        &mut self,
+        rows: &mut Rows,
+        (first, last): (Option<ChannelId>, ChannelId),
+    ) -> Result<(), FormatError> {
+        let (offset, entries) = (self.position(), rows.rows.len() as u32);
+        self.write_rows(BlockKind::Dictionary, rows, 0)?;
+        let channels = [first.unwrap_or(last), last];
+        self.rows.push(IndexRow::of_dictionary(offset, self.position() - offset, entries, channels));
+        Ok(())
     }
 
     /// Writes the rows as a block when they are at least `bytes_min`.

@@ -149,6 +149,28 @@ fn the_cache_stays_below_its_bytes() {
 }
 
 #[test]
+fn one_row_of_a_dictionary_of_many_blocks_is_found() {
+    let disk = sim();
+    let mut writer = TableWriter::create(&disk, &path(), &info()).unwrap();
+    writer.add_samples(ChannelId(9), &scan(0, 1000, 10), false).unwrap();
+    // Ids with holes; some 20 blocks.
+    let ids: Vec<u64> = (0..30_000).map(|i| i * 3).collect();
+    writer.finish(ids.iter().map(|id| row(*id))).unwrap();
+    let table = Table::open(&disk, &path(), &BlockCache::new(0)).unwrap();
+    assert!(table.dictionary_rows.len() > 5, "{}", table.dictionary_rows.len());
+    for all in table.dictionary().step_by(991).map(Result::unwrap) {
+        assert_eq!(table.dictionary_row(all.channel).unwrap(), Some(all));
+    }
+    for absent in [1, 44_999 * 2, 89_998, u64::MAX] {
+        assert_eq!(table.dictionary_row(ChannelId(absent)).unwrap(), None, "{absent}");
+    }
+    let at = &table.dictionary_rows[2];
+    disk.flip(&path(), at.offset + 40, 1).unwrap();
+    assert!(table.dictionary_row(at.first_key.channel).unwrap_err().is_damage());
+    assert!(table.dictionary_row(ChannelId(0)).unwrap().is_some());
+}
+
+#[test]
 fn entries_out_of_order_and_missing_rows_are_refused() {
     let disk = sim();
     let mut writer = TableWriter::create(&disk, &path(), &info()).unwrap();
