@@ -288,7 +288,7 @@ fn flush_thread(
 }
 
 /// Merges tables when enough of them are there, as long as the others leave it time; seals weeks when nothing is
-/// to be merged; removes files that are not needed any more when their grace time is over.
+/// to be merged, then makes their index files; removes files that are not needed any more when their grace time is over.
 fn merge_thread(keeper: &Arc<Keeper>, stopping: &Arc<AtomicBool>) -> Result<JoinHandle<()>, Error> {
     let (keeper, stopping) = (keeper.clone(), stopping.clone());
     spawn("merge", move || {
@@ -314,9 +314,9 @@ fn merge_thread(keeper: &Arc<Keeper>, stopping: &Arc<AtomicBool>) -> Result<Join
                     }
                 }
             }
-            let worked = if Instant::now() < again { Ok(false) } else { merge_or_seal(&keeper, &stop) };
+            let worked = if Instant::now() < again { Ok(false) } else { work(&keeper, &stop) };
             if let Err(error) = &worked {
-                tracing::error!(%error, "merge or seal given up; its tables stay as they are");
+                tracing::error!(%error, "background work given up; the files stay as they are");
                 if !error.is_damage() {
                     again = Instant::now() + MERGE_RETRY;
                 }
@@ -329,8 +329,9 @@ fn merge_thread(keeper: &Arc<Keeper>, stopping: &Arc<AtomicBool>) -> Result<Join
 }
 
 /// Says whether anything was to be done.
-fn merge_or_seal(keeper: &Keeper, stop: &dyn Fn() -> bool) -> Result<bool, Error> {
-    Ok(keeper.merge(stop)? || matches!(keeper.seal(stop)?, SealStep::Written(_) | SealStep::Sealed(_)))
+fn work(keeper: &Keeper, stop: &dyn Fn() -> bool) -> Result<bool, Error> {
+    let sealed = || keeper.seal(stop).map(|step| matches!(step, SealStep::Written(_) | SealStep::Sealed(_)));
+    Ok(keeper.merge(stop)? || sealed()? || keeper.index(stop)?)
 }
 
 fn flush_now(keeper: &Keeper, orders: &mpsc::Sender<Order>) -> Result<(), Error> {

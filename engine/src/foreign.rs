@@ -164,14 +164,18 @@ impl ForeignArchive {
         }
     }
 
-    /// What files and log say without the engine.
-    fn offline(&self, opened: &Opened) -> Result<Arc<Replayed>, ReadError> {
-        self.checked(opened.offline.replayed(&opened.files))
+    /// What files and log say without the engine: of one channel, or of all.
+    fn offline(&self, opened: &Opened, name: Option<&str>) -> Result<Arc<Replayed>, ReadError> {
+        self.checked(match name {
+            Some(name) => opened.offline.replayed_for(&opened.files, name),
+            None => opened.offline.replayed(&opened.files),
+        })
     }
 
-    /// Asks the engine, else what files and log say.
+    /// Asks the engine, else what files and log say, about one channel or all.
     fn ask<T>(
         &self,
+        name: Option<&str>,
         engine: impl Fn(&dyn TailSource) -> Result<T, ReadError>,
         offline: impl FnOnce(&LiveArchive, bool) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
@@ -183,7 +187,7 @@ impl ForeignArchive {
                 answer => return answer,
             }
         }
-        let replayed = self.offline(&opened)?;
+        let replayed = self.offline(&opened, name)?;
         offline(&replayed.archive, replayed.held)
     }
 
@@ -204,7 +208,7 @@ impl ForeignArchive {
         name: &ChannelName,
         range: TimeRange,
     ) -> Result<Option<Snapshot>, ReadError> {
-        let replayed = self.offline(opened)?;
+        let replayed = self.offline(opened, Some(name.as_str()))?;
         let Some(mut snapshot) = replayed.archive.snapshot(name, range)? else { return Ok(None) };
         if replayed.held {
             snapshot.running = true;
@@ -258,16 +262,18 @@ impl Archive for ForeignArchive {
     }
 
     fn resolve(&self, name: &str) -> Result<Option<ChannelName>, ReadError> {
-        self.ask(|engine| engine.resolve(name), |offline, _| offline.resolve(name))
+        self.ask(Some(name), |engine| engine.resolve(name), |offline, _| offline.resolve(name))
     }
 
     fn near(&self, name: &str, most: usize) -> Vec<String> {
-        let near = self.ask(|engine| Ok(engine.near(name, most)), |offline, _| Ok(offline.near(name, most)));
+        let near =
+            self.ask(None, |engine| Ok(engine.near(name, most)), |offline, _| Ok(offline.near(name, most)));
         near.unwrap_or_default()
     }
 
     fn channels(&self, filter: &ChannelFilter<'_>) -> Result<Vec<ChannelSummary>, ReadError> {
         self.ask(
+            None,
             |engine| engine.channels(filter),
             |offline, held| {
                 let mut rows = offline.channels(filter)?;
@@ -281,6 +287,7 @@ impl Archive for ForeignArchive {
 
     fn channel(&self, name: &ChannelName, time: Timestamp) -> Result<Option<ChannelDetail>, ReadError> {
         self.ask(
+            Some(name.as_str()),
             |engine| engine.channel(name, time),
             |offline, held| {
                 let mut detail = offline.channel(name, time)?;
@@ -293,7 +300,7 @@ impl Archive for ForeignArchive {
     }
 
     fn why(&self, name: &str) -> Result<Why, ReadError> {
-        self.ask(|engine| engine.why(name), |offline, _| offline.why(name))
+        self.ask(Some(name), |engine| engine.why(name), |offline, _| offline.why(name))
     }
 
     fn snapshot(&self, name: &ChannelName, range: TimeRange) -> Result<Option<Snapshot>, ReadError> {

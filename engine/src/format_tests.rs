@@ -1,7 +1,10 @@
 //! FORMAT.md says what the constants say.
 
 use crate::identity::IDENTITY_FIELDS;
-use crate::manifest::{MANIFEST_FIELDS, SEALING_INPUT_FIELDS, TABLE_FIELDS, TABLE_FLAGS};
+use crate::manifest::{
+    MANIFEST_FIELDS, MASTER_SEGMENT_FIELDS, PARTITION_INDEX_FIELDS, SEALING_INPUT_FIELDS, TABLE_FIELDS,
+    TABLE_FLAGS,
+};
 use crate::wal::format::{
     ENTRY_TAGS, RECORD_FIELDS, RECORD_KINDS, SAMPLE_FLAGS, SAMPLE_PARTS, SEGMENT_FIELDS,
 };
@@ -46,6 +49,8 @@ fn the_fields_are_where_the_document_says() {
     check_fields("manifest", &MANIFEST_FIELDS);
     check_fields("table", &TABLE_FIELDS);
     check_fields("sealing input", &SEALING_INPUT_FIELDS);
+    check_fields("partition index", &PARTITION_INDEX_FIELDS);
+    check_fields("master segment", &MASTER_SEGMENT_FIELDS);
 }
 
 #[test]

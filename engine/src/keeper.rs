@@ -4,6 +4,7 @@ mod sealing;
 
 use crate::error::Error;
 use crate::flush;
+use crate::indexing;
 use crate::manifest::TableEntry;
 use crate::merge;
 use crate::planted::{Bug, planted};
@@ -12,7 +13,7 @@ use crate::wal;
 use crate::writer::Frozen;
 use disk::{File, FormatError, Lock, Space};
 use sample::Week;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,6 +40,8 @@ pub struct Keeper {
     unmergeable: Mutex<HashSet<u64>>,
     /// Weeks that cannot be sealed: a table is damaged.
     unsealable: Mutex<HashSet<Week>>,
+    /// Weeks with damaged tables: they cannot be indexed.
+    unindexable: Mutex<BTreeSet<Week>>,
 }
 
 impl Keeper {
@@ -56,6 +59,7 @@ impl Keeper {
             merged: AtomicU64::new(0),
             unmergeable: Mutex::default(),
             unsealable: Mutex::default(),
+            unindexable: Mutex::default(),
         };
         keeper.take_reserve();
         keeper
@@ -305,6 +309,28 @@ impl Keeper {
                 Err(error)
             }
         }
+    }
+
+    /// Takes the next step towards index files for all weeks that do not change any more; says whether there was
+    /// one. `stop` is looked at all the time. Due at least every few seconds, when no merge is.
+    ///
+    /// # Errors
+    /// The disk's; damage of a table, with its file. Nothing is lost, nothing has changed.
+    pub fn index(&self, stop: &dyn Fn() -> bool) -> Result<bool, Error> {
+        self.shared.check_not_poisoned()?;
+        if !self.has_room(0)? {
+            return Ok(false);
+        }
+        let result = indexing::step(&self.shared, &self.publishing, &self.unindexable, stop);
+        let failed = self.shared.indexes.take_failure();
+        let failed = result.as_ref().err().map(ToString::to_string).or(failed);
+        let unindexable = self.unindexable.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(what) = failed {
+            self.shared.health().index_failed = Some((self.shared.clock.now(), what));
+        } else if matches!(result, Ok(false)) && unindexable.is_empty() && !stop() {
+            self.shared.health().index_failed = None;
+        }
+        result
     }
 
     /// Which of the tables is damaged; all of them where the error names none.

@@ -19,6 +19,7 @@ pub const RESERVE_NAME: &str = "RESERVE";
 const WEEK_ZERO: Date = date(1970, 1, 5);
 const SEGMENT_SUFFIX: &str = ".wal";
 const TABLE_SUFFIX: &str = ".sst";
+const INDEX_SUFFIX: &str = ".index";
 
 /// The paths of one archive.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -92,6 +93,26 @@ impl Layout {
         self.week(week, generation).join(table_name(id))
     }
 
+    /// `weeks/<monday>.<generation>/<id>.index`.
+    pub fn partition_index(&self, week: Week, generation: u32, id: u64) -> PathBuf {
+        self.week(week, generation).join(index_name(id))
+    }
+
+    /// The path of a partition index as the manifest writes it.
+    pub fn partition_index_inside(week: Week, generation: u32, id: u64) -> String {
+        format!("weeks/{}/{}", week_dir_name(week, generation), index_name(id))
+    }
+
+    /// `index/<id>.index`.
+    pub fn master_segment(&self, id: u64) -> PathBuf {
+        self.index().join(index_name(id))
+    }
+
+    /// The path of a segment of the master index as the manifest writes it.
+    pub fn master_segment_inside(id: u64) -> String {
+        format!("index/{}", index_name(id))
+    }
+
     /// A path inside the archive as the manifest writes it: relative, `/` between components.
     pub fn inside(&self, relative: &str) -> PathBuf {
         relative.split('/').fold(self.root.clone(), |path, component| path.join(component))
@@ -147,6 +168,16 @@ pub fn parse_table(name: &str) -> Option<u64> {
     numbered(name, TABLE_SUFFIX)
 }
 
+/// `<16 hexadecimal digits>.index`.
+pub fn index_name(id: u64) -> String {
+    format!("{id:016x}{INDEX_SUFFIX}")
+}
+
+/// The id of the index file that is called so.
+pub fn parse_index(name: &str) -> Option<u64> {
+    numbered(name, INDEX_SUFFIX)
+}
+
 /// `<16 hexadecimal digits>.wal`.
 pub fn segment_name(number: u64) -> String {
     format!("{number:016x}{SEGMENT_SUFFIX}")
@@ -193,6 +224,11 @@ mod tests {
         assert_eq!(layout.inside("weeks/x/y"), Path::new("/a/weeks/x/y"));
         assert_eq!(layout.inside("weeks/2026-11-16.3/00000000000000ff.sst"), layout.table(week, 3, 255));
         assert_eq!(late_dir_name(week, 1), "2026-11-16.late-1");
+        assert_eq!(layout.master_segment(255), Path::new("/a/index/00000000000000ff.index"));
+        let inside = Layout::partition_index_inside(week, 3, 255);
+        assert_eq!(inside, "weeks/2026-11-16.3/00000000000000ff.index");
+        assert_eq!(layout.inside(&inside), layout.partition_index(week, 3, 255));
+        assert_eq!(layout.inside(&Layout::master_segment_inside(255)), layout.master_segment(255));
     }
 
     #[test]
@@ -220,6 +256,8 @@ mod tests {
             prop_assert_eq!(parse_late_dir(&late_dir_name(week, generation)), Some((week, generation)));
             prop_assert_eq!(parse_segment(&segment_name(number)), Some(number));
             prop_assert_eq!(parse_table(&table_name(number)), Some(number));
+            prop_assert_eq!(parse_index(&index_name(number)), Some(number));
+            prop_assert_eq!(parse_table(&index_name(number)), None);
         }
 
         #[test]

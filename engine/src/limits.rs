@@ -43,6 +43,10 @@ pub const STOP_WAIT: std::time::Duration = std::time::Duration::from_secs(8);
 pub const LAST_BYTES_MAX: usize = 4096;
 /// Decoded blocks of tables that an open archive keeps.
 pub const BLOCK_CACHE_BYTES: usize = 64 << 20;
+/// Pages of index files that an open archive keeps.
+pub const INDEX_CACHE_BYTES: usize = 32 << 20;
+/// Names that are taken from the directory at once when the master index is written.
+pub const INDEX_NAMES_AT_ONCE: usize = 1024;
 /// Bytes of a batch's entries at which a log record is made of them.
 pub const BATCH_BYTES_MAX: usize = 4 << 20;
 /// Largest sample: value and what is counted beside it. Larger ones are dropped with cause `memory`.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub const MANIFEST_HEADER: FileHeader = FileHeader::new(*b"\x9aVman\r\n\0", 3, 0);
 
 /// The fields at the beginning of a `MANIFEST`: name, offset, length in bytes. FORMAT.md shows the same.
-pub const MANIFEST_FIELDS: [(&str, usize, usize); 16] = [
+pub const MANIFEST_FIELDS: [(&str, usize, usize); 18] = [
     ("file header", 0, FILE_HEADER_BYTES),
     ("length", 16, 8),
     ("archive id", 24, 16),
@@ -30,9 +30,11 @@ pub const MANIFEST_FIELDS: [(&str, usize, usize); 16] = [
     ("dropped", 104, 4),
     ("sealing inputs", 108, 4),
     ("sealing outputs", 112, 4),
+    ("partition indexes", 116, 4),
+    ("master segments", 120, 4),
 ];
 /// Bytes of a manifest's fixed part in this version.
-pub const MANIFEST_FIXED_BYTES: usize = 116;
+pub const MANIFEST_FIXED_BYTES: usize = 124;
 
 /// The fields of one table in a `MANIFEST`: name, offset, length in bytes.
 pub const TABLE_FIELDS: [(&str, usize, usize); 17] = [
@@ -80,11 +82,31 @@ pub const SEALING_INPUT_FIELDS: [(&str, usize, usize); 3] =
 /// Generation of the directory that a week's tables are flushed into before it is sealed.
 pub const FIRST_GENERATION: u32 = 1;
 
+/// The fields of one partition index in a `MANIFEST`: name, offset, length in bytes. The tables follow.
+pub const PARTITION_INDEX_FIELDS: [(&str, usize, usize); 6] = [
+    ("id", 0, 8),
+    ("week", 8, 4),
+    ("generation", 12, 4),
+    ("footer crc", 16, 4),
+    ("tables", 20, 4),
+    ("len", 24, 8),
+];
+
+/// The fields of one master segment in a `MANIFEST`: name, offset, length in bytes. The indexes follow.
+pub const MASTER_SEGMENT_FIELDS: [(&str, usize, usize); 6] = [
+    ("id", 0, 8),
+    ("footer crc", 8, 4),
+    ("indexes", 12, 4),
+    ("len", 16, 8),
+    ("rows", 24, 8),
+    ("names", 32, 8),
+];
+
 /// Most bytes of a manifest: about two million tables.
 pub const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
 const _: () = {
-    assert!(MANIFEST_FIELDS[15].1 + MANIFEST_FIELDS[15].2 == MANIFEST_FIXED_BYTES);
+    assert!(MANIFEST_FIELDS[17].1 + MANIFEST_FIELDS[17].2 == MANIFEST_FIXED_BYTES);
     assert!(TABLE_FIELDS[16].1 + TABLE_FIELDS[16].2 == TABLE_BYTES);
 };
 
@@ -180,6 +202,41 @@ pub struct DroppedFile {
     pub len: u64,
 }
 
+/// The index of one partition: `weeks/<monday>.<generation>/<id>.index`. It is derived: readers do without it
+/// where it is lost.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartitionIndexEntry {
+    /// Its number; index files and tables are numbered together.
+    pub id: u64,
+    /// The week.
+    pub week: Week,
+    /// Generation of the directory that it lies in.
+    pub generation: u32,
+    /// Length of the file in bytes.
+    pub len: u64,
+    /// Checksum of the file's footer.
+    pub footer_crc: u32,
+    /// Numbers of the tables whose entries it holds, ascending. Some may be live no more.
+    pub tables: Vec<u64>,
+}
+
+/// A segment of the master index: `index/<id>.index`. It is derived as well.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MasterSegmentEntry {
+    /// Its number; index files and tables are numbered together.
+    pub id: u64,
+    /// Length of the file in bytes.
+    pub len: u64,
+    /// Checksum of the file's footer.
+    pub footer_crc: u32,
+    /// Number of rows.
+    pub rows: u64,
+    /// Number of names.
+    pub names: u64,
+    /// Numbers of the partition indexes that it was made from, ascending. Some may be live no more.
+    pub indexes: Vec<u64>,
+}
+
 /// The list of an archive's live files with what must survive a restart.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Manifest {
@@ -191,7 +248,7 @@ pub struct Manifest {
     pub tables: Vec<TableEntry>,
     /// First sequence of the log that is not in tables.
     pub wal_from: u64,
-    /// Number of the next table.
+    /// Number of the next table or index file.
     pub next_table: u64,
     /// Id of the next channel.
     pub next_channel: u64,
@@ -205,6 +262,10 @@ pub struct Manifest {
     pub dropped: Vec<DroppedFile>,
     /// The week that is being sealed, if one is.
     pub sealing: Option<Sealing>,
+    /// Indexes of partitions, at most one a week.
+    pub partition_indexes: Vec<PartitionIndexEntry>,
+    /// The master index, the oldest segment first.
+    pub master_segments: Vec<MasterSegmentEntry>,
     /// Version of the file it was read from.
     version: FileHeader,
 }
@@ -224,6 +285,8 @@ impl Manifest {
             classes: Vec::new(),
             dropped: Vec::new(),
             sealing: None,
+            partition_indexes: Vec::new(),
+            master_segments: Vec::new(),
             version: MANIFEST_HEADER,
         }
     }

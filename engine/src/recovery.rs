@@ -5,8 +5,10 @@ use crate::error::Error;
 use crate::flush::repeat_log;
 use crate::identity::{ArchiveId, Holder, Identity};
 use crate::keeper::Keeper;
-use crate::layout::{Layout, is_leftover_of_creation, parse_late_dir, parse_table, parse_week_dir};
-use crate::manifest::{Manifest, TableEntry};
+use crate::layout::{
+    Layout, is_leftover_of_creation, parse_index, parse_late_dir, parse_table, parse_week_dir,
+};
+use crate::manifest::{Manifest, PartitionIndexEntry, TableEntry};
 use crate::merge;
 use crate::open_tables::OpenTables;
 use crate::read::FirstSample;
@@ -16,7 +18,7 @@ use crate::slot::{Archiving, Newest, Slot};
 use crate::view::View;
 use crate::wal::{self, CutReport, Replay};
 use crate::writer::{Frozen, Writer};
-use disk::{Disk, Lock, create_dir_durable};
+use disk::{Disk, FormatError, Lock, create_dir_durable};
 use sample::{ChannelId, ChannelName, EventKind, Timestamp};
 use sstable::{BlockCache, DictionaryRow, Table};
 use std::collections::{HashMap, HashSet};
@@ -182,7 +184,7 @@ pub fn open_files(opening: Opening) -> Result<OpenFiles, Error> {
     // built upon only once it is.
     disk.sync_dir(layout.root())?;
     let manifest = load_manifest(&*disk, &layout, &identity)?;
-    let loaded = load(&*disk, &layout, &identity, &manifest, &OpenTables::new())?;
+    let loaded = load(&*disk, &layout, &identity, &manifest, &OpenTables::new(), None)?;
     let removed = remove_strays(&*disk, &layout, &manifest)?;
     let mut log = wal::Writer::resume(
         disk.clone(),
@@ -228,15 +230,17 @@ pub fn open_read_only(
     clock: Arc<dyn Clock>,
     directory: PathBuf,
 ) -> Result<(Arc<Shared>, Report), Error> {
-    open_with(disk, clock, directory, &OpenTables::new())
+    open_with(disk, clock, directory, &OpenTables::new(), None)
 }
 
-/// As [`open_read_only`], with tables that are open already.
+/// As [`open_read_only`], with tables that are open already. With `only` it knows this channel, and what the
+/// log names, but none of the others: nothing that grows with their number is read.
 pub(crate) fn open_with(
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     directory: PathBuf,
     tables: &OpenTables,
+    only: Option<ChannelId>,
 ) -> Result<(Arc<Shared>, Report), Error> {
     let layout = Layout::new(&directory);
     let Some(identity) = Identity::load(&*disk, &layout)? else {
@@ -245,7 +249,7 @@ pub(crate) fn open_with(
     loop {
         let manifest = load_manifest(&*disk, &layout, &identity)?;
         let generation = manifest.generation;
-        let loaded = load(&*disk, &layout, &identity, &manifest, tables);
+        let loaded = load(&*disk, &layout, &identity, &manifest, tables, only);
         // A flush in between moves samples from the log to tables that this manifest does not name.
         if load_manifest(&*disk, &layout, &identity)?.generation != generation {
             continue;
@@ -345,6 +349,7 @@ fn load(
     identity: &Identity,
     manifest: &Manifest,
     open: &OpenTables,
+    only: Option<ChannelId>,
 ) -> Result<Loaded, Error> {
     let mut directory = Directory::default();
     let own = ChannelName::stored(ARCHIVE_CHANNEL).map_err(|_| Error::NoArchive(layout.root().into()))?;
@@ -353,7 +358,11 @@ fn load(
     let mut told = HashMap::new();
     for (entry, table) in manifest.tables.iter().zip(&tables) {
         let class = manifest.classes.get(usize::from(entry.class)).map_or("default", String::as_str);
-        for row in table.dictionary() {
+        let rows: Rows<'_> = match only {
+            Some(channel) => Box::new(table.dictionary_row(channel).transpose().into_iter()),
+            None => Box::new(table.dictionary()),
+        };
+        for row in rows {
             let row = row?;
             if row.channel.0 >= manifest.next_channel {
                 let what = format!(
@@ -390,6 +399,9 @@ fn load(
         nameless,
     })
 }
+
+/// Rows of one table's dictionary.
+type Rows<'a> = Box<dyn Iterator<Item = Result<DictionaryRow, FormatError>> + 'a>;
 
 /// Name of the archive's own channel, which no source can have: it holds a blank.
 const ARCHIVE_CHANNEL: &str = "varve archive";
@@ -460,25 +472,31 @@ fn shared_of(
     shared
 }
 
-/// Removes files that the manifest does not name: tables of flushes, merges and seals that a crash interrupted.
+/// Removes files that the manifest does not name: tables of flushes, merges and seals, and index files, that a crash
+/// interrupted.
 /// Those that were live stay for their grace time, finished ones of a seal until it goes on.
 fn remove_strays(disk: &dyn Disk, layout: &Layout, manifest: &Manifest) -> Result<Vec<PathBuf>, Error> {
     let sealing = manifest.sealing.iter().flat_map(|sealing| &sealing.outputs);
     let tables = manifest.tables.iter().chain(sealing).map(|entry: &TableEntry| entry.path(layout));
     let dropped = manifest.dropped.iter().map(|file| layout.inside(&file.file));
-    let named: HashSet<PathBuf> = tables.chain(dropped).collect();
-    let mut removed = Vec::new();
-    let weeks = match disk.list(&layout.weeks()) {
-        Ok(weeks) => weeks,
-        Err(error) if error.is_missing() => return Ok(removed),
-        Err(error) => return Err(error.into()),
+    let partition = |of: &PartitionIndexEntry| layout.partition_index(of.week, of.generation, of.id);
+    let indexes = manifest.partition_indexes.iter().map(partition);
+    let segments = manifest.master_segments.iter().map(|of| layout.master_segment(of.id));
+    let named: HashSet<PathBuf> = tables.chain(indexes).chain(segments).chain(dropped).collect();
+    let list = |directory: &Path| match disk.list(directory) {
+        Err(error) if error.is_missing() => Ok(Vec::new()),
+        other => other,
     };
+    let weeks = list(&layout.weeks())?;
     let of_week = |name: &str| parse_week_dir(name).or_else(|| parse_late_dir(name)).is_some();
-    for week in weeks.iter().filter(|entry| entry.is_dir && of_week(&entry.name)) {
-        let directory = layout.weeks().join(&week.name);
-        for entry in disk.list(&directory)? {
+    let weeks = weeks.iter().filter(|entry| entry.is_dir && of_week(&entry.name));
+    let directories = weeks.map(|week| layout.weeks().join(&week.name)).chain([layout.index()]);
+    let mut removed = Vec::new();
+    for directory in directories {
+        for entry in list(&directory)? {
             let path = directory.join(&entry.name);
-            if parse_table(&entry.name).is_some() && !named.contains(&path) {
+            let ours = parse_table(&entry.name).is_some() || parse_index(&entry.name).is_some();
+            if ours && !named.contains(&path) {
                 disk.remove(&path)?;
                 removed.push(path);
             }

@@ -92,6 +92,10 @@ impl Engine {
             let todo = "weeks stay longer than [[retention]] says; check a named file with archtool verify";
             problem(since, ProblemSeverity::Warning, "retention_failed", what, todo);
         }
+        if let Some((since, what)) = health.index_failed {
+            let todo = "answers are complete without it; it is made anew by itself unless a table is damaged: archtool verify";
+            problem(since, ProblemSeverity::Warning, "index_failed", what, todo);
+        }
         let now = self.shared().clock.now();
         if self.gauges().clock_suspect.load(Ordering::Relaxed) {
             let message = "more than half of the servers send stamps from the future".into();

@@ -8,6 +8,7 @@ use crate::identity::Identity;
 use crate::layout::Layout;
 use crate::limits::{BEATING_NS, CHANNELS_MAX, MERGE_FAN_IN, SEAL_TABLE_BYTES};
 use crate::limits::{LOG_BUFFER_BYTES_LEAST, MEMTABLE_BYTES_LEAST, SEGMENT_BYTES_LEAST};
+use crate::open_indexes::OpenIndexes;
 use crate::slot::{Slot, SlotState};
 use crate::view::View;
 use crate::wal;
@@ -164,6 +165,8 @@ pub struct Health {
     pub seal_failed: Option<(Timestamp, String)>,
     /// Tables that need not be kept could not be dropped.
     pub retention_failed: Option<(Timestamp, String)>,
+    /// An index file could not be read or made; the tables answer in its place.
+    pub index_failed: Option<(Timestamp, String)>,
 }
 
 /// Common state of one open archive.
@@ -207,6 +210,8 @@ pub struct Shared {
     pub gate: BatchGate,
     /// Decoded blocks of tables.
     pub cache: Arc<BlockCache>,
+    /// The index files.
+    pub(crate) indexes: Arc<OpenIndexes>,
     health: Mutex<Health>,
     /// How long data stay.
     retention: RwLock<Arc<[RetentionClass]>>,
@@ -225,9 +230,15 @@ impl Shared {
         log: wal::Buffer,
         cache: Arc<BlockCache>,
     ) -> Shared {
+        let indexes = match &view.indexes {
+            Some(indexes) => indexes.clone(),
+            None => OpenIndexes::new(disk.clone(), layout.clone(), identity.id),
+        };
+        let view = view.with_indexes(indexes.clone());
         Shared {
             log,
             cache,
+            indexes,
             gate: BatchGate::default(),
             disk,
             clock,
@@ -285,7 +296,7 @@ impl Shared {
     pub fn publish(&self, mut view: View) {
         let mut present = self.view.write().unwrap_or_else(PoisonError::into_inner);
         view.damage = present.damage.clone();
-        *present = Arc::new(view);
+        *present = Arc::new(view.with_indexes(self.indexes.clone()));
     }
 
     /// Everything received at or before this survives a crash.

@@ -1,5 +1,6 @@
 //! One channel at one moment, put together from live tables and memory.
 
+use crate::indexed_table::IndexedTable;
 use crate::read::{ReadError, Run, Snapshot};
 use crate::shared::Shared;
 use crate::slot::Slot;
@@ -7,8 +8,8 @@ use crate::table_run::{TableRun, read_error};
 use crate::tail::Tail;
 use crate::view::View;
 use sample::{ChannelId, Event, EventKind, Metadata, TimeRange, Timestamp, ValueType, Week};
+use sstable::Key;
 use sstable::{CarriedSample, CarryIn};
-use sstable::{Key, Table};
 use std::sync::Arc;
 
 /// The channel of `slot` for `range`.
@@ -26,22 +27,11 @@ pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot
         if entry.samples == 0 {
             continue;
         }
-        runs.push(Arc::new(TableRun::new(
-            view.tables[table].clone(),
-            entry,
-            tail.channel,
-            false,
-            &view.damage,
-        )));
+        let indexed = view.indexed(table);
         if entry.late {
-            runs.push(Arc::new(TableRun::new(
-                view.tables[table].clone(),
-                entry,
-                tail.channel,
-                true,
-                &view.damage,
-            )));
+            runs.push(Arc::new(TableRun::new(indexed.clone(), entry, tail.channel, true, &view.damage)));
         }
+        runs.push(Arc::new(TableRun::new(indexed, entry, tail.channel, false, &view.damage)));
     }
     let base = view.base_week(Week::containing(range.from));
     let mut events = timeline.events;
@@ -110,7 +100,7 @@ impl Timeline {
             if outside || channel < span.channels.0 || span.channels.1 < channel {
                 continue;
             }
-            let (table, entry) = (&view.tables[span.table], &view.manifest.tables[span.table]);
+            let (table, entry) = (&view.indexed(span.table), &view.manifest.tables[span.table]);
             if entry.holds_carry_in && Some(span.week) == base {
                 for payload in payloads(table, Key::CARRY_IN, channel)? {
                     let carry_in = sstable::decode_carry_in(&payload).map_err(|e| damaged(table, &e))?;
@@ -164,7 +154,7 @@ impl Timeline {
                 for span in view.partitions.touching(channel, TimeRange::new(time, time.saturating_add(1))) {
                     let entry = &view.manifest.tables[span.table];
                     for late in [false, true] {
-                        let table = view.tables[span.table].clone();
+                        let table = view.indexed(span.table);
                         self.carried.push(Arc::new(TableRun::new(table, entry, channel, late, &view.damage)));
                     }
                 }
@@ -175,21 +165,22 @@ impl Timeline {
     }
 }
 
-fn payloads(table: &Table, rate: u64, channel: ChannelId) -> Result<Vec<Vec<u8>>, ReadError> {
+fn payloads(table: &IndexedTable, rate: u64, channel: ChannelId) -> Result<Vec<Vec<u8>>, ReadError> {
     let entries = table.entries(rate, channel, TimeRange::ALL);
-    let payload = |entry: Result<sstable::Entry, disk::FormatError>| table.payload(&entry?);
-    entries.map(payload).collect::<Result<_, _>>().map_err(|error| read_error(error, None))
+    let payload = |entry: sstable::Entry| table.table().payload(&entry);
+    let payloads = entries.and_then(|entries| entries.into_iter().map(payload).collect::<Result<_, _>>());
+    payloads.map_err(|error| read_error(error, None))
 }
 
-fn damaged(table: &Table, error: &disk::BytesError) -> ReadError {
-    read_error((*error).in_file(table.path(), 0), None)
+fn damaged(table: &IndexedTable, error: &disk::BytesError) -> ReadError {
+    read_error((*error).in_file(table.table().path(), 0), None)
 }
 
 /// Engine-wide events of all weeks: a few per restart.
 fn archive_events(view: &View) -> Result<Vec<Event>, ReadError> {
     let mut events = Vec::new();
     for span in view.partitions.all().iter().filter(|span| span.channels.0 == ChannelId::ARCHIVE) {
-        let table = &view.tables[span.table];
+        let table = &view.indexed(span.table);
         for payload in payloads(table, Key::EVENTS, ChannelId::ARCHIVE)? {
             events.extend(sstable::decode_events(&payload).map_err(|e| damaged(table, &e))?);
         }

@@ -1,6 +1,7 @@
 //! One channel's samples in one SSTable as a run.
 
 use crate::damage::DamageLog;
+use crate::indexed_table::IndexedTable;
 use crate::manifest::TableEntry;
 use crate::read::{Part, Position, ReadError, Run};
 use disk::FormatError;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// In-order or late samples of one channel in one table.
 #[derive(Debug)]
 pub(crate) struct TableRun {
-    table: Arc<Table>,
+    table: IndexedTable,
     channel: ChannelId,
     late: bool,
     span: (Timestamp, Timestamp),
@@ -22,7 +23,7 @@ pub(crate) struct TableRun {
 
 impl TableRun {
     pub(crate) fn new(
-        table: Arc<Table>,
+        table: impl Into<IndexedTable>,
         entry: &TableEntry,
         channel: ChannelId,
         late: bool,
@@ -30,7 +31,7 @@ impl TableRun {
     ) -> TableRun {
         TableRun {
             damage: damage.clone(),
-            table,
+            table: table.into(),
             channel,
             late,
             span: entry.samples_span.unwrap_or((Timestamp::MAX, Timestamp::MIN)),
@@ -41,6 +42,7 @@ impl TableRun {
     /// Of a table that no manifest needs to name.
     pub(crate) fn whole(table: Arc<Table>, channel: ChannelId, late: bool) -> TableRun {
         let span = table.summary().span.unwrap_or((Timestamp::MAX, Timestamp::MIN));
+        let table = table.into();
         TableRun { table, channel, late, span, named: Mutex::default(), damage: Arc::default() }
     }
 
@@ -52,13 +54,9 @@ impl TableRun {
     }
 
     fn entries(&self, range: TimeRange) -> Result<Vec<Entry>, ReadError> {
-        let mut entries = Vec::new();
-        for entry in self.table.entries(Key::SAMPLES, self.channel, range) {
-            let entry = entry.map_err(|error| self.failed(error, Some(self.span)))?;
-            if entry.chunk.as_ref().is_some_and(|chunk| chunk.late == self.late) {
-                entries.push(entry);
-            }
-        }
+        let entries = self.table.entries(Key::SAMPLES, self.channel, range);
+        let mut entries = entries.map_err(|error| self.failed(error, Some(self.span)))?;
+        entries.retain(|entry| entry.chunk.as_ref().is_some_and(|chunk| chunk.late == self.late));
         Ok(entries)
     }
 }
@@ -111,13 +109,14 @@ impl Run for TableRun {
             return Err(ReadError::Unavailable("a part of another run was asked for".into()));
         };
         let span = Some((Timestamp(part.first.time), Timestamp(part.last.time)));
-        self.table.samples(&entry, range).map_err(|error| self.failed(error, span))
+        self.table.table().samples(&entry, range).map_err(|error| self.failed(error, span))
     }
 
     fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError> {
         let mut types: Vec<(Timestamp, ValueType)> = Vec::new();
         for entry in self.entries(TimeRange::ALL)? {
-            let header = self.table.chunk_header(&entry).map_err(|e| self.failed(e, Some(self.span)))?;
+            let header =
+                self.table.table().chunk_header(&entry).map_err(|e| self.failed(e, Some(self.span)))?;
             if types.last().is_none_or(|(_, last)| *last != header.run.value) {
                 types.push((Timestamp(entry.key.bin), header.run.value));
             }

@@ -1,7 +1,9 @@
 //! The live files of an archive at one moment.
 
 use crate::damage::DamageLog;
+use crate::indexed_table::{Covering, IndexedTable};
 use crate::manifest::Manifest;
+use crate::open_indexes::OpenIndexes;
 use index::{Partitions, TableSpan};
 use sample::{TimeRange, Week};
 use sstable::Table;
@@ -20,6 +22,8 @@ pub struct View {
     pub flushed_epoch: u64,
     /// Damage met in the tables; it goes along from view to view.
     pub damage: Arc<DamageLog>,
+    /// The index files that the manifest names; they go along, too.
+    pub(crate) indexes: Option<Arc<OpenIndexes>>,
 }
 
 impl View {
@@ -37,7 +41,34 @@ impl View {
             tables,
             flushed_epoch,
             damage: Arc::default(),
+            indexes: None,
         }
+    }
+
+    /// With index files.
+    pub(crate) fn with_indexes(mut self, indexes: Arc<OpenIndexes>) -> View {
+        indexes.keep(&self.manifest);
+        self.indexes = Some(indexes);
+        self
+    }
+
+    /// A table by its place in the manifest, with the index of its week if that holds its entries.
+    pub(crate) fn indexed(&self, table: usize) -> IndexedTable {
+        IndexedTable::new(self.tables[table].clone(), self.covering(table))
+    }
+
+    /// The channel that a name stands for, if the master index knows it.
+    pub(crate) fn channel(&self, name: &str) -> Option<sample::ChannelId> {
+        self.indexes.as_ref()?.channel(&self.manifest, name)
+    }
+
+    fn covering(&self, table: usize) -> Option<Covering> {
+        let (files, entry) = (self.indexes.as_ref()?, &self.manifest.tables[table]);
+        let covers = |of: &&crate::manifest::PartitionIndexEntry| {
+            of.week == entry.week && of.tables.binary_search(&entry.id).is_ok()
+        };
+        let of = self.manifest.partition_indexes.iter().find(covers)?;
+        Some(Covering { id: of.id, index: files.partition(of)?, files: files.clone() })
     }
 
     /// The latest week at or before `week` whose partition begins with carry-in; everything about times

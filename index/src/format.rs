@@ -5,12 +5,14 @@ mod tests;
 
 use disk::{FILE_HEADER_BYTES, FileHeader};
 
+/// The first bytes of a partition index.
+pub const PARTITION_MAGIC: [u8; 8] = [0xA7, b'V', b'I', b'D', b'X', 0x0D, 0x0A, 0x1A];
+/// The first bytes of a master segment.
+pub const MASTER_MAGIC: [u8; 8] = [0xA7, b'V', b'M', b'S', b'T', 0x0D, 0x0A, 0x1A];
 /// Magic and version of a partition index.
-pub(crate) const PARTITION_FILE: FileHeader =
-    FileHeader::new([0xA7, b'V', b'I', b'D', b'X', 0x0D, 0x0A, 0x1A], 1, 0);
+pub(crate) const PARTITION_FILE: FileHeader = FileHeader::new(PARTITION_MAGIC, 1, 0);
 /// Magic and version of a master segment.
-pub(crate) const MASTER_FILE: FileHeader =
-    FileHeader::new([0xA7, b'V', b'M', b'S', b'T', 0x0D, 0x0A, 0x1A], 1, 0);
+pub(crate) const MASTER_FILE: FileHeader = FileHeader::new(MASTER_MAGIC, 1, 0);
 
 /// Length of a page.
 pub(crate) const PAGE_BYTES: usize = 16 << 10;

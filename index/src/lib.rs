@@ -34,6 +34,7 @@ mod writer;
 
 pub use cache::{PageCache, PageCounts};
 pub use entry::{ChunkSummary, Entry, Locator};
+pub use format::{MASTER_MAGIC, PARTITION_MAGIC};
 pub use hash_table::Position;
 pub use master::{Master, MasterInfo, MasterRow, MasterSummary, MasterWriter, NamedChannel, merge};
 pub use names::{Named, Names};

@@ -17,6 +17,8 @@ mod coverage;
 mod damage;
 /// A file system that is full, again and again.
 mod disk_full;
+/// Index files change no answer, whatever becomes of them.
+mod indexing;
 /// Whatever arrived is accounted for at every moment.
 mod ledger;
 /// The least limits that are allowed.

@@ -2,7 +2,7 @@
 
 use crate::crash::check;
 use crate::crash::life::{Life, MONDAY, name as channel_name};
-use crate::rig::{HOUR, MINUTE, Rig, SECOND, name, reader_of, samples_of};
+use crate::rig::{HOUR, MINUTE, Rig, SECOND, name, samples_of};
 use disk::Disk;
 use disk::sim::Random;
 use engine::LiveArchive;
@@ -11,7 +11,7 @@ use engine::config::ChannelSettings;
 use engine::error::Error;
 use engine::layout::Layout;
 use engine::manifest::Manifest;
-use engine::read::Archive;
+use engine::read::{Archive, Member, Reader};
 use engine::recovery::{Recovered, open_read_only};
 use sample::{TimeRange, Timestamp};
 use std::cell::RefCell;
@@ -22,16 +22,20 @@ use std::sync::Arc;
 const SEEDS: u64 = 40;
 
 /// Everything that readers can ask.
-pub fn answers(shared: &Arc<Shared>, random: u64) -> Vec<String> {
-    answers_from(shared, random, MONDAY - 12 * HOUR)
+pub(crate) fn answers(shared: &Arc<Shared>, random: u64) -> Vec<String> {
+    answers_of(&(Arc::new(LiveArchive::new(shared.clone())) as Arc<dyn Archive>), random)
+}
+
+/// As [`answers`], of any archive.
+pub(crate) fn answers_of(archive: &Arc<dyn Archive>, random: u64) -> Vec<String> {
+    answers_from(archive, random, MONDAY - 12 * HOUR)
 }
 
 /// Everything that readers can ask about some stretches, none of which begins before `earliest`.
-pub fn answers_from(shared: &Arc<Shared>, random: u64, earliest: i64) -> Vec<String> {
+pub(crate) fn answers_from(archive: &Arc<dyn Archive>, random: u64, earliest: i64) -> Vec<String> {
     let whole = earliest < MONDAY;
     let mut random = Random::new(random);
-    let reader = reader_of(shared);
-    let archive = LiveArchive::new(shared.clone());
+    let reader = Reader::new(vec![Member { name: "a".into(), priority: 1, archive: archive.clone() }]);
     let mut answers = Vec::new();
     for channel in 0..4 {
         let channel = channel_name(channel);
@@ -70,7 +74,7 @@ pub fn answers_from(shared: &Arc<Shared>, random: u64, earliest: i64) -> Vec<Str
     answers
 }
 
-pub fn same(what: &str, before: &[String], after: &[String]) {
+pub(crate) fn same(what: &str, before: &[String], after: &[String]) {
     for (at, (before, after)) in before.iter().zip(after).enumerate() {
         assert_eq!(before, after, "{what}, answer {at}");
     }
@@ -78,12 +82,12 @@ pub fn same(what: &str, before: &[String], after: &[String]) {
 }
 
 /// What another process reads.
-pub fn read_only(life: &Life) -> Arc<Shared> {
+pub(crate) fn read_only(life: &Life) -> Arc<Shared> {
     open_read_only(Arc::new(life.disk.clone()), Arc::new(life.clock.clone()), "/archive".into()).unwrap().0
 }
 
 /// Some days of everything that happens, flushed often.
-pub fn flushed(seed: u64) -> (Life, Recovered) {
+pub(crate) fn flushed(seed: u64) -> (Life, Recovered) {
     let mut life = Life::new(seed);
     life.merge_fan_in = usize::MAX;
     let mut recovered = life.recover(0).unwrap();

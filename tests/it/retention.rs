@@ -5,10 +5,11 @@ use crate::merging::{answers_from, flushed, read_only, table_files};
 use crate::rig::{DAY, HOUR, MINUTE, MONDAY, Rig, WEEK, double, reader_of};
 use crate::weeks::{CHANNELS, answers, answers_about, three_weeks};
 use disk::sim::Crash;
-use engine::SealStep;
 use engine::config::{ChannelSettings, Keep, RetentionClass};
+use engine::read::Archive;
 use engine::recovery::{Recovered, open, open_read_only};
 use engine::source::Arrival;
+use engine::{LiveArchive, SealStep};
 use sample::{Column, Sample, Timestamp, Value, Week};
 use std::sync::Arc;
 use std::time::Duration;
@@ -207,7 +208,9 @@ fn cut_in_a_script(seed: u64) -> Result<(), String> {
         recovered.keeper.write_log().and_then(|()| recovered.keeper.sync_log()).map_err(|e| e.to_string())
     };
     synced(&recovered)?;
-    let told = |life: &Life| -> Vec<String> { answers_from(&read_only(life), seed, LIFE_MONDAY) };
+    let told = |life: &Life| -> Vec<String> {
+        answers_from(&(Arc::new(LiveArchive::new(read_only(life))) as Arc<dyn Archive>), seed, LIFE_MONDAY)
+    };
     let before = told(&life);
     if !seed.is_multiple_of(4) {
         let crash = if seed % 4 == 1 { Crash::Kill } else { Crash::PowerCut };

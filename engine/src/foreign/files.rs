@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::identity::ArchiveId;
 use crate::layout::Layout;
 use crate::manifest::Manifest;
+use crate::open_indexes::OpenIndexes;
 use crate::open_tables::OpenTables;
 use crate::view::View;
 use disk::{Disk, FormatError};
@@ -22,12 +23,14 @@ pub(super) struct Files {
     layout: Layout,
     archive: ArchiveId,
     pub(super) tables: OpenTables,
+    indexes: Arc<OpenIndexes>,
     view: Mutex<Option<Arc<View>>>,
 }
 
 impl Files {
     pub(super) fn new(disk: Arc<dyn Disk>, layout: Layout, archive: ArchiveId) -> Files {
-        Files { disk, layout, archive, tables: OpenTables::new(), view: Mutex::default() }
+        let indexes = OpenIndexes::new(disk.clone(), layout.clone(), archive);
+        Files { disk, layout, archive, tables: OpenTables::new(), indexes, view: Mutex::default() }
     }
 
     /// The tables of a manifest of at least `generation`; the manifest is read only when the one at hand
@@ -52,7 +55,8 @@ impl Files {
             match self.tables.of(&*self.disk, &self.layout, &manifest) {
                 Ok(tables) => {
                     // Everything that memory held is in the tail or in these tables.
-                    let view = Arc::new(View::new(manifest, tables, u64::MAX));
+                    let view = View::new(manifest, tables, u64::MAX).with_indexes(self.indexes.clone());
+                    let view = Arc::new(view);
                     *kept = Some(view.clone());
                     return Ok(view);
                 }

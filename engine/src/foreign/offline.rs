@@ -8,6 +8,8 @@ use crate::live::LiveArchive;
 use crate::manifest;
 use crate::recovery;
 use disk::Disk;
+use sample::ChannelId;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,8 +18,17 @@ const SERVES: Duration = Duration::from_secs(1);
 /// And so many times as long as it took.
 const SERVES_TIMES: u32 = 10;
 
-/// What shows that files changed: the manifest's generation, the names of the log's segments.
-type Fingerprint = (u64, Vec<String>);
+/// Channels that are read alone; when another one is asked for, all are.
+const ALONE_MAX: usize = 8;
+
+/// What shows that files changed: whether a process has the directory locked, the manifest's generation, the names
+/// of the log's segments.
+#[derive(PartialEq, Eq)]
+struct Fingerprint {
+    held: bool,
+    generation: u64,
+    segments: Vec<String>,
+}
 
 /// What files and log said.
 pub(super) struct Replayed {
@@ -29,38 +40,82 @@ pub(super) struct Replayed {
     took: Duration,
 }
 
+impl Replayed {
+    /// Whether it still tells what files and log say.
+    fn serves(&self, fingerprint: &Fingerprint) -> bool {
+        let fresh = || self.begun.elapsed() < SERVES.max(self.took * SERVES_TIMES);
+        self.fingerprint == *fingerprint && (!self.held || fresh())
+    }
+}
+
 /// The replay at hand.
 pub(super) struct Offline {
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     layout: Layout,
     replayed: Mutex<Option<Arc<Replayed>>>,
+    /// Replays that know one channel each.
+    alone: Mutex<HashMap<String, Arc<Replayed>>>,
 }
 
 impl Offline {
     pub(super) fn new(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, layout: Layout) -> Offline {
-        Offline { disk, clock, layout, replayed: Mutex::default() }
+        Offline { disk, clock, layout, replayed: Mutex::default(), alone: Mutex::default() }
     }
 
     /// What files and log say now.
     pub(super) fn replayed(&self, files: &Files) -> Result<Arc<Replayed>, Error> {
         let mut kept = self.replayed.lock().unwrap_or_else(PoisonError::into_inner);
-        // In this order: what is written after these looks is found changed by the next ones.
-        let held = self.disk.is_locked(&self.layout.lock())?;
         let fingerprint = self.fingerprint()?;
-        if let Some(replayed) = &*kept {
-            let still = replayed.held == held && replayed.fingerprint == fingerprint;
-            let serves = SERVES.max(replayed.took * SERVES_TIMES);
-            if still && (!held || replayed.begun.elapsed() < serves) {
-                return Ok(replayed.clone());
-            }
+        if let Some(replayed) = kept.as_ref().filter(|replayed| replayed.serves(&fingerprint)) {
+            return Ok(replayed.clone());
         }
+        let replayed = Arc::new(self.read(files, fingerprint, None)?);
+        *kept = Some(replayed.clone());
+        Ok(replayed)
+    }
+
+    /// What files and log say now of the channel called `name`, perhaps of nothing else: where the master index
+    /// knows the name, no other channel is looked at.
+    pub(super) fn replayed_for(&self, files: &Files, name: &str) -> Result<Arc<Replayed>, Error> {
+        let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        let fingerprint = self.fingerprint()?;
+        alone.retain(|_, replayed| replayed.serves(&fingerprint));
+        if let Some(replayed) = alone.get(name) {
+            return Ok(replayed.clone());
+        }
+        let whole = self.replayed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let whole_serves = whole.is_some_and(|whole| whole.serves(&fingerprint));
+        if whole_serves || alone.len() >= ALONE_MAX {
+            return self.replayed(files);
+        }
+        // What is wrong with the files is told by reading them whole.
+        let channel = files.at_least(fingerprint.generation).ok().and_then(|view| view.channel(name));
+        if let Some(channel) = channel
+            && let Ok(replayed) = self.read(files, fingerprint, Some(channel))
+            && replayed.archive.shared().directory().names.get(name).is_some()
+        {
+            let replayed = Arc::new(replayed);
+            alone.insert(name.to_owned(), replayed.clone());
+            return Ok(replayed);
+        }
+        self.replayed(files)
+    }
+
+    /// Reads files and log, of all channels or of one alone.
+    fn read(
+        &self,
+        files: &Files,
+        fingerprint: Fingerprint,
+        only: Option<ChannelId>,
+    ) -> Result<Replayed, Error> {
         let begun = Instant::now();
         let (shared, report) = recovery::open_with(
             self.disk.clone(),
             self.clock.clone(),
             self.layout.root().to_path_buf(),
             &files.tables,
+            only,
         )?;
         tracing::info!(
             archive = %self.layout.root().display(),
@@ -70,18 +125,18 @@ impl Offline {
         );
         let archive = LiveArchive::new(shared);
         let took = begun.elapsed();
-        let replayed = Arc::new(Replayed { archive, held, fingerprint, begun, took });
-        *kept = Some(replayed.clone());
-        Ok(replayed)
+        Ok(Replayed { archive, held: fingerprint.held, fingerprint, begun, took })
     }
 
     fn fingerprint(&self) -> Result<Fingerprint, Error> {
+        // In this order: what is written after these looks is found changed by the next ones.
+        let held = self.disk.is_locked(&self.layout.lock())?;
         let generation = manifest::stored_generation(&*self.disk, &self.layout)?;
         let segments = match self.disk.list(&self.layout.wal()) {
             Ok(segments) => segments.into_iter().map(|entry| entry.name).collect(),
             Err(error) if error.is_missing() => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        Ok((generation, segments))
+        Ok(Fingerprint { held, generation, segments })
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     BESIDE, CARRY_IN, DECIMATED, DroppedFile, LATE, MANIFEST_FIELDS, MANIFEST_FIXED_BYTES, MANIFEST_HEADER,
-    Manifest, SAMPLES, SEALED, Sealing, SealingInput, TABLE_BYTES, TableEntry, damaged,
+    Manifest, MasterSegmentEntry, PartitionIndexEntry, SAMPLES, SEALED, Sealing, SealingInput, TABLE_BYTES,
+    TableEntry, damaged,
 };
 use crate::error::Error;
 use crate::identity::ArchiveId;
@@ -35,6 +36,8 @@ pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
         manifest.dropped.len(),
         inputs.len(),
         outputs.len(),
+        manifest.partition_indexes.len(),
+        manifest.master_segments.len(),
     ] {
         // More than 2^32 of anything is far beyond MANIFEST_BYTES_MAX, which the caller checks.
         put_u32(&mut out, count as u32);
@@ -58,6 +61,8 @@ pub(super) fn encode(manifest: &Manifest) -> Vec<u8> {
     for output in outputs {
         put_table(&mut out, output);
     }
+    manifest.partition_indexes.iter().for_each(|index| put_partition_index(&mut out, index));
+    manifest.master_segments.iter().for_each(|segment| put_master_segment(&mut out, segment));
     let len = (out.len() + CRC_BYTES) as u64;
     out[LENGTH_AT..LENGTH_AT + 8].copy_from_slice(&len.to_le_bytes());
     let crc = checksum(&out);
@@ -93,6 +98,26 @@ fn put_table(out: &mut Vec<u8>, table: &TableEntry) {
     put_u64(out, table.sequence_span.0);
     put_u64(out, table.sequence_span.1);
     put_u16(out, table.tier);
+}
+
+fn put_partition_index(out: &mut Vec<u8>, index: &PartitionIndexEntry) {
+    put_u64(out, index.id);
+    out.extend_from_slice(&index.week.0.to_le_bytes());
+    put_u32(out, index.generation);
+    put_u32(out, index.footer_crc);
+    put_u32(out, index.tables.len() as u32);
+    put_u64(out, index.len);
+    index.tables.iter().for_each(|table| put_u64(out, *table));
+}
+
+fn put_master_segment(out: &mut Vec<u8>, segment: &MasterSegmentEntry) {
+    put_u64(out, segment.id);
+    put_u32(out, segment.footer_crc);
+    put_u32(out, segment.indexes.len() as u32);
+    put_u64(out, segment.len);
+    put_u64(out, segment.rows);
+    put_u64(out, segment.names);
+    segment.indexes.iter().for_each(|index| put_u64(out, *index));
 }
 
 pub(super) fn decode(bytes: &[u8], path: &Path) -> Result<Manifest, Error> {
@@ -140,6 +165,7 @@ fn body_of(cursor: &mut Cursor<'_>, version: FileHeader) -> Result<Manifest, Byt
     let tables = cursor.u32()?;
     let dropped = cursor.u32()?;
     let sealing = (cursor.u32()?, cursor.u32()?);
+    let (partition_indexes, master_segments) = (cursor.u32()?, cursor.u32()?);
     cursor.bytes(fixed_bytes - MANIFEST_FIXED_BYTES)?;
     for _ in 0..classes {
         manifest.classes.push(cursor.counted_str()?.to_owned());
@@ -172,6 +198,12 @@ fn body_of(cursor: &mut Cursor<'_>, version: FileHeader) -> Result<Manifest, Byt
         found.outputs.push(table(cursor)?);
     }
     manifest.sealing = Some(found).filter(|found| !found.outputs.is_empty());
+    for _ in 0..partition_indexes {
+        manifest.partition_indexes.push(get_partition_index(cursor)?);
+    }
+    for _ in 0..master_segments {
+        manifest.master_segments.push(get_master_segment(cursor)?);
+    }
     Ok(manifest)
 }
 
@@ -216,6 +248,34 @@ fn get_table(cursor: &mut Cursor<'_>, classes: usize, newer: bool) -> Result<Tab
         sealed: flags & SEALED != 0,
         beside: flags & BESIDE != 0,
     })
+}
+
+fn get_partition_index(cursor: &mut Cursor<'_>) -> Result<PartitionIndexEntry, BytesError> {
+    let id = cursor.u64()?;
+    let week = Week(i32::from_le_bytes(cursor.array()?));
+    let (generation, footer_crc, tables) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
+    let len = cursor.u64()?;
+    Ok(PartitionIndexEntry { id, week, generation, len, footer_crc, tables: ascending(cursor, tables)? })
+}
+
+fn get_master_segment(cursor: &mut Cursor<'_>) -> Result<MasterSegmentEntry, BytesError> {
+    let (id, footer_crc, indexes) = (cursor.u64()?, cursor.u32()?, cursor.u32()?);
+    let (len, rows, names) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
+    Ok(MasterSegmentEntry { id, len, footer_crc, rows, names, indexes: ascending(cursor, indexes)? })
+}
+
+/// So many numbers, each greater than the one before.
+fn ascending(cursor: &mut Cursor<'_>, count: u32) -> Result<Vec<u64>, BytesError> {
+    let mut numbers = Vec::new();
+    for _ in 0..count {
+        let error = cursor.error("numbers of files are not in order");
+        let number = cursor.u64()?;
+        if numbers.last().is_some_and(|before| *before >= number) {
+            return Err(error);
+        }
+        numbers.push(number);
+    }
+    Ok(numbers)
 }
 
 /// Whether a relative path cannot lead out of the directory it starts from.

@@ -36,6 +36,27 @@ fn any_table() -> impl Strategy<Value = TableEntry> {
     })
 }
 
+fn any_numbers() -> impl Strategy<Value = Vec<u64>> {
+    prop::collection::btree_set(any::<u64>(), 0..4).prop_map(|numbers| numbers.into_iter().collect())
+}
+
+fn any_indexes() -> impl Strategy<Value = (Vec<PartitionIndexEntry>, Vec<MasterSegmentEntry>)> {
+    let partition = (any::<[u64; 2]>(), any::<i32>(), any::<[u32; 2]>(), any_numbers());
+    let partition = partition.prop_map(|([id, len], week, [generation, footer_crc], tables)| {
+        PartitionIndexEntry { id, week: Week(week), generation, len, footer_crc, tables }
+    });
+    let segment = (any::<[u64; 4]>(), any::<u32>(), any_numbers());
+    let segment = segment.prop_map(|([id, len, rows, names], footer_crc, indexes)| MasterSegmentEntry {
+        id,
+        len,
+        footer_crc,
+        rows,
+        names,
+        indexes,
+    });
+    (vec(partition, 0..4), vec(segment, 0..4))
+}
+
 fn any_manifest() -> impl Strategy<Value = Manifest> {
     let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<i64>());
     let dropped = vec(("[a-z0-9]{1,9}[.][0-9]/[a-z]{1,9}", any::<i64>(), any::<u64>()), 0..4);
@@ -44,7 +65,7 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
     let sealing = (vec(input, 0..4), vec(any_table(), 1..3));
     let sealing = option::of(sealing.prop_map(|(inputs, outputs)| Sealing { inputs, outputs }));
     let lists = (vec(any_table(), 0..4), dropped, sealing);
-    (counts, lists).prop_map(|(counts, (tables, dropped, sealing))| Manifest {
+    (counts, lists, any_indexes()).prop_map(|(counts, (tables, dropped, sealing), indexes)| Manifest {
         sealing,
         generation: counts.0,
         wal_from: counts.1,
@@ -62,6 +83,8 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
                 len,
             })
             .collect(),
+        partition_indexes: indexes.0,
+        master_segments: indexes.1,
         ..Manifest::new(ARCHIVE)
     })
 }
@@ -90,6 +113,16 @@ fn example() -> Manifest {
     };
     let file = "weeks/2026-11-16.1/0000000000000001.sst".into();
     let dropped = DroppedFile { file, since: Timestamp(6), len: 99 };
+    let index = PartitionIndexEntry {
+        id: 6,
+        week: Week(2899),
+        generation: 2,
+        len: 32_768,
+        footer_crc: 0xfeed,
+        tables: vec![3, 4],
+    };
+    let segment =
+        MasterSegmentEntry { id: 7, len: 65_536, footer_crc: 0xbeef, rows: 10, names: 11, indexes: vec![6] };
     Manifest {
         generation: 3,
         wal_from: 41,
@@ -100,6 +133,8 @@ fn example() -> Manifest {
         tables: vec![table],
         classes: vec!["default".into()],
         dropped: vec![dropped],
+        partition_indexes: vec![index],
+        master_segments: vec![segment],
         ..Manifest::new(ARCHIVE)
     }
 }
@@ -142,7 +177,21 @@ fn fields_stand_where_the_tables_say() {
     assert_eq!(table("highest channel"), 9u64.to_le_bytes());
     assert_eq!(table("last sequence"), 40u64.to_le_bytes());
     assert_eq!(table("tier"), 2u16.to_le_bytes());
-    let input = bytes.len() - 4 - TABLE_BYTES - 24;
+    assert_eq!((fixed("partition indexes"), fixed("master segments")), (vec![1, 0, 0, 0], vec![1, 0, 0, 0]));
+    // From the end: the checksum, the segment with one index, before it the index with two tables.
+    let base = bytes.len() - 4 - 8 - 40;
+    let segment = |name| at(&MASTER_SEGMENT_FIELDS, base, name);
+    assert_eq!(
+        (segment("id"), segment("rows")),
+        (vec![7, 0, 0, 0, 0, 0, 0, 0], vec![10, 0, 0, 0, 0, 0, 0, 0])
+    );
+    assert_eq!((segment("footer crc"), segment("indexes")), (vec![0xef, 0xbe, 0, 0], vec![1, 0, 0, 0]));
+    let base = base - 16 - 32;
+    let index = |name| at(&PARTITION_INDEX_FIELDS, base, name);
+    assert_eq!((index("id"), index("len")), (vec![6, 0, 0, 0, 0, 0, 0, 0], vec![0, 128, 0, 0, 0, 0, 0, 0]));
+    assert_eq!(index("week"), 2899i32.to_le_bytes());
+    assert_eq!((index("generation"), index("tables")), (vec![2, 0, 0, 0], vec![2, 0, 0, 0]));
+    let input = base - TABLE_BYTES - 24;
     assert_eq!(at(&SEALING_INPUT_FIELDS, input, "samples taken"), 3u64.to_le_bytes());
     assert_eq!(at(&TABLE_FIELDS, input + 24, "id"), 6u64.to_le_bytes());
 }
@@ -191,8 +240,17 @@ fn a_class_that_is_not_listed_is_refused() {
 }
 
 #[test]
+fn numbers_of_files_are_in_order() {
+    for tables in [vec![4, 3], vec![4, 4]] {
+        let mut manifest = example();
+        manifest.partition_indexes[0].tables = tables;
+        assert!(decode(&bytes::encode(&manifest)).unwrap_err().is_damage());
+    }
+}
+
+#[test]
 fn counts_that_the_bytes_cannot_hold_are_refused_at_once() {
-    for at in [88, 92, 96, 100, 104, 108, 112] {
+    for at in [88, 92, 96, 100, 104, 108, 112, 116, 120] {
         let mut bytes = bytes::encode(&example());
         bytes[at..at + 4].fill(0xff);
         assert!(decode(&resealed(bytes)).unwrap_err().is_damage());

@@ -1,0 +1,149 @@
+//! Index files that stay open from one manifest to the next.
+
+use crate::identity::ArchiveId;
+use crate::layout::Layout;
+use crate::limits::INDEX_CACHE_BYTES;
+use crate::manifest::{Manifest, MasterSegmentEntry, PartitionIndexEntry};
+use disk::{Disk, FormatError};
+use index::{Master, PageCache, PartitionIndex};
+use sample::ChannelId;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The index files of one archive, each opened when it is asked for first. One that cannot be read is given up
+/// for good: whoever asks does without it, whoever writes the archive makes it anew.
+#[derive(Debug)]
+pub(crate) struct OpenIndexes {
+    disk: Arc<dyn Disk>,
+    layout: Layout,
+    archive: ArchiveId,
+    pages: Arc<PageCache>,
+    files: Mutex<Files>,
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    partitions: HashMap<u64, Arc<PartitionIndex>>,
+    masters: HashMap<u64, Arc<Master>>,
+    given_up: BTreeSet<u64>,
+    /// Why the last one was given up, until somebody asks.
+    failure: Option<String>,
+}
+
+impl OpenIndexes {
+    /// Of the archive in `layout`; none is opened yet.
+    pub(crate) fn new(disk: Arc<dyn Disk>, layout: Layout, archive: ArchiveId) -> Arc<OpenIndexes> {
+        let pages = PageCache::new(INDEX_CACHE_BYTES);
+        Arc::new(OpenIndexes { disk, layout, archive, pages, files: Mutex::default() })
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The index of a partition, if it can be read.
+    pub(crate) fn partition(&self, entry: &PartitionIndexEntry) -> Option<Arc<PartitionIndex>> {
+        let mut files = self.files();
+        if files.given_up.contains(&entry.id) {
+            return None;
+        }
+        if let Some(open) = files.partitions.get(&entry.id) {
+            return Some(open.clone());
+        }
+        let path = self.layout.partition_index(entry.week, entry.generation, entry.id);
+        let opened = PartitionIndex::open(&*self.disk, &path, &self.pages).and_then(|index| {
+            let (info, summary) = (index.info(), index.summary());
+            let same = (summary.bytes, summary.footer_crc) == (entry.len, entry.footer_crc)
+                && (info.archive, info.week, info.generation)
+                    == (self.archive.0, entry.week, entry.generation);
+            if same { Ok(Arc::new(index)) } else { Err(another(&path)) }
+        });
+        match opened {
+            Ok(index) => {
+                files.partitions.insert(entry.id, index.clone());
+                Some(index)
+            }
+            Err(error) => {
+                give_up(&mut files, entry.id, &error);
+                None
+            }
+        }
+    }
+
+    /// A segment of the master index, if it can be read.
+    pub(crate) fn master(&self, entry: &MasterSegmentEntry) -> Option<Arc<Master>> {
+        let mut files = self.files();
+        if files.given_up.contains(&entry.id) {
+            return None;
+        }
+        if let Some(open) = files.masters.get(&entry.id) {
+            return Some(open.clone());
+        }
+        let path = self.layout.master_segment(entry.id);
+        let opened = Master::open(&*self.disk, &path, &self.pages).and_then(|master| {
+            let (info, summary) = (master.info(), master.summary());
+            let same = (summary.bytes, summary.footer_crc) == (entry.len, entry.footer_crc)
+                && (info.archive, info.segment) == (self.archive.0, entry.id);
+            if same { Ok(Arc::new(master)) } else { Err(another(&path)) }
+        });
+        match opened {
+            Ok(master) => {
+                files.masters.insert(entry.id, master.clone());
+                Some(master)
+            }
+            Err(error) => {
+                give_up(&mut files, entry.id, &error);
+                None
+            }
+        }
+    }
+
+    /// The channel that a name stands for, if a segment of the master index knows it. Names never change
+    /// hands, so the newest segment that knows it is right.
+    pub(crate) fn channel(&self, manifest: &Manifest, name: &str) -> Option<ChannelId> {
+        for entry in manifest.master_segments.iter().rev() {
+            let Some(master) = self.master(entry) else { continue };
+            match master.find(name) {
+                Ok(Some(named)) => return Some(named.id),
+                Ok(None) => {}
+                Err(error) => self.give_up(entry.id, &error),
+            }
+        }
+        None
+    }
+
+    /// Does without index file `id` from now on.
+    pub(crate) fn give_up(&self, id: u64, error: &FormatError) {
+        give_up(&mut self.files(), id, error);
+    }
+
+    /// Why an index file was given up since this was asked last.
+    pub(crate) fn take_failure(&self) -> Option<String> {
+        self.files().failure.take()
+    }
+
+    /// Forgets the files that `manifest` does not name.
+    pub(crate) fn keep(&self, manifest: &Manifest) {
+        let partitions: BTreeSet<u64> = manifest.partition_indexes.iter().map(|entry| entry.id).collect();
+        let masters: BTreeSet<u64> = manifest.master_segments.iter().map(|entry| entry.id).collect();
+        let files = &mut *self.files();
+        files.partitions.retain(|id, _| partitions.contains(id));
+        files.masters.retain(|id, _| masters.contains(id));
+        files.given_up.retain(|id| partitions.contains(id) || masters.contains(id));
+    }
+}
+
+fn give_up(files: &mut Files, id: u64, error: &FormatError) {
+    files.partitions.remove(&id);
+    files.masters.remove(&id);
+    if files.given_up.insert(id) {
+        tracing::warn!(%error, "an index file cannot be read; the tables are asked instead");
+        files.failure = Some(error.to_string());
+    }
+}
+
+/// The error of a file that is sound, but another one.
+pub(crate) fn another(path: &Path) -> FormatError {
+    FormatError::corrupt(path, 0, "this is not the index file that the manifest names")
+}
