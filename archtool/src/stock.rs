@@ -22,7 +22,7 @@ pub(crate) struct Stock {
     pub(crate) manifest: Manifest,
     /// The log's segments.
     pub(crate) wal: Pile,
-    /// The index files.
+    /// The live index files.
     pub(crate) index: Pile,
 }
 
@@ -61,7 +61,11 @@ impl Stock {
         let identity = identity(&layout)?;
         let manifest =
             Manifest::load(&RealDisk, &layout, identity.id)?.unwrap_or_else(|| Manifest::new(identity.id));
-        let (wal, index) = (pile(&layout.wal())?, pile(&layout.index())?);
+        let wal = pile(&layout.wal())?;
+        let partitions = manifest.partition_indexes.iter().map(|index| index.len);
+        let lens = partitions.chain(manifest.master_segments.iter().map(|segment| segment.len));
+        let index =
+            lens.fold(Pile::default(), |pile, len| Pile { files: pile.files + 1, bytes: pile.bytes + len });
         Ok(Stock { identity, manifest, wal, index })
     }
 

@@ -13,7 +13,7 @@ use engine::source::{Arrival, SimulatedSource};
 use sample::{ChannelName, Sample, Timestamp, Value};
 use serde_json::Value as Json;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tempfile::TempDir;
 
@@ -236,12 +236,14 @@ fn stat_counts_what_generate_wrote() {
 #[test]
 fn verify_names_damage_and_dump_reads_every_file() {
     let (_folder, archive) = archive();
+    index(&archive);
     let deep = run(&["verify", &archive, "--deep", "--json"]);
     assert_eq!(deep.code, DONE, "{}", deep.err);
     let report: Json = serde_json::from_str(&deep.out).unwrap();
     assert_eq!(report["samples"], 43_200);
     let week = Path::new(&archive).join("weeks/2024-01-01.1");
-    let tables = RealDisk.list(&week).unwrap();
+    let mut tables = RealDisk.list(&week).unwrap();
+    tables.retain(|entry| entry.name.ends_with(".sst"));
     assert!(tables.len() > 1, "several tables were expected");
     let table = week.join(&tables[0].name);
     for file in [Path::new(&archive).join("ARCHIVE"), Path::new(&archive).join("MANIFEST"), table.clone()] {
@@ -257,12 +259,39 @@ fn verify_names_damage_and_dump_reads_every_file() {
     }
     assert_eq!(run(&["dump", "/etc/hostname"]).code, FAILED);
 
+    // One bit in each index file: nothing is lost by it.
+    let indexes = index_files(Path::new(&archive));
+    assert_eq!(indexes.len(), 2);
+    assert!(report["index_rows"].as_u64().unwrap() > 10);
+    let stat: Json = serde_json::from_str(&run(&["stat", &archive, "--json"]).out).unwrap();
+    assert_eq!(stat["index"]["files"], 2);
+    for index in &indexes {
+        let dumped = run(&["dump", index.to_str().unwrap(), "--json"]);
+        assert_eq!(dumped.code, DONE, "{}", dumped.err);
+        let kinds: Vec<Json> = dumped
+            .out
+            .lines()
+            .map(|line| serde_json::from_str::<Json>(line).unwrap()["kind"].clone())
+            .collect();
+        assert!(
+            kinds[0] == "partition_index" && kinds[1] == "entry"
+                || kinds[0] == "master_segment" && kinds[1] == "name"
+        );
+        assert!(kinds.len() > 5, "{kinds:?}");
+        flip(index, 20_000);
+        assert_eq!(run(&["dump", index.to_str().unwrap()]).code, DAMAGE);
+    }
+    let damaged = run(&["verify", &archive, "--json"]);
+    assert_eq!(damaged.code, DAMAGE, "{}", damaged.err);
+    let report: Json = serde_json::from_str(&damaged.out).unwrap();
+    assert_eq!(report["damage"].as_array().unwrap().len(), 2);
+    let read = run(&[&["get", archive.as_str(), "*"], &DAY[..]].concat());
+    assert_eq!((read.code, read.out.lines().count()), (DONE, 43_201), "{}", read.err);
+    indexes.iter().for_each(|index| flip(index, 20_000));
+
     // One bit in the middle of a table.
-    let file = RealDisk.open_write(&table).unwrap();
-    let at = file.len().unwrap() / 2;
-    let mut byte = [0];
-    file.read_at(at, &mut byte).unwrap();
-    file.write_at(at, &[byte[0] ^ 1]).unwrap();
+    let at = RealDisk.open(&table).unwrap().len().unwrap() / 2;
+    flip(&table, at);
     let damaged = run(&["verify", &archive, "--json"]);
     assert_eq!(damaged.code, DAMAGE, "{}", damaged.err);
     let report: Json = serde_json::from_str(&damaged.out).unwrap();
@@ -284,6 +313,39 @@ fn verify_names_damage_and_dump_reads_every_file() {
     };
     let left: usize = around["channels"].as_array().unwrap().iter().map(of).sum();
     assert!(left > 30_000 && left < 43_200, "{left}");
+}
+
+/// Makes the index files of an archive whose weeks are long over.
+fn index(archive: &str) {
+    let opened = engine::recovery::open(engine::recovery::Opening {
+        disk: std::sync::Arc::new(RealDisk),
+        clock: std::sync::Arc::new(engine::clock::SystemClock),
+        directory: archive.into(),
+        create: false,
+        pinned: None,
+        fresh_id: None,
+        settings: StorageSettings::default(),
+    })
+    .unwrap();
+    while opened.keeper.index(&|| false).unwrap() {}
+    opened.keeper.write_log().unwrap();
+    opened.keeper.sync_log().unwrap();
+}
+
+/// Flips a bit.
+fn flip(path: &Path, at: u64) {
+    let file = RealDisk.open_write(path).unwrap();
+    let mut byte = [0];
+    assert_eq!(file.read_at(at, &mut byte).unwrap(), 1);
+    file.write_at(at, &[byte[0] ^ 1]).unwrap();
+}
+
+fn index_files(archive: &Path) -> Vec<PathBuf> {
+    let inside = |folder: PathBuf| -> Vec<PathBuf> {
+        let names = RealDisk.list(&folder).unwrap().into_iter().map(|entry| entry.name);
+        names.filter(|name| name.ends_with(".index")).map(|name| folder.join(name)).collect()
+    };
+    [inside(archive.join("weeks/2024-01-01.1")), inside(archive.join("index"))].concat()
 }
 
 #[test]

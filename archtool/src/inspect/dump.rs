@@ -15,7 +15,7 @@ use sstable::{BlockCache, Entry, Key, Table};
 use std::path::Path;
 
 /// Takes one thing that a file holds.
-type Sink<'a> = dyn FnMut(Value) -> Result<(), Failure> + 'a;
+pub(super) type Sink<'a> = dyn FnMut(Value) -> Result<(), Failure> + 'a;
 
 /// Bytes of decoded blocks kept while a table is read through.
 const CACHE_BYTES: usize = 8 << 20;
@@ -36,6 +36,10 @@ pub(crate) fn dump(path: &Path, sink: &mut Sink<'_>) -> Result<bool, Failure> {
     } else if magic == IDENTITY_HEADER.magic {
         named(name, IDENTITY_NAME)?;
         identity(&layout, sink)
+    } else if magic == index::PARTITION_MAGIC {
+        super::index_file::partition(path, sink)
+    } else if magic == index::MASTER_MAGIC {
+        super::index_file::master(path, sink)
     } else {
         // Whatever else it is, opening it as a table says what was expected.
         table(path, sink)
@@ -90,6 +94,20 @@ fn manifest(layout: &Layout, file: &dyn disk::File, sink: &mut Sink<'_>) -> Resu
             "channels": table.channels, "samples": table.samples, "value_bytes": table.value_bytes,
         }))?;
     }
+    for of in &manifest.partition_indexes {
+        let path = layout.partition_index(of.week, of.generation, of.id);
+        sink(json!({
+            "kind": "partition_index", "file": crate::stock::inside(layout, &path).display().to_string(),
+            "bytes": of.len, "tables": of.tables,
+        }))?;
+    }
+    for of in &manifest.master_segments {
+        let path = layout.master_segment(of.id);
+        sink(json!({
+            "kind": "master_segment", "file": crate::stock::inside(layout, &path).display().to_string(),
+            "bytes": of.len, "rows": of.rows, "names": of.names, "indexes": of.indexes,
+        }))?;
+    }
     for dropped in &manifest.dropped {
         sink(json!({"kind": "dropped", "file": dropped.file, "since": iso(dropped.since.0)}))?;
     }
@@ -142,7 +160,7 @@ fn table(path: &Path, sink: &mut Sink<'_>) -> Result<bool, Failure> {
     Ok(damaged)
 }
 
-fn damage(error: &FormatError) -> Value {
+pub(super) fn damage(error: &FormatError) -> Value {
     json!({"kind": "damage", "message": error.to_string()})
 }
 

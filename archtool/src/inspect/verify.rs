@@ -35,6 +35,8 @@ pub(crate) struct Verified {
     pub(crate) entries: u64,
     /// Samples decoded, in tables and log.
     pub(crate) samples: u64,
+    /// Rows of index files.
+    pub(crate) index_rows: u64,
     /// Records of the log.
     pub(crate) wal_records: u64,
     /// Bytes at the end of the log that were never durable: what a crash leaves, no damage.
@@ -102,6 +104,7 @@ pub(crate) fn verify(
         let before = verified.clone();
         verified.files += 1;
         tables(&mut verified, &layout, &manifest, deep, progress)?;
+        indexes(&mut verified, &layout, &manifest, deep)?;
         let present = Manifest::load(&RealDisk, &layout, identity.id).ok().flatten();
         // An engine at work may have merged tables away meanwhile.
         if verified.findings.is_empty()
@@ -170,6 +173,26 @@ fn tables(
     let strays = table_files(layout)?.into_iter().filter(|path| !named.contains(path));
     verified.strays = strays.map(|path| inside(layout, &path).display().to_string()).collect();
     progress(manifest.tables.len(), manifest.tables.len());
+    Ok(())
+}
+
+/// The index files: nothing is lost by damage in them.
+fn indexes(verified: &mut Verified, layout: &Layout, manifest: &Manifest, deep: bool) -> Result<(), Failure> {
+    let partitions = manifest
+        .partition_indexes
+        .iter()
+        .map(|of| engine::verify_partition_index(&RealDisk, layout, manifest, of, deep));
+    let segments = manifest
+        .master_segments
+        .iter()
+        .map(|of| engine::verify_master_segment(&RealDisk, layout, manifest, of, deep));
+    for checked in partitions.chain(segments) {
+        verified.files += 1;
+        match checked {
+            Ok(rows) => verified.index_rows += rows,
+            Err(error) => verified.note(layout, error)?,
+        }
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Print what is inside a WAL segment, SSTable, MANIFEST or ARCHIVE file, a line for each thing
+/// Print what is inside a WAL segment, SSTable, index, MANIFEST or ARCHIVE file, a line for each thing
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The file

@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     /// Archive directory; an engine may run on it
     #[arg(value_name = "DIR")]
     directory: String,
-    /// Also compare index, headers and statistics with the samples
+    /// Also compare index files with tables, and index, headers and statistics with the samples
     #[arg(long)]
     deep: bool,
     #[command(flatten)]
@@ -35,13 +35,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 }
 
 fn print(verified: &Verified, option: JsonOption) -> Result<(), Failure> {
-    let Verified { files, entries, samples, wal_records, torn_bytes, strays, findings } = verified;
+    let Verified { files, entries, samples, index_rows, wal_records, torn_bytes, strays, findings } =
+        verified;
     if option.json {
         let findings: Vec<_> =
             findings.iter().map(|f| json!({"file": f.file, "offset": f.offset, "message": f.what})).collect();
         return json(&json!({
-            "files": files, "entries": entries, "samples": samples, "wal_records": wal_records,
-            "torn_bytes": torn_bytes, "strays": strays, "damage": findings,
+            "files": files, "entries": entries, "samples": samples, "index_rows": index_rows,
+            "wal_records": wal_records, "torn_bytes": torn_bytes, "strays": strays, "damage": findings,
         }));
     }
     for stray in strays {
@@ -50,10 +51,10 @@ fn print(verified: &Verified, option: JsonOption) -> Result<(), Failure> {
     for finding in findings {
         warn(&format!("{}: damaged at byte {}: {}", finding.file, finding.offset, finding.what));
     }
-    let mut rows = Rows::new(&[">files", ">entries", ">samples", ">wal_records", ">torn_bytes", ">damaged"])?;
+    let heads = [">files", ">entries", ">samples", ">index_rows", ">wal_records", ">torn_bytes", ">damaged"];
+    let mut rows = Rows::new(&heads)?;
     let damaged = findings.len() as u64;
-    rows.row(
-        [*files, *entries, *samples, *wal_records, *torn_bytes, damaged].map(|n| n.to_string()).to_vec(),
-    )?;
+    let counts = [*files, *entries, *samples, *index_rows, *wal_records, *torn_bytes, damaged];
+    rows.row(counts.map(|n| n.to_string()).to_vec())?;
     rows.finish()
 }
