@@ -2,15 +2,18 @@
 
 use crate::crash::life::{Life, name as channel_name};
 use crate::merging::{answers, answers_of, flushed, read_only, same};
-use crate::rig::{DAY, HOUR, MINUTE, MONDAY, Rig, SECOND, WEEK};
+use crate::rig::{DAY, HOUR, MINUTE, MONDAY, Rig, SECOND, WEEK, name};
 use disk::sim::{Crash, Random};
-use disk::{Disk, FormatError};
+use disk::{Disk, FormatError, SimDisk};
+use engine::clock::ManualClock;
 use engine::layout::Layout;
 use engine::manifest::Manifest;
-use engine::read::{Archive, ChannelFilter};
+use engine::read::{Archive, ChannelFilter, Member, Reader};
 use engine::recovery::{Recovered, open};
 use engine::{Connector, ForeignArchive, Keeper, SealStep, Shared};
 use index::{Master, PageCache, PartitionIndex};
+use sample::{TimeRange, Timestamp};
+use sstable::{Scan, ScannedContent};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,7 +52,7 @@ fn files_of(manifest: &Manifest, layout: &Layout) -> Vec<PathBuf> {
     partitions.chain(manifest.master_segments.iter().map(|of| layout.master_segment(of.id))).collect()
 }
 
-fn index_files(disk: &disk::SimDisk) -> Vec<PathBuf> {
+fn index_files(disk: &SimDisk) -> Vec<PathBuf> {
     disk.files().into_iter().filter(|path| path.extension().is_some_and(|e| e == "index")).collect()
 }
 
@@ -96,9 +99,9 @@ fn every_answer_is_the_same_with_index_files() {
 }
 
 /// The directory as a process that only reads it has it, without an engine.
-fn foreign(life: &Life) -> Arc<dyn Archive> {
+fn foreign(disk: &SimDisk, clock: &ManualClock) -> Arc<dyn Archive> {
     let connect: Connector = Box::new(|_| unreachable!("no engine runs"));
-    let (disk, clock) = (Arc::new(life.disk.clone()), Arc::new(life.clock.clone()));
+    let (disk, clock) = (Arc::new(disk.clone()), Arc::new(clock.clone()));
     Arc::new(ForeignArchive::new(disk, clock, "/archive".into(), None, connect))
 }
 
@@ -113,16 +116,16 @@ fn one_channel_read_alone_answers_as_among_all() {
         recovered.keeper.sync_log().unwrap();
         life.write(&recovered).unwrap();
         drop(recovered);
-        let expected = answers_of(&foreign(&life), seed);
+        let expected = answers_of(&foreign(&life.disk, &life.clock), seed);
         let recovered = life.recover(0).unwrap();
         index_everything(&recovered.keeper);
         let later = answers(&read_only(&life), seed);
         drop(recovered);
-        let indexed = answers_of(&foreign(&life), seed);
+        let indexed = answers_of(&foreign(&life.disk, &life.clock), seed);
         assert_eq!(expected.len(), indexed.len());
         same("as all", &later, &indexed);
         // A name that nothing knows; names asked for after each other; all of them.
-        let archive = foreign(&life);
+        let archive = foreign(&life.disk, &life.clock);
         assert_eq!(archive.resolve("nobody").unwrap(), None);
         for channel in 0..4 {
             let name = channel_name(channel);
@@ -131,6 +134,34 @@ fn one_channel_read_alone_answers_as_among_all() {
         let all = ChannelFilter { matches: &|_| true, state: None, after: None, limit: 0 };
         assert_eq!(archive.channels(&all).unwrap().len(), 4);
     }
+}
+
+#[test]
+fn one_channel_of_many_is_read_without_the_others() {
+    let names: Vec<String> = (0..4000).map(|i| format!("SR:C{i:05}")).collect();
+    let mut rig = Rig::with(MONDAY + HOUR, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    for channel in [&names[7], &names[3999]] {
+        rig.connect(channel, "ioc:5064");
+        rig.sample(channel, rig.now(), 4.5);
+    }
+    rig.flush();
+    let table = rig.shared().view().tables[0].path().to_path_buf();
+    rig.advance(3 * WEEK);
+    index_everything(rig.keeper());
+    rig.close();
+    let blocks = Scan::open(&rig.disk, &table).unwrap().map(Result::unwrap);
+    let dictionary = blocks.filter(|block| matches!(block.content, ScannedContent::Dictionary(_)));
+    let dictionary: Vec<u64> = dictionary.map(|block| block.offset).collect();
+    assert!(dictionary.len() > 1);
+    // What is said of the last channels is lost; nobody who asks about the first ones looks there.
+    rig.disk.flip(&table, dictionary[dictionary.len() - 1] + 100, 1).unwrap();
+    let archive = foreign(&rig.disk, &rig.clock);
+    let reader = Reader::new(vec![Member { name: "a".into(), priority: 1, archive: archive.clone() }]);
+    let at = Timestamp(rig.now());
+    let view = reader.view(&name(&names[7]), TimeRange::new(at, at)).unwrap().unwrap();
+    assert_eq!(view.last_before(at, true).unwrap().unwrap().value.as_f64(), Some(4.5));
+    assert!(archive.resolve(&names[3999]).is_err());
+    assert!(archive.resolve("nobody").is_err());
 }
 
 #[test]
