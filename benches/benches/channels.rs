@@ -1,0 +1,221 @@
+//! What a million channels cost: memory, bytes a channel and week, a restart, one question asked cold.
+//!
+//! `cargo bench -p benches --bench channels [-- CHANNELS SAMPLES_PER_CHANNEL]`: every channel gets so many samples,
+//! spread over a week, round robin, through the normal write path; the week is merged, sealed, indexed. Cold means
+//! that the operating system was asked to forget every file.
+
+use benches::cpu_s;
+use benches::index_load::{Random, name};
+use disk::RealDisk;
+use engine::clock::{Clock, ManualClock};
+use engine::read::{Archive, ChannelFilter, Member, Reader};
+use engine::recovery::{Opening, Recovered, open};
+use engine::{Connector, ForeignArchive, Outcome, SealStep, StorageSettings};
+use sample::{EventKind, Sample, TimeRange, Timestamp, Value, WEEK_NS};
+use sstable::{Scan, ScannedContent};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Monday 2026-11-16.
+const MONDAY: i64 = 1_794_787_200_000_000_000;
+/// Samples of one batch: what arrives in 10 ms.
+const BATCH: usize = 2000;
+/// Batches between two hand-overs of the log.
+const LOG_EVERY: usize = 50;
+/// Questions asked cold.
+const QUESTIONS: usize = 11;
+
+/// As in `archengine`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+    let channels = numbers.first().copied().unwrap_or(1_000_000).max(100);
+    let samples = numbers.get(1).copied().unwrap_or(8).max(1);
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let directory = folder.path().join("archive");
+    let clock = ManualClock::new(Timestamp(MONDAY));
+    fill(&directory, &clock, channels, samples);
+    bytes(&directory, &clock, channels);
+    forget(&directory);
+    restart(&directory, &clock, channels);
+    questions(&directory, &clock, channels);
+}
+
+fn opening(directory: &Path, clock: &ManualClock) -> Opening {
+    Opening {
+        disk: Arc::new(RealDisk),
+        clock: Arc::new(clock.clone()),
+        directory: directory.to_path_buf(),
+        create: true,
+        pinned: None,
+        fresh_id: None,
+        settings: StorageSettings { grace_ns: 0, ..StorageSettings::default() },
+    }
+}
+
+/// A line of this process's status, in bytes: `VmRSS` now, `VmHWM` at most so far.
+fn memory(line: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+    let kilobytes = found.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.expect("a size") << 10
+}
+
+/// Writes the archive; ends when its week is sealed and indexed.
+fn fill(directory: &Path, clock: &ManualClock, channels: u64, samples: u64) {
+    let before = memory("VmRSS");
+    let Recovered { shared, mut writer, keeper, .. } =
+        open(opening(directory, clock)).expect("a new archive");
+    writer.at(clock.now());
+    let ids: Vec<_> = (1..=channels)
+        .map(|number| {
+            let id = writer.register(&name(number));
+            writer.event(id, Timestamp(MONDAY), EventKind::Started);
+            id
+        })
+        .collect();
+    writer.commit();
+    keeper.write_log().expect("the log is written");
+    keeper.flush(writer.freeze().expect("between batches")).expect("a flush");
+    let idle = memory("VmRSS").saturating_sub(before) / channels;
+    println!("{channels} channels, {samples} samples each; an idle one takes {idle} bytes of memory");
+
+    let (total, begun, cpu) = (channels * samples, Instant::now(), cpu_s());
+    let mut random = Random(3);
+    let mut sent = 0u64;
+    while sent < total {
+        for _ in 0..LOG_EVERY {
+            let from = sent;
+            let time = MONDAY
+                + 10_000_000
+                + (i128::from(sent) * i128::from(WEEK_NS - 20_000_000) / i128::from(total)) as i64;
+            clock.set(Timestamp(time));
+            writer.at(Timestamp(time));
+            while sent < total && sent - from < BATCH as u64 {
+                let value = Value::Float64(random.below(100_000) as f64 / 100.0);
+                let stamp = Timestamp(time - (random.below(5_000_000)) as i64);
+                let stored = writer.append(ids[(sent % channels) as usize], Sample::new(stamp, value), false);
+                assert_eq!(stored, Outcome::Stored);
+                sent += 1;
+            }
+            writer.commit();
+        }
+        keeper.write_log().expect("the log is written");
+        if shared.memory.load(Ordering::Relaxed) >= shared.settings.memtable_bytes || sent == total {
+            keeper.sync_log().expect("the log is synced");
+            keeper.flush(writer.freeze().expect("between batches")).expect("a flush");
+            while keeper.merge(&|| false).expect("a merge") {}
+            keeper.remove_dropped().expect("removed");
+        }
+    }
+    let rate = total as f64 / begun.elapsed().as_secs_f64();
+    println!(
+        "{total} samples round robin at {rate:.0} a second ({:.2} us of CPU each, merges included); memory at most \
+         {} MiB",
+        (cpu_s() - cpu) * 1e6 / total as f64,
+        memory("VmHWM") >> 20
+    );
+    clock.set(Timestamp(MONDAY + 3 * WEEK_NS));
+    let (begun, cpu) = (Instant::now(), cpu_s());
+    while keeper.seal(&|| false).expect("a seal") != SealStep::Idle {}
+    println!("sealed in {:.1} s ({:.1} s of CPU)", begun.elapsed().as_secs_f64(), cpu_s() - cpu);
+    let (begun, cpu) = (Instant::now(), cpu_s());
+    while keeper.index(&|| false).expect("an index") {}
+    println!("indexed in {:.1} s ({:.1} s of CPU)", begun.elapsed().as_secs_f64(), cpu_s() - cpu);
+    keeper.remove_dropped().expect("removed");
+    println!("memory at most {} MiB", memory("VmHWM") >> 20);
+}
+
+/// What the week takes for each channel beside its samples.
+fn bytes(directory: &Path, clock: &ManualClock, channels: u64) {
+    let recovered = open(opening(directory, clock)).expect("the archive");
+    let view = recovered.shared.view();
+    let mut dictionary = 0;
+    for table in &view.tables {
+        for block in Scan::open(&RealDisk, table.path()).expect("a table") {
+            let block = block.expect("a sound block");
+            dictionary += if matches!(block.content, ScannedContent::Dictionary(_)) { block.len } else { 0 };
+        }
+    }
+    let each = |bytes: u64| bytes as f64 / channels as f64;
+    let tables: u64 = view.manifest.tables.iter().map(|table| table.len).sum();
+    let index: u64 = view.manifest.partition_indexes.iter().map(|of| of.len).sum();
+    let master: u64 = view.manifest.master_segments.iter().map(|of| of.len).sum();
+    println!(
+        "bytes a channel: {} tables {:.1}, of these dictionary {:.1}; partition index {:.1}; both {:.1}; master {:.1}",
+        view.tables.len(),
+        each(tables),
+        each(dictionary),
+        each(index),
+        each(dictionary + index),
+        each(master)
+    );
+    recovered.keeper.write_log().expect("the log is written");
+    recovered.keeper.sync_log().expect("the log is synced");
+}
+
+/// Asks the operating system to forget every file below `directory`.
+fn forget(directory: &Path) {
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path: PathBuf = entry.expect("an entry").path();
+        if path.is_dir() {
+            forget(&path);
+            continue;
+        }
+        let file = std::fs::File::open(&path).expect("a file");
+        file.sync_all().expect("a sync");
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("advice");
+    }
+}
+
+/// An engine starts again: it knows every channel's last stamp.
+fn restart(directory: &Path, clock: &ManualClock, channels: u64) {
+    let (begun, cpu) = (Instant::now(), cpu_s());
+    let recovered = open(opening(directory, clock)).expect("the archive");
+    let took = begun.elapsed().as_secs_f64();
+    let known =
+        recovered.shared.directory().slots.iter().flatten().filter(|of| of.lock().newest.is_some()).count();
+    assert_eq!(known as u64, channels);
+    println!("restart, cold: {took:.2} s ({:.2} s of CPU)", cpu_s() - cpu);
+    recovered.keeper.write_log().expect("the log is written");
+    recovered.keeper.sync_log().expect("the log is synced");
+}
+
+/// Another process opens the archive and asks for one channel's last sample before some time.
+fn questions(directory: &Path, clock: &ManualClock, channels: u64) {
+    let mut random = Random(11);
+    let mut times = Vec::new();
+    for _ in 0..QUESTIONS {
+        forget(directory);
+        let name = name(1 + random.below(channels));
+        let time = Timestamp(MONDAY + WEEK_NS / 2 + random.below(WEEK_NS as u64 / 2) as i64);
+        let begun = Instant::now();
+        let reader = foreign(directory, clock);
+        let view = reader.view(&name, TimeRange::new(time, time)).expect("readable").expect("known");
+        let edge = view.last_before(time, true).expect("readable").expect("a sample");
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+        assert!(edge.time <= time);
+    }
+    times.sort_by(f64::total_cmp);
+    println!(
+        "open and answer one edge query, cold: median {:.1} ms, worst {:.1} ms of {QUESTIONS}",
+        times[QUESTIONS / 2],
+        times[QUESTIONS - 1]
+    );
+    let begun = Instant::now();
+    let all = ChannelFilter { matches: &|_| true, state: None, after: None, limit: 10 };
+    assert_eq!(foreign(directory, clock).channels(&all).expect("readable").len(), 10);
+    println!("open and list ten channels: {:.2} s", begun.elapsed().as_secs_f64());
+}
+
+fn foreign(directory: &Path, clock: &ManualClock) -> Reader {
+    let connect: Connector = Box::new(|_| unreachable!("no engine runs"));
+    let (disk, clock) = (Arc::new(RealDisk), Arc::new(clock.clone()));
+    let archive: Arc<dyn Archive> =
+        Arc::new(ForeignArchive::new(disk, clock, directory.to_path_buf(), None, connect));
+    Reader::new(vec![Member { name: "a".into(), priority: 1, archive }])
+}
