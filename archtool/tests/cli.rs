@@ -51,10 +51,15 @@ fn run(words: &[&str]) -> Run {
 
 /// Five gauges at 0.1 Hz for one day, in a small memtable, so that there are several tables.
 fn archive() -> (TempDir, String) {
+    archive_flushed_at(1 << 18)
+}
+
+/// The same, flushed whenever memory holds so many bytes.
+fn archive_flushed_at(memtable_bytes: usize) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("archive");
     let set = DataSet { channels: 5, days: 1, ..DataSet::of(Preset::Va) };
-    let settings = StorageSettings { memtable_bytes: 1 << 18, ..StorageSettings::default() };
+    let settings = StorageSettings { memtable_bytes, ..StorageSettings::default() };
     let filled = fill(&set, &directory, settings, &mut |_| {}).unwrap();
     assert_eq!((filled.samples, filled.stored), (43_200, 43_200));
     let text = directory.to_str().unwrap().to_owned();
@@ -499,7 +504,8 @@ fn a_server_and_its_directory_give_the_same_answers() {
 /// An archive of a week that is long over, sealed and merged by hand.
 #[test]
 fn seal_and_compact_change_no_answer() {
-    let (_folder, archive) = archive();
+    // As many tables as are merged at once, and some.
+    let (_folder, archive) = archive_flushed_at(1 << 17);
     let all = || run(&[&["get", archive.as_str(), "*"], &DAY[..]].concat()).out;
     let coverage = || run(&[&["coverage", archive.as_str(), FIRST], &DAY[..]].concat()).out;
     let stat = || -> Json { serde_json::from_str(&run(&["stat", &archive, "--json"]).out).unwrap() };

@@ -335,9 +335,11 @@ fn weeks_are_indexed_when_they_are_over_and_segments_merged() {
 fn a_damaged_table_leaves_its_week_without_an_index_and_says_so() {
     let mut rig = rig();
     days(&mut rig, 22);
-    let bad = rig.shared().view().tables[2].path().to_path_buf();
+    let table = rig.shared().view().tables[2].clone();
+    let bad = table.path().to_path_buf();
+    let data = table.all_entries().next().unwrap().unwrap().locator.offset;
     rig.restart(SECOND);
-    rig.disk.flip(&bad, 170, 0xff).unwrap();
+    rig.disk.flip(&bad, data + 40, 0xff).unwrap();
     let error = rig.keeper().index(&|| false).unwrap_err();
     assert!(error.is_damage() && error.to_string().contains(name_of(&bad)), "{error}");
     index_everything(rig.keeper());
