@@ -69,6 +69,9 @@ pub fn copy_archive(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Copied, E
     manifest.dropped.clear();
     // Its finished tables are not live: the copy begins that seal again.
     manifest.sealing = None;
+    // Derived: whoever writes to the copy makes them anew.
+    manifest.partition_indexes.clear();
+    manifest.master_segments.clear();
     let staged = segments.iter().map(|segment| copying.stage(&**segment)).collect::<Result<Vec<_>, _>>()?;
     manifest.store(disk, &copying.target)?;
     copying.put_log(&staged)?;

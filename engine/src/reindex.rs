@@ -230,6 +230,9 @@ impl Rebuilding<'_> {
         manifest.tables.clear();
         manifest.classes.clear();
         manifest.sealing = None;
+        // Their files go with it; the engine makes them anew.
+        manifest.partition_indexes.clear();
+        manifest.master_segments.clear();
         manifest.wal_from = wal_from;
         let known = own.iter().flat_map(|c| c.lineage().parts.into_iter().chain([c.file.id]));
         manifest.next_table = manifest.next_table.max(known.max().map_or(1, |id| id.saturating_add(1)));
