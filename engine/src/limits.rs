@@ -22,7 +22,7 @@ pub const HELD_BACK_SAMPLES_MAX: usize = 16;
 /// Longest wait of the ingest thread for something to arrive.
 pub const INGEST_WAIT: std::time::Duration = std::time::Duration::from_millis(50);
 /// Pause of the ingest thread after a batch, so that arrivals gather.
-pub const INGEST_PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+pub const INGEST_PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
 /// A batch of so many arrivals is large enough: the next one begins at once.
 pub const BATCH_ARRIVALS: usize = 256;
 /// Time between two heartbeats in the log; promised to be at most 500 ms.
