@@ -7,7 +7,7 @@ use crate::records::{GROUP, GROUP_COUNTERS, counts};
 use crate::report::Report;
 use crate::{Failure, Programs, Scale, now_ns, random};
 use sample::Sample;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -107,6 +107,8 @@ struct Verdict {
     gaps: u64,
     /// Steps of 0 or 2 from the first update of a connection to the second.
     connecting: u64,
+    /// ms from the start of its life to each hole without a kill, to tenths of a second, and how many.
+    hole_ages: BTreeMap<i64, u64>,
     /// Gaps in lives whose last second brought nothing for anybody: IOC or engine had no processor.
     quiet: u64,
     /// Least ns from `durable_until` to when the first lost sample must have been received.
@@ -154,6 +156,9 @@ impl Verdict {
         let Some(life) = lives.iter().find(|life| life.killed > before).filter(|life| life.killed < after)
         else {
             self.holes += 1;
+            let life = lives.iter().rev().find(|life| life.started <= before);
+            let age = life.map_or(i64::MAX, |life| (before - life.started) / 100_000_000 * 100);
+            *self.hole_ages.entry(age).or_default() += 1;
             self.note(|| format!("{name}: a hole between {before} and {after}, without a kill"));
             return;
         };
@@ -284,6 +289,7 @@ fn judge(report: &mut Report, rig: &Rig, lives: &[Life], kept: &Kept) -> Result<
         first,
         first_disorder,
         connecting,
+        hole_ages,
     } = verdict;
     let first = [first_disorder, first].into_iter().flatten().collect::<Vec<_>>().join("; ");
     let text = format!(
@@ -295,6 +301,11 @@ fn judge(report: &mut Report, rig: &Rig, lives: &[Life], kept: &Kept) -> Result<
         "0, 0, 0; all counters",
         disordered + holes + lost == 0 && channels == rig.groups * GROUP_COUNTERS,
     );
+    if !hole_ages.is_empty() {
+        let text =
+            hole_ages.iter().map(|(age, holes)| format!("{age} ms: {holes}")).collect::<Vec<_>>().join(", ");
+        report.figure("holes without a kill by the age of their life", text);
+    }
     if let Some(margin) = margin {
         report.figure(
             "first lost sample due after durable_until_ns, least",

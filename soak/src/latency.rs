@@ -8,6 +8,8 @@ use crate::{Failure, Programs, Scale, now_ns, random};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+/// Channels of one question: the more, the longer asker and server keep a processor from the engine.
+const WATCHED: usize = 2;
 /// Threads that ask.
 const ASKERS: u64 = 1;
 /// Pause between two questions.
@@ -24,16 +26,18 @@ struct Seen {
     gaps: Vec<i64>,
     /// Updates that came while nobody looked.
     unwatched: u64,
+    /// ns by which the pauses between questions were longer than asked for: what this machine alone adds.
+    overslept: Vec<i64>,
 }
 
-/// Asks for random groups of eight channels until `until`.
+/// Asks for [`WATCHED`] channels of random groups until `until`.
 fn ask(client: &Client, groups: u64, until: Instant) -> Result<Seen, Failure> {
     let mut seen = Seen::default();
     // What is measured is the engine: the one who asks is not to wait behind the IOC.
     engine::schedule::prompt_turns();
     while Instant::now() < until {
         let group = random(groups);
-        let channels: Vec<String> = (0..8).map(|i| format!("channel=T:{group:04}:ai{i}")).collect();
+        let channels: Vec<String> = (0..WATCHED).map(|i| format!("channel=T:{group:04}:ai{i}")).collect();
         let query = format!("from=-400ms&edge=false&{}", channels.join("&"));
         let mut newest: BTreeMap<String, i64> = BTreeMap::new();
         // The updates seen first came before we looked; each of the five behind them is watched for.
@@ -41,7 +45,7 @@ fn ask(client: &Client, groups: u64, until: Instant) -> Result<Seen, Failure> {
         for _ in 0..5 {
             std::thread::sleep(REST);
             let slept = Instant::now();
-            let mut wanted = 8;
+            let mut wanted = WATCHED;
             let mut before = None;
             while wanted > 0 && slept.elapsed() < Duration::from_secs(1) && Instant::now() < until {
                 let (asked, fresh) = (now_ns(), look(client, &query, &mut newest)?);
@@ -52,7 +56,10 @@ fn ask(client: &Client, groups: u64, until: Instant) -> Result<Seen, Failure> {
                     None => seen.unwatched += fresh.len() as u64,
                 }
                 before = Some(asked);
+                let pausing = Instant::now();
                 std::thread::sleep(PAUSE);
+                let overslept = pausing.elapsed().saturating_sub(PAUSE).as_nanos();
+                seen.overslept.push(i64::try_from(overslept).unwrap_or(i64::MAX));
             }
         }
     }
@@ -83,7 +90,7 @@ pub(crate) fn quantile_ms(sorted: &[i64], share: f64) -> f64 {
 pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> {
     let groups = scale.pick(500, 25);
     let how = format!(
-        "{} records at 10 Hz, receive_time = true. {ASKERS} thread(s) asking promptly (short turns) fetch the last 400 ms of 8 channels of a random \
+        "{} records at 10 Hz, receive_time = true. {ASKERS} thread(s) asking promptly (short turns) fetch the last 400 ms of {WATCHED} channels of a random \
          group over a kept connection, again 0.3 ms after each answer. Counted: this machine's clock when an answer \
          had been read and decoded, less the receive time of a sample that is in it and was not in the answer \
          before; nothing subtracted, so each figure holds one question, its answer and up to one pause",
@@ -103,19 +110,25 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
             askers.into_iter().map(|asker| asker.join().map_err(|_| "a thread that asks panicked")?);
         answers.collect::<Result<Vec<Seen>, Failure>>()
     })?;
-    let (mut delays, mut gaps) = (Vec::new(), Vec::new());
+    let (mut delays, mut gaps, mut overslept) = (Vec::new(), Vec::new(), Vec::new());
     let mut unwatched = 0;
     for seen in all {
         delays.extend(seen.delays);
         gaps.extend(seen.gaps);
+        overslept.extend(seen.overslept);
         unwatched += seen.unwatched;
     }
     delays.sort_unstable();
     gaps.sort_unstable();
+    overslept.sort_unstable();
     let ms = |share| quantile_ms(&delays, share);
     report.figure("updates watched", format!("{} ({unwatched} came unwatched, not counted)", delays.len()));
-    let text = format!("p50 {:.2} ms, p99 {:.2} ms", quantile_ms(&gaps, 0.5), quantile_ms(&gaps, 0.99));
-    report.figure("between two answers", text);
+    let text = |sorted: &[i64]| {
+        let [half, most, all] = [0.5, 0.99, 1.0].map(|share| quantile_ms(sorted, share));
+        format!("p50 {half:.2} ms, p99 {most:.2} ms, max {all:.2} ms")
+    };
+    report.figure("between two answers", text(&gaps));
+    report.figure("a thread that only sleeps wakes late by", text(&overslept));
     report.figure("received to queryable, p50", format!("{:.2} ms", ms(0.5)));
     report.bar_if(
         !scale.short,
