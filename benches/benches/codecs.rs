@@ -17,6 +17,10 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::Path;
 
+/// As in `archengine` and `archserver`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// When every class has samples.
 const RUN_BEGINS_S: i64 = 48 * 3600;
 const WEEK_S: i64 = 7 * 86_400;

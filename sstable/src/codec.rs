@@ -8,6 +8,7 @@ pub(crate) mod scale;
 pub(crate) mod split;
 pub(crate) mod text;
 pub(crate) mod time;
+pub(crate) mod wide;
 pub(crate) mod zstd;
 
 use crate::format::ColumnCodec;
@@ -331,11 +332,13 @@ impl Narrow for i64 {
 /// Appends integers; `false` when one does not fit.
 fn extend_narrow<T: Narrow>(to: &mut Vec<T>, wide: &[i64]) -> bool {
     let mut fits = true;
-    to.extend(wide.iter().map(|wide| {
-        let (value, exact) = T::narrow(*wide);
-        fits &= exact;
-        value
-    }));
+    self::wide::wide(|| {
+        to.extend(wide.iter().map(|wide| {
+            let (value, exact) = T::narrow(*wide);
+            fits &= exact;
+            value
+        }));
+    });
     fits
 }
 

@@ -30,7 +30,18 @@ impl ChunkHeader {
                 self.check_times(&pages, times).map_err(|what| BytesError { position: 0, what })?;
             debug_assert_eq!(columns.time.len(), samples.len(), "{reference:?}");
         }
-        let mut segments: Vec<_> = self.columns.iter().map(|column| self.empty(column)).collect();
+        let empty = |column: &HeaderColumn| {
+            let mut decoded = self.empty(column);
+            if matches!(column.model, ColumnModel::Values(_)) {
+                decoded.reserve(samples.len());
+            }
+            decoded
+        };
+        // The header was checked to have at most 8192 samples.
+        let mut segments: Vec<_> = self.columns.iter().map(empty).collect();
+        if columns.time.is_empty() {
+            columns.time.reserve_exact(samples.len());
+        }
         for page in pages.clone() {
             let bytes = self.page_bytes(&pages, page, body)?;
             let count = self.samples_of(page..page + 1).len();

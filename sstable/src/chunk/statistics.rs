@@ -2,6 +2,7 @@
 
 use crate::codec::by_class;
 use crate::codec::scale::Float;
+use crate::codec::wide::wide;
 use crate::format::{
     STATISTICS_FINITE, STATISTICS_FLAGS, STATISTICS_INVALID, STATISTICS_NOT_FINITE, STATISTICS_NUMERIC,
 };
@@ -111,7 +112,7 @@ impl<'a> Gatherer<'a> {
         self.statistics.worst = self.statistics.worst.max(worst);
         let Some(numeric) = &mut self.statistics.numeric else { return (None, worst) };
         let Some(values) = as_numbers(&self.block.values, page.clone()) else { return (None, worst) };
-        let found = page_extremes(&values, numeric);
+        let found = wide(|| page_extremes(&values, numeric));
         if let Some(found) = found {
             let time = |at: usize| Timestamp(self.block.time[page.start + at]);
             let extremes = numeric.extremes.get_or_insert(Extremes {
@@ -148,6 +149,7 @@ fn as_numbers(column: &Column, range: Range<usize>) -> Option<Cow<'_, [f64]>> {
 }
 
 /// Finds the extremes of a page; counts what is not finite.
+#[inline(always)]
 fn page_extremes(values: &[f64], numeric: &mut NumericStatistics) -> Option<PageExtremes> {
     let (mut min, mut max, mut finite) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES], true);
     let lanes = values.chunks_exact(LANES);

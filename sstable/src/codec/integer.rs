@@ -3,7 +3,8 @@
 //! In the cold profile a stream is one entropy-coded block where that is smaller. All arithmetic wraps, so
 //! every i64 (and every u64 seen as one) survives.
 
-use super::pack::{BLOCK_VALUES, pack, unpack};
+use super::pack::{BLOCK_VALUES, pack, unpack, unpack_onto};
+use super::wide::wide;
 use super::{Profile, pco, split};
 use crate::format::BlockCodec;
 use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
@@ -78,10 +79,12 @@ impl IntegerEncoder {
         let mut runs = 1;
         let mut deltas = [0i64; BLOCK_VALUES];
         let deltas = &mut deltas[..values.len()];
-        for (delta, pair) in deltas[1..].iter_mut().zip(values.windows(2)) {
-            *delta = pair[1].wrapping_sub(pair[0]);
-            runs += usize::from(*delta != 0);
-        }
+        wide(|| {
+            for (delta, pair) in deltas[1..].iter_mut().zip(values.windows(2)) {
+                *delta = pair[1].wrapping_sub(pair[0]);
+                runs += usize::from(*delta != 0);
+            }
+        });
         if let Some(&second) = deltas.get(1) {
             // Costs no width and no patch; the reader takes it off again.
             deltas[0] = second;
@@ -142,11 +145,14 @@ fn encode_runs(values: &[i64], bits_max: usize, out: &mut Vec<u8>) -> bool {
 
 impl Plan {
     fn of(values: &[i64]) -> Plan {
-        let (mut least, mut greatest) = (i64::MAX, i64::MIN);
-        for value in values {
-            least = least.min(*value);
-            greatest = greatest.max(*value);
-        }
+        let (least, greatest) = wide(|| {
+            let (mut least, mut greatest) = (i64::MAX, i64::MIN);
+            for value in values {
+                least = least.min(*value);
+                greatest = greatest.max(*value);
+            }
+            (least, greatest)
+        });
         let width = bit_width(greatest.wrapping_sub(least) as u64);
         let whole = Plan { base: least, width, patches: None, bits: 32 + width as usize * values.len() };
         // From 2^63 on distances wrap: the ends of the range no longer bound them.
@@ -231,7 +237,8 @@ impl Plan {
 
 /// Half of the symmetric range that `width` bits cover.
 fn half_range(width: u32) -> i64 {
-    if width == 0 { 0 } else { (1u64 << (width - 1)) as i64 }
+    // A width that is too large is refused where it is unpacked.
+    width.checked_sub(1).and_then(|shift| 1i64.checked_shl(shift)).unwrap_or(0)
 }
 
 /// The mean of the values near the median of a sample: outliers do not move it.
@@ -286,12 +293,9 @@ fn decode_block(cursor: &mut Cursor<'_>, left: usize, out: &mut Vec<i64>) -> Res
     let first = if deltas { cursor.varint_signed()? } else { 0 };
     let width = u32::from(cursor.u8()?);
     let base = cursor.varint_signed()?;
-    let mut offsets = [0u64; BLOCK_VALUES];
-    let offsets = &mut offsets[..count];
-    unpack(cursor, width, offsets)?;
     let start = out.len();
     let zero = if patched { base.wrapping_sub(half_range(width)) } else { base };
-    out.extend(offsets.iter().map(|offset| zero.wrapping_add(*offset as i64)));
+    unpack_onto(cursor, width, count, zero, out)?;
     if patched {
         apply_patches(cursor, base, &mut out[start..])?;
     }
@@ -316,8 +320,9 @@ fn apply_patches(cursor: &mut Cursor<'_>, base: i64, values: &mut [i64]) -> Resu
         return Err(cursor.error("a block has more patches than values"));
     }
     let width = u32::from(cursor.u8()?);
-    let (mut positions, mut outliers) = ([0u64; BLOCK_VALUES], [0u64; BLOCK_VALUES]);
-    let (positions, outliers) = (&mut positions[..count as usize], &mut outliers[..count as usize]);
+    // Most often few: two arrays of a whole block would cost more to clear than to read.
+    let mut both = vec![0u64; 2 * count as usize];
+    let (positions, outliers) = both.split_at_mut(count as usize);
     unpack(cursor, POSITION_BITS, positions)?;
     unpack(cursor, width, outliers)?;
     for (position, outlier) in positions.iter().zip(outliers.iter()) {

@@ -3,12 +3,15 @@
 //! A full block of 1024 values lies in 16 lanes of 64-bit words, so that packing is the same shift for 16
 //! neighbours and the compiler vectorises it; a shorter block is one little-endian stream of bits.
 
+use super::wide::wide;
 use disk::{BytesError, Cursor};
 
 /// Values of a full block.
 pub(crate) const BLOCK_VALUES: usize = 1024;
 const LANES: usize = 16;
 const ROWS: usize = BLOCK_VALUES / LANES;
+
+const WIDTH: &str = "a bit width of at most 64 was expected";
 
 /// Bytes of `count` values at `width` bits. A full block of lanes is exactly as long as a stream of bits.
 pub(crate) fn packed_len(count: usize, width: u32) -> usize {
@@ -26,11 +29,12 @@ pub(crate) fn pack(values: &[u64], width: u32, out: &mut Vec<u8>) {
         return;
     }
     match values.try_into() {
-        Ok(block) => pack_lanes(block, width, out),
-        Err(_) => pack_stream(values, width, out),
+        Ok(block) => wide(|| pack_lanes(block, width, out)),
+        Err(_) => wide(|| pack_stream(values, width, out)),
     }
 }
 
+#[inline(always)]
 fn pack_lanes(values: &[u64; BLOCK_VALUES], width: u32, out: &mut Vec<u8>) {
     let mask = mask(width);
     let mut words = [[0u64; LANES]; ROWS];
@@ -51,6 +55,7 @@ fn pack_lanes(values: &[u64; BLOCK_VALUES], width: u32, out: &mut Vec<u8>) {
     }
 }
 
+#[inline(always)]
 fn pack_stream(values: &[u64], width: u32, out: &mut Vec<u8>) {
     let mask = mask(width);
     let end = out.len() + packed_len(values.len(), width);
@@ -71,40 +76,78 @@ fn pack_stream(values: &[u64], width: u32, out: &mut Vec<u8>) {
 /// Reads values packed at `width` into all of `out` (at most 1024).
 pub(crate) fn unpack(cursor: &mut Cursor<'_>, width: u32, out: &mut [u64]) -> Result<(), BytesError> {
     if width > 64 {
-        return Err(cursor.error("a bit width of at most 64 was expected"));
+        return Err(cursor.error(WIDTH));
     }
     let bytes = cursor.bytes(packed_len(out.len(), width))?;
     if width == 0 {
         out.fill(0);
     } else if let Ok(block) = <&mut [u64; BLOCK_VALUES]>::try_from(&mut *out) {
-        unpack_lanes(bytes, width, block);
+        wide(|| {
+            for (row, values) in block.chunks_exact_mut(LANES).enumerate() {
+                values.copy_from_slice(&unpack_row(bytes, width, row));
+            }
+        });
     } else {
-        unpack_stream(bytes, width, out);
+        wide(|| unpack_stream(bytes, width, out));
     }
     Ok(())
 }
 
-fn unpack_lanes(bytes: &[u8], width: u32, out: &mut [u64; BLOCK_VALUES]) {
-    let mask = mask(width);
-    let mut words = [[0u64; LANES]; ROWS];
-    for (word, bytes) in words.as_flattened_mut().iter_mut().zip(bytes.chunks_exact(8)) {
-        *word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+/// Appends `count` (at most 1024) values packed at `width`, each plus `zero`.
+pub(crate) fn unpack_onto(
+    cursor: &mut Cursor<'_>,
+    width: u32,
+    count: usize,
+    zero: i64,
+    out: &mut Vec<i64>,
+) -> Result<(), BytesError> {
+    if count < BLOCK_VALUES || width == 0 {
+        let mut offsets = [0u64; BLOCK_VALUES];
+        let offsets = &mut offsets[..count];
+        unpack(cursor, width, offsets)?;
+        wide(|| out.extend(offsets.iter().map(|offset| zero.wrapping_add(*offset as i64))));
+        return Ok(());
     }
-    for (row, lanes) in out.chunks_exact_mut(LANES).enumerate() {
-        let bit = row * width as usize;
-        let (word, shift) = (bit / 64, (bit % 64) as u32);
-        if shift + width > 64 {
-            for ((to, low), high) in lanes.iter_mut().zip(&words[word]).zip(&words[word + 1]) {
-                *to = ((low >> shift) | (high << (64 - shift))) & mask;
-            }
-        } else {
-            for (to, low) in lanes.iter_mut().zip(&words[word]) {
-                *to = (low >> shift) & mask;
-            }
+    if width > 64 {
+        return Err(cursor.error(WIDTH));
+    }
+    let bytes = cursor.bytes(packed_len(count, width))?;
+    out.reserve(count);
+    wide(|| {
+        for row in 0..ROWS {
+            out.extend(unpack_row(bytes, width, row).map(|offset| zero.wrapping_add(offset as i64)));
         }
-    }
+    });
+    Ok(())
 }
 
+/// Bytes of one word of all lanes.
+const WORD_BYTES: usize = LANES * 8;
+
+/// Values `row * 16..` of a full block.
+#[inline(always)]
+fn unpack_row(bytes: &[u8], width: u32, row: usize) -> [u64; LANES] {
+    let bit = row * width as usize;
+    let (word, shift) = (bit / 64, (bit % 64) as u32);
+    let lanes = |word: usize| {
+        let mut lanes = [0u64; LANES];
+        let words = bytes[word * WORD_BYTES..][..WORD_BYTES].chunks_exact(8);
+        for (lane, bytes) in lanes.iter_mut().zip(words) {
+            *lane = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+        }
+        lanes
+    };
+    let mut low = lanes(word);
+    low.iter_mut().for_each(|low| *low >>= shift);
+    if shift + width > 64 {
+        for (low, high) in low.iter_mut().zip(lanes(word + 1)) {
+            *low |= high << (64 - shift);
+        }
+    }
+    low.map(|low| low & mask(width))
+}
+
+#[inline(always)]
 fn unpack_stream(bytes: &[u8], width: u32, out: &mut [u64]) {
     let mask = mask(width);
     for (i, to) in out.iter_mut().enumerate() {
@@ -144,6 +187,10 @@ mod tests {
                 let mut back = vec![0; count];
                 let mut cursor = Cursor::new(&bytes);
                 unpack(&mut cursor, width, &mut back).unwrap();
+                let mut onto = vec![-1];
+                unpack_onto(&mut Cursor::new(&bytes), width, count, 5, &mut onto).unwrap();
+                let shifted = values.iter().map(|value| (*value as i64).wrapping_add(5));
+                assert!(onto.into_iter().eq([-1].into_iter().chain(shifted)), "width {width}, count {count}");
                 assert_eq!((back, cursor.is_empty()), (values, true), "width {width}, count {count}");
             }
         }

@@ -1,5 +1,7 @@
 //! Floats that are integers times, or over, one factor.
 
+use super::wide::wide;
+
 /// Adding and taking off 1.5 * 2^52 rounds to an integer and leaves it in the low bits.
 const MAGIC: f64 = 6_755_399_441_055_744.0;
 /// Integers beyond this are not scaled.
@@ -81,10 +83,12 @@ impl Float for f32 {
     }
 }
 
+#[inline(always)]
 fn from_integer(integer: i64) -> f64 {
     f64::from_bits((integer as u64).wrapping_add(MAGIC.to_bits())) - MAGIC
 }
 
+#[inline(always)]
 fn nearest_integer(value: f64) -> i64 {
     (value + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i64
 }
@@ -110,12 +114,12 @@ impl Scale {
         out: &mut Vec<i64>,
         exceptions: &mut Vec<(usize, u64)>,
     ) {
-        specialised!(self, encode_all::<F>(self.factor, values, out, exceptions));
+        wide(|| specialised!(self, encode_all::<F>(self.factor, values, out, exceptions)));
     }
 
     /// Appends the values of `integers`.
     pub(crate) fn decode<F: Float>(self, integers: &[i64], out: &mut Vec<F>) {
-        specialised!(self, decode_all::<F>(self.factor, integers, out));
+        wide(|| specialised!(self, decode_all::<F>(self.factor, integers, out)));
     }
 }
 
@@ -126,6 +130,7 @@ fn scaled<F: Float, const DIVIDE: bool, const SINGLE: bool>(integer: i64, factor
     F::nearest(if SINGLE { f64::from(value as f32) } else { value })
 }
 
+#[inline(always)]
 fn encode_all<F: Float, const DIVIDE: bool, const SINGLE: bool>(
     factor: f64,
     values: &[F],
@@ -160,6 +165,7 @@ fn comes_back<F: Float, const DIVIDE: bool, const SINGLE: bool>(value: F, intege
     in_range & (scaled::<F, DIVIDE, SINGLE>(integer, factor).pattern() == value.pattern())
 }
 
+#[inline(always)]
 fn decode_all<F: Float, const DIVIDE: bool, const SINGLE: bool>(
     factor: f64,
     integers: &[i64],
@@ -191,10 +197,11 @@ impl Scale {
 
     /// How many values do not come back to the bit.
     pub(crate) fn exceptions<F: Float>(self, values: &[F]) -> usize {
-        specialised!(self, count_exceptions::<F>(self.factor, values))
+        wide(|| specialised!(self, count_exceptions::<F>(self.factor, values)))
     }
 }
 
+#[inline(always)]
 fn count_exceptions<F: Float, const DIVIDE: bool, const SINGLE: bool>(factor: f64, values: &[F]) -> usize {
     let by = if DIVIDE { factor } else { 1.0 / factor };
     let wrong = |value: &F| {

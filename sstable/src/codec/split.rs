@@ -1,8 +1,9 @@
 //! Integers as raw low bits with one entropy-coded byte above them.
 
 use super::integer::{bit_width, integrate, robust_mean, unzigzag, zigzag};
-use super::pack::{BLOCK_VALUES, pack, unpack};
+use super::pack::{BLOCK_VALUES, pack, unpack, unpack_onto};
 use super::text::{put_compressed, read_compressed};
+use super::wide::wide;
 use super::zstd;
 use crate::format::BlockCodec;
 use disk::{BytesError, Cursor, put_u8, put_varint_signed};
@@ -140,14 +141,14 @@ pub(crate) fn decode(
     read_compressed(cursor, count, &mut symbols)?;
     let start = out.len();
     let zero = centre.wrapping_sub(CENTRE << shift);
-    let mut low = [0u64; BLOCK_VALUES];
     for symbols in symbols.chunks(BLOCK_VALUES) {
-        let low = &mut low[..symbols.len()];
-        unpack(cursor, shift, low)?;
-        let value = |(symbol, low): (&u8, &u64)| {
-            zero.wrapping_add(i64::from(*symbol) << shift).wrapping_add(*low as i64)
-        };
-        out.extend(symbols.iter().zip(low.iter()).map(value));
+        let at = out.len();
+        unpack_onto(cursor, shift, symbols.len(), zero, out)?;
+        wide(|| {
+            for (value, symbol) in out[at..].iter_mut().zip(symbols) {
+                *value = value.wrapping_add(i64::from(*symbol) << shift);
+            }
+        });
     }
     if symbols.contains(&ESCAPE) {
         read_escaped(cursor, centre, &symbols, &mut out[start..])?;

@@ -2,6 +2,7 @@
 
 use super::Profile;
 use super::integer::{self, IntegerEncoder};
+use super::wide::wide;
 use crate::format::ColumnCodec;
 use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
 
@@ -49,7 +50,7 @@ impl TimeModel {
     fn units(&self, times: &[i64]) -> Vec<i64> {
         let divisor = ExactDivisor::new(self.unit);
         let first = times.first().copied().unwrap_or(0);
-        times.iter().map(|time| divisor.divide(time.wrapping_sub(first) as u64) as i64).collect()
+        wide(|| times.iter().map(|time| divisor.divide(time.wrapping_sub(first) as u64) as i64).collect())
     }
 
     fn fit_grid(&self, times: &[i64]) -> Option<Grid> {
@@ -121,22 +122,27 @@ impl TimeModel {
             Some(grid) => {
                 let (mut from, mut slip) = (0, 0i64);
                 for (to, ticks) in slips.into_iter().chain([(count, 0)]) {
-                    self.stamp(grid, first, from, slip, &mut page[from..to]);
+                    wide(|| self.stamp(grid, first, from, slip, &mut page[from..to]));
                     from = to;
                     slip = slip.wrapping_add(ticks);
                 }
             }
-            None => page.iter_mut().for_each(|time| {
-                *time = first.wrapping_add(time.wrapping_mul(self.unit as i64));
+            None => wide(|| {
+                for time in &mut *page {
+                    *time = first.wrapping_add(time.wrapping_mul(self.unit as i64));
+                }
             }),
         }
-        if page.first() != Some(&first) || !page.is_sorted() {
+        // The whole page at once: a search that may end early is not vectorised.
+        let sorted = wide(|| page.windows(2).fold(true, |sorted, pair| sorted & (pair[0] <= pair[1])));
+        if page.first() != Some(&first) || !sorted {
             return Err(cursor.error("stamps of a page decrease or do not begin with its first time"));
         }
         Ok(())
     }
 
     /// Turns deviations of samples `k..` into stamps.
+    #[inline(always)]
     fn stamp(&self, grid: Grid, first: i64, k: usize, slip: i64, page: &mut [i64]) {
         let mut position = (k as u64).wrapping_mul(grid.period);
         for time in page {
@@ -305,6 +311,7 @@ impl ExactDivisor {
     }
 
     /// The quotient of a multiple of the divisor.
+    #[inline(always)]
     fn divide(self, multiple: u64) -> u64 {
         (multiple >> self.shift).wrapping_mul(self.inverse)
     }
