@@ -29,7 +29,13 @@ pub enum Profile {
     Cold,
 }
 
-/// Elements whose cost decides between two models.
+/// Elements whose cost decides between two models: a part of a short chunk, for which a wrong choice costs
+/// little.
+fn trial_of(elements: usize) -> usize {
+    (elements / 4).clamp(TRIAL_ELEMENTS_MIN, TRIAL_ELEMENTS).min(elements)
+}
+
+const TRIAL_ELEMENTS_MIN: usize = 64;
 const TRIAL_ELEMENTS: usize = 256;
 
 /// What all pages of a column of values have in common.
@@ -81,25 +87,25 @@ fn element_range(ends: &[u32], range: &Range<usize>) -> Range<usize> {
 }
 
 impl ValueModel {
-    /// The model for a column.
-    pub(crate) fn fit(column: &Column) -> ValueModel {
+    /// The model for a column; `integers`, which will write it, learns what the trials told.
+    pub(crate) fn fit(column: &Column, integers: &mut IntegerEncoder) -> ValueModel {
         by_class!(column,
         integers _v => ValueModel::Integers,
-        floats v => ValueModel::Floats(FloatModel::fit(v, TRIAL_ELEMENTS)),
+        floats v => ValueModel::Floats(FloatModel::fit(v, integers)),
         texts v => ValueModel::Texts(TextModel::fit(v)),
         arrays ends elements => {
             let first = ends.first().map_or(0, |end| u64::from(*end));
             let equal = ends.windows(2).all(|pair| u64::from(pair[1] - pair[0]) == first);
             ValueModel::Arrays {
                 length: equal.then_some(first),
-                elements: Box::new(ValueModel::fit_elements(elements)),
+                elements: Box::new(ValueModel::fit_elements(elements, &mut IntegerEncoder::new(integers.profile()))),
             }
         })
     }
 
     /// The model for array elements, where zstd may win.
-    pub(crate) fn fit_elements(elements: &Column) -> ValueModel {
-        let model = ValueModel::fit(elements);
+    pub(crate) fn fit_elements(elements: &Column, integers: &mut IntegerEncoder) -> ValueModel {
+        let model = ValueModel::fit(elements, integers);
         let weak = match &model {
             ValueModel::Integers => elements.kind().width() == Some(1),
             ValueModel::Floats(model) => !matches!(model, FloatModel::Scaled(_)),

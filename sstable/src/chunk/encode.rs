@@ -162,9 +162,10 @@ fn reference_column(channel: ChannelId) -> EncodedColumn {
 }
 
 fn time_column(times: &[i64], pages: &[Range<usize>], profile: Profile) -> EncodedColumn {
-    let model = TimeModel::fit(times, pages[0].len());
-    pages_of_time(model, times, pages, profile)
-        .or_else(|| pages_of_time(model.without_grid(), times, pages, profile))
+    let mut integers = IntegerEncoder::new(profile);
+    let model = TimeModel::fit(times, pages[0].len(), &mut integers);
+    pages_of_time(model, times, pages, integers)
+        .or_else(|| pages_of_time(model.without_grid(), times, pages, IntegerEncoder::new(profile)))
         .unwrap_or_else(|| header_column(ColumnTag::Time, ColumnCodec::Steps, Vec::new()))
 }
 
@@ -172,12 +173,11 @@ fn pages_of_time(
     model: TimeModel,
     times: &[i64],
     pages: &[Range<usize>],
-    profile: Profile,
+    mut integers: IntegerEncoder,
 ) -> Option<EncodedColumn> {
     let mut parameters = Vec::new();
     model.put_parameters(&mut parameters);
     let mut column = header_column(ColumnTag::Time, model.codec(), parameters);
-    let mut integers = IntegerEncoder::new(profile);
     for page in pages {
         if !model.encode_page(&times[page.clone()], &mut integers, &mut column.data) {
             return None;
@@ -191,11 +191,11 @@ fn value_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>], profile
     if let Some(constant) = constant(values) {
         return header_column(tag, ColumnCodec::Constant, constant);
     }
-    let model = ValueModel::fit(values);
+    let mut integers = IntegerEncoder::new(profile);
+    let model = ValueModel::fit(values, &mut integers);
     let mut parameters = Vec::new();
     model.put_parameters(&mut parameters);
     let mut column = header_column(tag, model.codec(), parameters);
-    let mut integers = IntegerEncoder::new(profile);
     for page in pages {
         model.encode(values, page.clone(), &mut integers, &mut column.data);
         column.ends.push(column.data.len());

@@ -40,10 +40,11 @@ pub(super) fn encode_parts(column: &Column, profile: Profile) -> (usize, Vec<Vec
     let per_part = units_per_part(column.value_type());
     let parts = (0..units.len()).step_by(per_part).map(|from| {
         let part = units.slice(from, (from + per_part).min(units.len()));
-        let model = ValueModel::fit_elements(&part);
+        let mut integers = IntegerEncoder::new(profile);
+        let model = ValueModel::fit_elements(&part, &mut integers);
         let mut bytes = Vec::new();
         model.put(&mut bytes);
-        model.encode(&part, 0..part.len(), &mut IntegerEncoder::new(profile), &mut bytes);
+        model.encode(&part, 0..part.len(), &mut integers, &mut bytes);
         bytes
     });
     (units.len(), parts.collect())

@@ -1,8 +1,8 @@
 //! Floats of a page: scaled integers with exceptions, else ordered bit patterns.
 
-use super::Profile;
 use super::integer::{self, IntegerEncoder};
 use super::scale::{self, EXCEPTION_SHARE, Float, Scale};
+use super::trial_of;
 use crate::format::ColumnCodec;
 use disk::{BytesError, Cursor, put_f64, put_u8, put_u64, put_varint};
 
@@ -30,21 +30,29 @@ fn ordered_single(pattern: i32) -> i32 {
 }
 
 impl FloatModel {
-    /// The model that takes the fewest bytes on the first `trial` values.
-    pub(crate) fn fit<F: Float>(values: &[F], trial: usize) -> FloatModel {
+    /// The model that takes the fewest bytes on the first values.
+    pub(crate) fn fit<F: Float>(values: &[F], integers: &mut IntegerEncoder) -> FloatModel {
         let narrow = values.iter().all(|value| value.single().is_some());
         let patterns = if narrow { FloatModel::Single } else { FloatModel::Double };
-        let trial = &values[..trial.min(values.len())];
+        let first = &values[..trial_of(values.len())];
         let cost = |model: FloatModel| {
-            let mut out = Vec::new();
-            model.encode(trial, &mut IntegerEncoder::new(Profile::Hot), &mut out);
-            out.len()
+            let (mut out, mut trial) = (Vec::new(), IntegerEncoder::counting());
+            model.encode(first, &mut trial, &mut out);
+            (out.len() + trial.counted_bytes(), trial)
         };
         let scales =
             scale::find(values, false).chain(narrow.then(|| scale::find(values, true)).into_iter().flatten());
         let few_exceptions = |scale: &Scale| scale.exceptions(values) <= values.len() / EXCEPTION_SHARE;
         let scaled = scales.filter(few_exceptions).map(FloatModel::Scaled);
-        [patterns].into_iter().chain(scaled).min_by_key(|model| cost(*model)).unwrap_or(patterns)
+        let (mut model, mut least) = (patterns, cost(patterns));
+        for scaled in scaled {
+            let found = cost(scaled);
+            if found.0 < least.0 {
+                (model, least) = (scaled, found);
+            }
+        }
+        integers.learn_from(&least.1);
+        model
     }
 
     /// Appends a page.

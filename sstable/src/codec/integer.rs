@@ -17,6 +17,16 @@ const ROW_VALUES: usize = 16;
 /// Blocks for which the form that lost is not tried again.
 const TRUST_BLOCKS: u8 = 3;
 
+/// Shorter blocks try both forms.
+const TRUSTED_VALUES_MIN: usize = 64;
+/// Bits of tag and width, and of what a patched block has besides.
+const FRAME_BITS: usize = 16;
+const PATCHED_BITS: usize = 40;
+/// A form wins clearly with more than one part in so many.
+const CLEAR_SHARE: usize = 8;
+/// Bits that a run takes at least.
+const RUN_BITS_MIN: usize = 16;
+
 /// Shorter streams are not entropy-coded.
 const DENSE_VALUES_MIN: usize = 64;
 /// An entropy-coded stream, slower to decode, has to be smaller by more than one part in so many.
@@ -29,6 +39,11 @@ pub(crate) struct IntegerEncoder {
     profile: Profile,
     deltas_won: bool,
     trust: u8,
+    /// Bits counted so far, where nothing is written.
+    counted: Option<usize>,
+    /// Room for the differences of a block, and for its offsets.
+    deltas: Vec<i64>,
+    offsets: Vec<u64>,
 }
 
 /// How a block will be packed, with its size.
@@ -56,7 +71,29 @@ pub(super) fn bit_width(value: u64) -> u32 {
 impl IntegerEncoder {
     /// For streams that follow one another in a column.
     pub(crate) fn new(profile: Profile) -> IntegerEncoder {
-        IntegerEncoder { profile, deltas_won: false, trust: 0 }
+        IntegerEncoder {
+            profile,
+            deltas_won: false,
+            trust: 0,
+            counted: None,
+            deltas: Vec::new(),
+            offsets: Vec::new(),
+        }
+    }
+
+    /// Counts what the hot profile would write, and writes nothing.
+    pub(crate) fn counting() -> IntegerEncoder {
+        IntegerEncoder { counted: Some(0), ..IntegerEncoder::new(Profile::Hot) }
+    }
+
+    /// Bytes that were counted.
+    pub(crate) fn counted_bytes(&self) -> usize {
+        self.counted.unwrap_or(0).div_ceil(8)
+    }
+
+    /// Expects values like those that `trial` has counted.
+    pub(crate) fn learn_from(&mut self, trial: &IntegerEncoder) {
+        (self.deltas_won, self.trust) = (trial.deltas_won, trial.trust);
     }
 
     /// For whom the streams are written.
@@ -77,33 +114,39 @@ impl IntegerEncoder {
 
     fn encode_block(&mut self, values: &[i64], out: &mut Vec<u8>) {
         let mut runs = 1;
-        let mut deltas = [0i64; BLOCK_VALUES];
-        let deltas = &mut deltas[..values.len()];
+        let mut deltas = std::mem::take(&mut self.deltas);
+        deltas.clear();
+        // That of the first costs no width and no patch; the reader takes it off again.
+        deltas.push(values.get(1).map_or(0, |second| second.wrapping_sub(values[0])));
         wide(|| {
-            for (delta, pair) in deltas[1..].iter_mut().zip(values.windows(2)) {
-                *delta = pair[1].wrapping_sub(pair[0]);
-                runs += usize::from(*delta != 0);
-            }
+            deltas.extend(values.windows(2).map(|pair| {
+                let delta = pair[1].wrapping_sub(pair[0]);
+                runs += usize::from(delta != 0);
+                delta
+            }));
         });
-        if let Some(&second) = deltas.get(1) {
-            // Costs no width and no patch; the reader takes it off again.
-            deltas[0] = second;
-        }
-        let trusted = self.trust > 0 && values.len() == BLOCK_VALUES;
-        self.trust = if trusted { self.trust - 1 } else { TRUST_BLOCKS };
+        let trusted = self.trust > 0 && values.len() >= TRUSTED_VALUES_MIN;
         let frame = (!trusted || !self.deltas_won).then(|| Plan::of(values));
-        let delta = (!trusted || self.deltas_won).then(|| Plan::of(deltas));
+        let delta = (!trusted || self.deltas_won).then(|| Plan::of(&deltas));
         let cost = |plan: &Option<Plan>| plan.as_ref().map_or(usize::MAX, |plan| plan.bits);
         let (frame_bits, delta_bits) = (cost(&frame), cost(&delta).saturating_add(16));
         self.deltas_won = delta_bits < frame_bits;
-        if runs * 16 < frame_bits.min(delta_bits) && encode_runs(values, frame_bits.min(delta_bits), out) {
-            return;
+        let bits = frame_bits.min(delta_bits);
+        // Where the other form is nearly as good, it may be better in the next block.
+        let clear = frame_bits.abs_diff(delta_bits) > bits / CLEAR_SHARE;
+        self.trust = if trusted { self.trust - 1 } else { if clear { TRUST_BLOCKS } else { 0 } };
+        if let Some(counted) = &mut self.counted {
+            *counted += if runs * RUN_BITS_MIN < bits { bits.min(run_bits(values)) } else { bits };
+        } else if runs * RUN_BITS_MIN >= bits || !encode_runs(values, bits, out) {
+            match (frame, delta) {
+                (_, Some(plan)) if self.deltas_won => {
+                    plan.write(&deltas, Some(values[0]), &mut self.offsets, out);
+                }
+                (Some(plan), _) | (None, Some(plan)) => plan.write(values, None, &mut self.offsets, out),
+                (None, None) => {}
+            }
         }
-        match (frame, delta) {
-            (_, Some(plan)) if self.deltas_won => plan.write(deltas, Some(values[0]), out),
-            (Some(plan), _) | (None, Some(plan)) => plan.write(values, None, out),
-            (None, None) => {}
-        }
+        self.deltas = deltas;
     }
 }
 
@@ -124,6 +167,21 @@ fn shrink(values: &[i64], start: usize, out: &mut Vec<u8>) {
             replace(&dense, out);
         }
     }
+}
+
+/// Bits of a number as a varint.
+fn varint_bits(number: u64) -> usize {
+    8 * bit_width(number | 1).div_ceil(7) as usize
+}
+
+/// Bits of the values as runs.
+fn run_bits(values: &[i64]) -> usize {
+    let mut before = 0i64;
+    let run_bits = |run: &[i64]| {
+        let step = run[0].wrapping_sub(std::mem::replace(&mut before, run[0]));
+        varint_bits(run.len() as u64) + varint_bits(zigzag(step))
+    };
+    8 + values.chunk_by(|a, b| a == b).map(run_bits).sum::<usize>()
 }
 
 /// Writes runs unless they need more than `bits_max`; says whether it did.
@@ -154,7 +212,8 @@ impl Plan {
             (least, greatest)
         });
         let width = bit_width(greatest.wrapping_sub(least) as u64);
-        let whole = Plan { base: least, width, patches: None, bits: 32 + width as usize * values.len() };
+        let bits = FRAME_BITS + varint_bits(zigzag(least)) + width as usize * values.len();
+        let whole = Plan { base: least, width, patches: None, bits };
         // From 2^63 on distances wrap: the ends of the range no longer bound them.
         if !(2..64).contains(&width) || values.len() < 8 {
             return whole;
@@ -163,21 +222,21 @@ impl Plan {
         if patched.bits < whole.bits { patched } else { whole }
     }
 
-    /// The number of patches is estimated from every fourth value.
+    /// The number of patches is estimated from a part of the values.
     fn patched(values: &[i64], whole_width: u32, least: i64, greatest: i64) -> Plan {
         let centre = robust_mean(values);
         let bits = |value: i64| bit_width(zigzag(value.wrapping_sub(centre)));
         let widest = bits(least).max(bits(greatest));
-        let stride = if values.len() >= 256 { 4 } else { 1 };
+        let stride = stride_of(values);
         let mut histogram = [0usize; 65];
         for value in values.iter().step_by(stride) {
             histogram[bits(*value) as usize] += stride;
         }
         let mut best = Plan { base: centre, width: 63, patches: None, bits: usize::MAX };
-        let mut outside = 0;
+        let (mut outside, head) = (0, PATCHED_BITS + varint_bits(zigzag(centre)));
         for width in (0..=widest.min(whole_width).min(63)).rev() {
             outside += if width == widest { 0 } else { histogram[width as usize + 1] };
-            let bits = 56 + width as usize * values.len() + outside * (POSITION_BITS + widest) as usize;
+            let bits = head + width as usize * values.len() + outside * (POSITION_BITS + widest) as usize;
             if bits < best.bits {
                 best = Plan { base: centre, width, patches: Some((outside, widest)), bits };
             }
@@ -185,8 +244,8 @@ impl Plan {
         best
     }
 
-    /// Writes the block; `first` is the value before the prefix sum where `values` are deltas.
-    fn write(&self, values: &[i64], first: Option<i64>, out: &mut Vec<u8>) {
+    /// Writes the block; `first` is the value before the prefix sum where `values` are deltas. `offsets`: room.
+    fn write(&self, values: &[i64], first: Option<i64>, offsets: &mut Vec<u64>, out: &mut Vec<u8>) {
         let codec = match (self.patches.is_some(), first.is_some()) {
             (false, false) => BlockCodec::Frame,
             (false, true) => BlockCodec::FrameDelta,
@@ -199,18 +258,13 @@ impl Plan {
         }
         put_u8(out, self.width as u8);
         put_varint_signed(out, self.base);
-        let mut offsets = [0u64; BLOCK_VALUES];
-        let offsets = &mut offsets[..values.len()];
-        let Some((count, patch_width)) = self.patches else {
-            for (offset, value) in offsets.iter_mut().zip(values) {
-                *offset = value.wrapping_sub(self.base) as u64;
-            }
-            return pack(offsets, self.width, out);
+        let zero = match self.patches {
+            Some(_) => self.base.wrapping_sub(half_range(self.width)),
+            None => self.base,
         };
-        let zero = self.base.wrapping_sub(half_range(self.width));
-        for (offset, value) in offsets.iter_mut().zip(values) {
-            *offset = value.wrapping_sub(zero) as u64;
-        }
+        offsets.clear();
+        wide(|| offsets.extend(values.iter().map(|value| value.wrapping_sub(zero) as u64)));
+        let Some((count, patch_width)) = self.patches else { return pack(offsets, self.width, out) };
         let (mut positions, mut outliers) = (Vec::with_capacity(count), Vec::with_capacity(count));
         // Most rows have no outlier: they are looked at as a whole.
         for (row, (offsets, values)) in
@@ -233,6 +287,12 @@ impl Plan {
         pack(&positions, POSITION_BITS, out);
         pack(&outliers, patch_width, out);
     }
+}
+
+/// Every how many values are looked at for an estimate: an odd number meets every phase of a signal with an even
+/// period.
+pub(super) fn stride_of(values: &[i64]) -> usize {
+    if values.len() > 256 { 3 } else { 1 }
 }
 
 /// Half of the symmetric range that `width` bits cover.
@@ -258,7 +318,7 @@ pub(super) fn robust_mean(values: &[i64]) -> i64 {
     }
     let reach = (spread * 4 + 8) as i64;
     let (mut sum, mut count) = (0i64, 0i64);
-    for value in values.iter().step_by(if values.len() >= 256 { 4 } else { 1 }) {
+    for value in values.iter().step_by(stride_of(values)) {
         let deviation = value.wrapping_sub(median);
         let near = deviation.unsigned_abs() <= reach as u64;
         sum += if near { deviation } else { 0 };

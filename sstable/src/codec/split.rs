@@ -1,6 +1,6 @@
 //! Integers as raw low bits with one entropy-coded byte above them.
 
-use super::integer::{bit_width, integrate, robust_mean, unzigzag, zigzag};
+use super::integer::{bit_width, integrate, robust_mean, stride_of, unzigzag, zigzag};
 use super::pack::{BLOCK_VALUES, pack, unpack, unpack_onto};
 use super::text::{put_compressed, read_compressed};
 use super::wide::wide;
@@ -57,7 +57,7 @@ fn symbol(value: i64, centre: i64, shift: u32) -> u8 {
 impl Plan {
     fn of(values: &[i64]) -> Option<Plan> {
         let centre = robust_mean(values);
-        let stride = if values.len() >= 2048 { 4 } else { 1 };
+        let stride = if values.len() >= 2048 { stride_of(values) } else { 1 };
         let mut histogram = [0usize; 65];
         let mut any = 0;
         for value in values {

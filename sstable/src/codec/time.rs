@@ -1,7 +1,7 @@
 //! Stamps of a page: multiples of a unit, near a periodic grid where there is one.
 
-use super::Profile;
 use super::integer::{self, IntegerEncoder};
+use super::trial_of;
 use super::wide::wide;
 use crate::format::ColumnCodec;
 use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
@@ -9,8 +9,8 @@ use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
 /// Most bits of the period with its fraction, so that 1024 periods stay inside 63 bits.
 const PERIOD_BITS: u32 = 52;
 const FRACTION_BITS_MAX: u32 = 16;
-/// Samples on which grid and steps are compared.
-const TRIAL_SAMPLES: usize = 256;
+/// Points through which the period is refined.
+const REFINING_POINTS_MAX: usize = 256;
 /// Pages whose share of slips is larger than one in this many are not near a grid.
 const SLIP_SHARE: usize = 16;
 
@@ -31,19 +31,20 @@ struct Grid {
 
 impl TimeModel {
     /// The model for the stamps of a chunk, which never decrease.
-    pub(crate) fn fit(times: &[i64], page_samples: usize) -> TimeModel {
+    pub(crate) fn fit(times: &[i64], page_samples: usize, integers: &mut IntegerEncoder) -> TimeModel {
         let steps = TimeModel { unit: common_unit(times), grid: None };
         let Some(grid) = steps.fit_grid(times) else { return steps };
         let on_grid = TimeModel { grid: Some(grid), ..steps };
-        let page = &times[..page_samples.min(times.len()).min(TRIAL_SAMPLES)];
+        let page = &times[..page_samples.min(trial_of(times.len()))];
         let cost = |model: TimeModel| {
-            let mut out = Vec::new();
-            model.encode_page(page, &mut IntegerEncoder::new(Profile::Hot), &mut out).then_some(out.len())
+            let (mut out, mut trial) = (Vec::new(), IntegerEncoder::counting());
+            let fits = model.encode_page(page, &mut trial, &mut out);
+            (if fits { out.len() + trial.counted_bytes() } else { usize::MAX }, trial)
         };
-        match (cost(on_grid), cost(steps)) {
-            (Some(grid), Some(plain)) if grid < plain => on_grid,
-            _ => steps,
-        }
+        let (grid, plain) = (cost(on_grid), cost(steps));
+        let (model, trial) = if grid.0 < plain.0 { (on_grid, grid.1) } else { (steps, plain.1) };
+        integers.learn_from(&trial);
+        model
     }
 
     /// Stamps in units behind the first.
@@ -232,18 +233,20 @@ impl Grid {
         slips
     }
 
-    /// With the period that leaves no slope (least squares over at most 512 points).
+    /// With the period that leaves no slope (least squares over at most 256 points).
     fn refined(self, units: &[i64]) -> Grid {
         let slips = self.slips(units);
         let mut slips = slips.iter().peekable();
         let mut slip = 0i64;
-        let step = (units.len() / 512).max(1);
+        let period = self.period as f64 / (1u64 << self.fraction) as f64;
+        let step = units.len().div_ceil(REFINING_POINTS_MAX).max(1);
         let mut points = Vec::with_capacity(units.len() / step + 1);
         for (k, unit) in units.iter().enumerate().step_by(step) {
             while let Some((_, ticks)) = slips.next_if(|(at, _)| *at <= k) {
                 slip = slip.wrapping_add(*ticks);
             }
-            let grid = ((k as u128 * u128::from(self.period)) >> self.fraction) as i64;
+            // Below 2^52 units: exact to a fraction of one.
+            let grid = (k as f64 * period) as i64;
             points.push((k as f64, unit.wrapping_sub(grid).wrapping_sub(slip) as f64));
         }
         let count = points.len() as f64;

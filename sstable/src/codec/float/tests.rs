@@ -1,10 +1,11 @@
 //! Floats come back to the bit.
 
 use super::*;
+use crate::codec::Profile;
 use proptest::prelude::*;
 
 fn check<F: Float>(values: &[F]) -> (FloatModel, usize) {
-    let model = FloatModel::fit(values, 1024);
+    let model = FloatModel::fit(values, &mut IntegerEncoder::new(Profile::Hot));
     let (mut parameters, mut bytes, mut back) = (Vec::new(), Vec::new(), Vec::<F>::new());
     model.put_parameters(&mut parameters);
     assert_eq!(FloatModel::parse(model.codec(), &mut Cursor::new(&parameters)), Ok(model));

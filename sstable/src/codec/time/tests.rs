@@ -1,12 +1,13 @@
 //! Stamps come back as they were.
 
 use super::*;
+use crate::codec::Profile;
 use proptest::prelude::*;
 
 const PAGE: usize = 1024;
 
 fn check(times: &[i64]) -> (TimeModel, usize) {
-    let mut model = TimeModel::fit(times, PAGE);
+    let mut model = TimeModel::fit(times, PAGE, &mut IntegerEncoder::new(Profile::Hot));
     let mut bytes = Vec::new();
     let mut integers = IntegerEncoder::new(Profile::Hot);
     if !times.chunks(PAGE).all(|page| model.encode_page(page, &mut integers, &mut bytes)) {
