@@ -209,7 +209,7 @@ impl Run {
             let connected =
                 Arrival::Connected { host: "bench:5064".into(), readable: true, metadata_follows: true };
             waiting.push((id, start, connected));
-            waiting.push((id, start, Arrival::Metadata(channel.metadata.clone())));
+            waiting.push((id, start, Arrival::Metadata(Box::new(channel.metadata.clone()))));
             id
         });
         ids.collect()

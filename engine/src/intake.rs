@@ -207,7 +207,7 @@ impl Intake {
                 }
                 writer.event(channel, received, EventKind::Disconnected { last_heard });
             }
-            Arrival::Sample(sample) => {
+            Arrival::Sample(mut sample) => {
                 let Some(rule) = self.rule_mut(channel) else { return };
                 if let Some(held) = &mut rule.held_back
                     && held.len() < HELD_BACK_SAMPLES_MAX
@@ -216,13 +216,13 @@ impl Intake {
                     return;
                 }
                 self.release_held_back(writer, channel);
-                self.sample(writer, channel, received, sample);
+                self.sample(writer, channel, received, &mut sample);
             }
             Arrival::Metadata(metadata) => {
                 self.date_metadata(writer, channel, None);
                 let Some(rule) = self.rule_mut(channel) else { return };
                 rule.metadata_known = true;
-                rule.described = Some(Box::new((received, metadata)));
+                rule.described = Some(Box::new((received, *metadata)));
                 self.waiting.push((channel, None));
                 self.release_held_back(writer, channel);
             }
@@ -281,8 +281,8 @@ impl Intake {
     /// Lets samples through that waited for metadata.
     fn release_held_back(&mut self, writer: &mut Writer, channel: ChannelId) {
         let Some(held) = self.rule_mut(channel).and_then(|rule| rule.held_back.take()) else { return };
-        for (received, sample) in *held {
-            self.sample(writer, channel, received, sample);
+        for (received, mut sample) in *held {
+            self.sample(writer, channel, received, &mut sample);
         }
     }
 
@@ -330,22 +330,23 @@ impl Intake {
 
     fn take_scanned(&mut self, writer: &mut Writer, channel: ChannelId) {
         let scanned = self.rule_mut(channel).and_then(|rule| rule.scanned.take());
-        if let Some((received, sample)) = scanned.map(|scanned| *scanned) {
-            self.pass(writer, channel, received, sample);
+        if let Some((received, mut sample)) = scanned.map(|scanned| *scanned) {
+            self.pass(writer, channel, received, &mut sample);
         }
     }
 
-    fn sample(&mut self, writer: &mut Writer, channel: ChannelId, received: Timestamp, sample: Sample) {
+    /// Samples go from hand to hand by reference: a copy at each step costs more than what the step does.
+    fn sample(&mut self, writer: &mut Writer, channel: ChannelId, received: Timestamp, sample: &mut Sample) {
         let Some(rule) = self.rule_mut(channel) else { return };
         if matches!(rule.settings.mode, Mode::Scan { .. }) && !rule.first {
-            rule.scanned = Some(Box::new((received, sample)));
+            rule.scanned = Some(Box::new((received, sample.clone())));
             return;
         }
         self.pass(writer, channel, received, sample);
     }
 
     /// Behind `scan`: dead band, then everything that counts as received.
-    fn pass(&mut self, writer: &mut Writer, channel: ChannelId, received: Timestamp, mut sample: Sample) {
+    fn pass(&mut self, writer: &mut Writer, channel: ChannelId, received: Timestamp, sample: &mut Sample) {
         let receive_time = self.receive_time;
         let Some(rule) = self.rule_mut(channel) else { return };
         let reading = rule
@@ -372,7 +373,7 @@ impl Intake {
         writer: &mut Writer,
         channel: ChannelId,
         received: Timestamp,
-        mut sample: Sample,
+        sample: &mut Sample,
         first: bool,
     ) -> Outcome {
         let original = sample.time;
@@ -386,10 +387,10 @@ impl Intake {
             StampRule::Receive => false,
         };
         if wrong {
-            let reading = sstable::fingerprint(&sample);
+            let reading = sstable::fingerprint(sample);
             let again = rule.replaced.replace(Box::new(reading)).is_some_and(|before| *before == reading);
             // What a server sends on connecting was stored under the time of an earlier receipt.
-            if again || (first && writer.is_newest_reading(channel, &sample)) {
+            if again || (first && writer.is_newest_reading(channel, sample)) {
                 writer.append_redelivered(channel);
                 return Outcome::Redelivered;
             }
@@ -397,7 +398,7 @@ impl Intake {
         if wrong || always {
             sample.time = received;
         } else if future {
-            writer.append_dropped(channel, DropCause::Future, &sample);
+            writer.append_dropped(channel, DropCause::Future, sample);
             return Outcome::Dropped(DropCause::Future);
         }
         #[expect(clippy::cast_possible_truncation, reason = "low bits tell one second from the next")]
@@ -408,13 +409,13 @@ impl Intake {
         let bytes = u32::try_from(sample.value.byte_len()).unwrap_or(u32::MAX);
         rule.second.1 = rule.second.1.saturating_add(bytes);
         if u64::from(rule.second.1) > rule.settings.max_bytes_per_second {
-            writer.append_dropped(channel, DropCause::Rate, &sample);
+            writer.append_dropped(channel, DropCause::Rate, sample);
             return Outcome::Dropped(DropCause::Rate);
         }
         if rule.described.is_some() {
             self.date_metadata(writer, channel, Some(sample.time));
         }
-        let outcome = writer.append(channel, sample, first);
+        let outcome = writer.append_in_place(channel, sample, first);
         if wrong && outcome == Outcome::Stored {
             writer.event(channel, received, EventKind::TimeReplaced { original });
         }

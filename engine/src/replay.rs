@@ -149,7 +149,7 @@ impl<'a> Loader<'a> {
                 }
             }
         }
-        self.memory += insert(&mut state, REPLAYED_EPOCH, placement, sample, self.sequence + 1);
+        self.memory += insert(&mut state, REPLAYED_EPOCH, placement, &sample, self.sequence + 1);
         slot.expect_row(&state);
     }
 

@@ -34,7 +34,7 @@ pub enum Arrival {
     /// A value.
     Sample(Sample),
     /// What describes the values from now on.
-    Metadata(Metadata),
+    Metadata(Box<Metadata>),
     /// Access rights changed.
     Access {
         /// Whether the server lets it be read.

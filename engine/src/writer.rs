@@ -141,7 +141,12 @@ impl Writer {
 
     /// Appends a sample that arrived now. `first` says that it is the first since a connect.
     /// The sample's rank is assigned here.
-    pub fn append(&mut self, channel: ChannelId, sample: Sample, first: bool) -> Outcome {
+    pub fn append(&mut self, channel: ChannelId, mut sample: Sample, first: bool) -> Outcome {
+        self.append_in_place(channel, &mut sample, first)
+    }
+
+    /// As [`Writer::append`]; the sample stays with the caller, with its rank.
+    pub fn append_in_place(&mut self, channel: ChannelId, sample: &mut Sample, first: bool) -> Outcome {
         // Taken out and put back: a clone of the slot's handle would cost two atomic operations a sample.
         let slots = std::mem::take(&mut self.slots);
         let slot = usize::try_from(channel.0).ok().and_then(|i| slots.get(i)?.as_ref());
@@ -153,13 +158,13 @@ impl Writer {
         outcome
     }
 
-    fn append_to(&mut self, slot: &Slot, mut sample: Sample, first: bool) -> Outcome {
+    fn append_to(&mut self, slot: &Slot, sample: &mut Sample, first: bool) -> Outcome {
         let mut state = slot.lock();
         state.ledger.received += 1;
-        let placement = match self.place(&state, &mut sample, first) {
+        let placement = match self.place(&state, sample, first) {
             Ok(placement) => placement,
             Err(Outcome::Dropped(cause)) => {
-                self.drop_sample(slot.id, &mut state, cause, &sample);
+                self.drop_sample(slot.id, &mut state, cause, sample);
                 return Outcome::Dropped(cause);
             }
             Err(outcome) => {
@@ -175,7 +180,7 @@ impl Writer {
         if self.batch.len() >= BATCH_BYTES_MAX {
             self.hand_over_part();
         }
-        self.batch.sample(slot.id, placement, &sample);
+        self.batch.sample(slot.id, placement, sample);
         let bytes = sample.value.byte_len() as u64;
         state.heard = Some(self.now);
         state.ledger.stored += 1;
@@ -434,13 +439,13 @@ pub(crate) fn insert(
     state: &mut SlotState,
     epoch: u64,
     placement: Placement,
-    sample: Sample,
+    sample: &Sample,
     sequence: u64,
 ) -> usize {
-    state.note_stored(&sample, sequence);
+    state.note_stored(sample, sequence);
     if placement == Placement::Late {
         state.late_next = state.late_next.max(sample.rank.wrapping_sub(LATE_RANK_FIRST).saturating_add(1));
-        return state.data_of(epoch).push_late(sample);
+        return state.data_of(epoch).push_late(sample.clone());
     }
     state.enter_sample_week(sample.time);
     let newest = Newest { time: sample.time, rank: sample.rank, fingerprint: None };
@@ -448,8 +453,8 @@ pub(crate) fn insert(
         state.newest = Some(newest);
     }
     match placement {
-        Placement::CarryIn => state.data_of(epoch).push_carried(sample),
-        _ => state.data_of(epoch).push(&sample),
+        Placement::CarryIn => state.data_of(epoch).push_carried(sample.clone()),
+        _ => state.data_of(epoch).push(sample),
     }
 }
 

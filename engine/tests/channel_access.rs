@@ -118,7 +118,7 @@ impl Reader {
 
     fn metadata(&self, name: &str) -> Option<&Metadata> {
         self.of(name).iter().rev().find_map(|(_, arrival)| match arrival {
-            Arrival::Metadata(metadata) => Some(metadata),
+            Arrival::Metadata(metadata) => Some(&**metadata),
             _ => None,
         })
     }

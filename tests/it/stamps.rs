@@ -172,7 +172,7 @@ fn a_first_value_of_years_ago_is_carried_into_the_present_week() {
     rig.arrive("A", Arrival::Connected { host, readable: true, metadata_follows: true });
     rig.arrive("A", Arrival::Sample(double(old, 7.0)));
     let metadata = Metadata { units: Some(b"mm".as_slice().into()), ..Metadata::default() };
-    rig.arrive("A", Arrival::Metadata(metadata.clone()));
+    rig.arrive("A", Arrival::Metadata(Box::new(metadata.clone())));
     everywhere(&mut rig, |rig| {
         assert_eq!(rig.doubles("A"), [(old, 7.0)]);
         for time in [old, old + 1, MONDAY - 1, MONDAY, NOW, NOW + HOUR] {
@@ -330,7 +330,7 @@ fn metadata_comes_before_the_first_value() {
     sample.value = Value::Enum(1);
     rig.arrive("A", Arrival::Sample(sample));
     assert!(rig.samples("A").is_empty(), "it waits");
-    rig.arrive("A", Arrival::Metadata(states(&["off", "on"])));
+    rig.arrive("A", Arrival::Metadata(Box::new(states(&["off", "on"]))));
     everywhere(&mut rig, |rig| {
         let samples = rig.samples("A");
         assert_eq!(samples.len(), 1);
@@ -354,7 +354,7 @@ fn a_value_stored_before_its_metadata_never_borrows_later_states() {
         rig.tick();
     }
     assert_eq!(rig.samples("A").len(), 1, "metadata that does not come keeps nothing back for long");
-    rig.arrive("A", Arrival::Metadata(states(&["off", "on"])));
+    rig.arrive("A", Arrival::Metadata(Box::new(states(&["off", "on"]))));
     rig.advance(SECOND);
     sample.time = Timestamp(rig.now());
     sample.value = Value::Enum(0);

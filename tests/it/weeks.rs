@@ -24,7 +24,7 @@ pub(crate) fn three_weeks() -> Rig {
         let host: Box<str> = "ioc:5064".into();
         rig.arrive(channel, Arrival::Connected { host, readable: true, metadata_follows: true });
         let metadata = Metadata { units: Some(channel.as_bytes().into()), ..Metadata::default() };
-        rig.arrive(channel, Arrival::Metadata(metadata));
+        rig.arrive(channel, Arrival::Metadata(Box::new(metadata)));
         let stamp = if channel == "old" { MONDAY - 400 * DAY } else { rig.now() };
         rig.sample(channel, stamp, 1.0);
     }

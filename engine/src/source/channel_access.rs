@@ -206,7 +206,7 @@ impl<C: Client> Desk<C> {
                 }
             }
             EntryKind::Metadata(raw) => match raw.decode() {
-                Ok(metadata) => pass(Arrival::Metadata(metadata)),
+                Ok(metadata) => pass(Arrival::Metadata(Box::new(metadata))),
                 Err(error) => trouble = Some((Trouble::Metadata, error.to_string())),
             },
             // The rights that come before a connection come with it, too; those behind it mean nothing.

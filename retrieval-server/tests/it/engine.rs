@@ -92,7 +92,7 @@ fn connect(feed: &SimulatedHandle) {
         let connected = Arrival::Connected { host, readable: true, metadata_follows: true };
         feed.send(&name, now, connected);
         let units = Some(b"mm".as_slice().into());
-        feed.send(&name, now, Arrival::Metadata(Metadata { units, ..Metadata::default() }));
+        feed.send(&name, now, Arrival::Metadata(Box::new(Metadata { units, ..Metadata::default() })));
     }
 }
 

@@ -86,8 +86,9 @@ impl Machine {
         });
         machine.source.send_all(connected);
         let metadata = Metadata { precision: Some(2), ..Metadata::default() };
-        let described =
-            channels.iter().map(|channel| (name(channel), now(), Arrival::Metadata(metadata.clone())));
+        let described = channels
+            .iter()
+            .map(|channel| (name(channel), now(), Arrival::Metadata(Box::new(metadata.clone()))));
         machine.source.send_all(described);
         machine
     }
