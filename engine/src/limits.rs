@@ -67,8 +67,9 @@ pub const CHANNELS_MAX: u64 = 1 << 26;
 pub const MERGE_FAN_IN: usize = 8;
 /// Most tiers above what a flush writes: so often is a sample rewritten at most.
 pub const MERGE_TIERS_MAX: u16 = 6;
-/// Chunks of so many samples are copied by merges, smaller ones joined.
-pub const MERGE_COPY_SAMPLES: usize = CHUNK_SAMPLES_MAX / 4;
+/// Chunks of so many samples are copied by merges, smaller ones joined: larger ones would be read little faster, and
+/// sealing writes all of them anew.
+pub const MERGE_COPY_SAMPLES: usize = CHUNK_SAMPLES_MAX / 16;
 /// Chunks of so many bytes are copied by merges, whatever they hold.
 pub const MERGE_COPY_BYTES: u64 = 64 << 10;
 /// Bytes that a merge writes between two syncs: a sync of the log never waits behind more.

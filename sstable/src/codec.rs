@@ -32,7 +32,7 @@ pub enum Profile {
 /// Elements whose cost decides between two models: a part of a short chunk, for which a wrong choice costs
 /// little.
 fn trial_of(elements: usize) -> usize {
-    (elements / 4).clamp(TRIAL_ELEMENTS_MIN, TRIAL_ELEMENTS).min(elements)
+    (elements / 8).clamp(TRIAL_ELEMENTS_MIN, TRIAL_ELEMENTS).min(elements)
 }
 
 const TRIAL_ELEMENTS_MIN: usize = 64;

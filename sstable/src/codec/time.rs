@@ -10,7 +10,7 @@ use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
 const PERIOD_BITS: u32 = 52;
 const FRACTION_BITS_MAX: u32 = 16;
 /// Points through which the period is refined.
-const REFINING_POINTS_MAX: usize = 256;
+const REFINING_POINTS_MAX: usize = 128;
 /// Pages whose share of slips is larger than one in this many are not near a grid.
 const SLIP_SHARE: usize = 16;
 
@@ -233,7 +233,7 @@ impl Grid {
         slips
     }
 
-    /// With the period that leaves no slope (least squares over at most 256 points).
+    /// With the period that leaves no slope (least squares over at most 128 points).
     fn refined(self, units: &[i64]) -> Grid {
         let slips = self.slips(units);
         let mut slips = slips.iter().peekable();
