@@ -34,7 +34,9 @@ pub fn verify_partition_index(
     }
     index.verify()?;
     let in_index = |table: &&TableEntry| of.tables.contains(&table.id);
-    let tables: Vec<TableEntry> = manifest.tables.iter().filter(in_index).cloned().collect();
+    let mut tables: Vec<TableEntry> = manifest.tables.iter().filter(in_index).cloned().collect();
+    // As it was made: what has equal keys stands in this order.
+    tables.sort_by_key(|table| table.id);
     if deep {
         let live = |entry: &index::Entry| tables.iter().any(|table| table.id == entry.locator.table);
         let all = index.entries_from(0, ChannelId(0), Timestamp::MIN)?;
