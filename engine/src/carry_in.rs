@@ -42,10 +42,14 @@ pub(crate) fn open_weeks(
         if slot.id == ChannelId::ARCHIVE {
             continue;
         }
-        let ((mut carry_in, in_files), class, late) = {
+        let ((mut carry_in, in_files), class, late, overtaken) = {
             let state = slot.lock();
-            (known(&state, week, frozen.epoch), state.retention.clone(), state.late_next > 0)
+            let known = known(&state, week, frozen.epoch);
+            (known, state.retention.clone(), state.late_next > 0, is_overtaken(&state, week))
         };
+        if overtaken {
+            look_up_state(shared, &slot, week, &mut carry_in)?;
+        }
         if carry_in.sample.is_none() && in_files {
             carry_in.sample = look_up(shared, &slot, week)?;
         } else if begun && late {
@@ -117,6 +121,25 @@ fn known(state: &SlotState, week: Week, epoch: u64) -> (CarryIn, bool) {
         last_sequence: 0,
     };
     (carry_in, look_up)
+}
+
+/// Whether memory knows of the channel's state only what came since a later week than `week` began: a flush may
+/// come so late.
+fn is_overtaken(state: &SlotState, week: Week) -> bool {
+    let since = state.metadata.as_ref().map(|(since, _)| *since).into_iter().chain(state.archiving.1);
+    state.state_before_week.as_ref().is_none_or(|(of, _)| *of != week) && since.max() >= Some(week.start())
+}
+
+/// Metadata and archiving state before `week` from files and memory.
+fn look_up_state(shared: &Shared, slot: &Slot, week: Week, carry_in: &mut CarryIn) -> Result<(), Error> {
+    let start = week.start();
+    let snapshot = snapshot::of(shared, slot, TimeRange::new(start, start)).map_err(Error::Read)?;
+    let metadata = snapshot.metadata.iter().rfind(|(since, _)| *since < start);
+    let archiving =
+        snapshot.events.iter().filter(|event| event.time < start).fold(Default::default(), archiving_after);
+    carry_in.metadata = metadata.map(|(since, metadata)| (*since, (**metadata).clone()));
+    carry_in.archiving = archiving.0.as_record().zip(archiving.1);
+    Ok(())
 }
 
 /// The last sample before `week` from the files.
