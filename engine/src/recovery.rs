@@ -493,6 +493,7 @@ fn remove_strays(disk: &dyn Disk, layout: &Layout, manifest: &Manifest) -> Resul
     let directories = weeks.map(|week| layout.weeks().join(&week.name)).chain([layout.index()]);
     let mut removed = Vec::new();
     for directory in directories {
+        let before = removed.len();
         for entry in list(&directory)? {
             let path = directory.join(&entry.name);
             let ours = parse_table(&entry.name).is_some() || parse_index(&entry.name).is_some();
@@ -500,6 +501,10 @@ fn remove_strays(disk: &dyn Disk, layout: &Layout, manifest: &Manifest) -> Resul
                 disk.remove(&path)?;
                 removed.push(path);
             }
+        }
+        if removed.len() > before {
+            // Their numbers are given again: none may come back beside the file that gets its number.
+            disk.sync_dir(&directory)?;
         }
     }
     Ok(removed)
