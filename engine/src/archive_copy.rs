@@ -73,8 +73,13 @@ pub fn copy_archive(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Copied, E
     manifest.partition_indexes.clear();
     manifest.master_segments.clear();
     let staged = segments.iter().map(|segment| copying.stage(&**segment)).collect::<Result<Vec<_>, _>>()?;
-    manifest.store(disk, &copying.target)?;
-    copying.put_log(&staged)?;
+    if planted(Bug::CopyLogFirst) {
+        copying.put_log(&staged)?;
+        manifest.store(disk, &copying.target)?;
+    } else {
+        manifest.store(disk, &copying.target)?;
+        copying.put_log(&staged)?;
+    }
     if Identity::load(disk, &copying.target)?.is_none() {
         let name = crate::layout::IDENTITY_NAME;
         replace(disk, copying.target.root(), name, &identity.encode())?;

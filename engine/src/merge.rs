@@ -14,7 +14,7 @@ pub(crate) use dictionary::{Rows, as_of, joined_row};
 pub(crate) use dropped::{remove_dropped, waiting_bytes};
 pub(crate) use lane::Copied;
 pub(crate) use swap::{
-    Outcome, Replaced, carry_out, dropped, may_be_live, open, portion_lineage, recount, remove,
+    Outcome, Replaced, carry_out, dropped, joined_lineage, may_be_live, open, recount, remove,
 };
 
 use crate::limits::MERGE_SYNC_BYTES;

@@ -27,11 +27,21 @@ pub enum Bug {
     CopyNotChecked,
     /// Reindexing believes that every flush was finished.
     FlushTakenForFinished,
+    /// Reindexing keeps tables that were merged together with what they were merged into.
+    MergedPartsKept,
+    /// A retention rule unlinks tables before the manifest that does not name them is stored.
+    ExpiredRemovedTooEarly,
+    /// The directory of a new index file is not synced.
+    IndexNotSynced,
+    /// An index is used for tables of its week that it does not hold.
+    StaleIndexUsed,
+    /// A copy gets its log before the manifest that goes with it.
+    CopyLogFirst,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Bug; 11] = [
+    pub const ALL: [Bug; 16] = [
         Bug::NoDirectorySync,
         Bug::LogRemovedTooEarly,
         Bug::NoChecksum,
@@ -43,6 +53,11 @@ impl Bug {
         Bug::NothingCarriedForward,
         Bug::CopyNotChecked,
         Bug::FlushTakenForFinished,
+        Bug::MergedPartsKept,
+        Bug::ExpiredRemovedTooEarly,
+        Bug::IndexNotSynced,
+        Bug::StaleIndexUsed,
+        Bug::CopyLogFirst,
     ];
 }
 

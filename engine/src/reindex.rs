@@ -66,6 +66,8 @@ pub struct Reindexed {
     pub missing: Vec<(PathBuf, Option<(Timestamp, Timestamp)>)>,
     /// Files that hold nothing of their own: removed after the grace time.
     pub superfluous: Vec<PathBuf>,
+    /// Tables of flushes and merges that died in the midst of it: removed.
+    pub leftovers: Vec<PathBuf>,
 }
 
 impl Reindexed {
@@ -169,7 +171,7 @@ impl Rebuilding<'_> {
             live.push(Facts::unchanged(entry, self.former.as_ref()));
         }
         let names = Names::of(&own, self.layout, self.archive, disk)?;
-        let mut superfluous = Vec::new();
+        let (mut superfluous, mut leftovers) = (Vec::new(), Vec::new());
         let mut mended = Vec::new();
         for (candidate, fate) in own.iter().zip(&chosen.fates) {
             match (fate, &candidate.condition) {
@@ -181,6 +183,7 @@ impl Rebuilding<'_> {
                     live.extend(facts);
                     mended.push(report);
                 }
+                (Fate::Leftover, _) => leftovers.push(candidate.file.path.clone()),
                 (Fate::Aside, _) => mended.push(mend::set_aside(candidate)),
                 _ => superfluous.push(candidate.file.path.clone()),
             }
@@ -190,7 +193,9 @@ impl Rebuilding<'_> {
         manifest.heartbeat = whole.map(|facts| facts.known_until).fold(manifest.heartbeat, Timestamp::max);
         self.enter(&mut manifest, live);
         self.drop_files(&mut manifest, &own, &superfluous);
+        manifest.dropped.retain(|file| !leftovers.contains(&self.layout.inside(&file.file)));
         self.publish(&manifest, &mended)?;
+        self.remove(&leftovers)?;
         Ok(Reindexed {
             archive: self.archive,
             adopted: self.adopted,
@@ -201,6 +206,7 @@ impl Rebuilding<'_> {
             foreign,
             missing,
             superfluous,
+            leftovers,
         })
     }
 
@@ -324,6 +330,17 @@ impl Rebuilding<'_> {
             mend::unname(disk, mended)?;
         }
         Ok(())
+    }
+
+    /// Removes tables that were never live, durably: the log may have lost what they hold beyond it, and have gone
+    /// on in another way, so that none may be found when the manifest is lost again.
+    fn remove(&self, leftovers: &[PathBuf]) -> Result<(), Error> {
+        let disk = &*self.reindexing.disk;
+        for path in leftovers {
+            disk.remove(path)?;
+        }
+        let directories: BTreeSet<&Path> = leftovers.iter().filter_map(|path| path.parent()).collect();
+        Ok(directories.into_iter().try_for_each(|directory| disk.sync_dir(directory))?)
     }
 
     /// Index files are derived from the tables: those that are there describe other ones.

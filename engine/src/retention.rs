@@ -136,6 +136,11 @@ fn publish(
     manifest.dropped.extend(expired.tables.iter().map(|entry| merge::dropped(entry, since)));
     manifest.next_table = shared.next_table.load(Ordering::Relaxed);
     manifest.generation = shared.next_generation();
+    if planted(Bug::ExpiredRemovedTooEarly) {
+        for entry in &expired.tables {
+            shared.disk.remove(&entry.path(&shared.layout))?;
+        }
+    }
     manifest.store(&*shared.disk, &shared.layout)?;
     shared.publish(View::new(manifest, tables, view.flushed_epoch));
     Ok(true)

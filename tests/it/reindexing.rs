@@ -1,6 +1,7 @@
 //! Rebuilding an archive from its tables alone: nothing is lost, nothing is double, damage is named.
 
 use crate::crash::check;
+use crate::crash::happened::Chore;
 use crate::crash::life::{Life, MONDAY, Stop};
 use crate::merging::{answers, flushed, merge_everything, read_only, same, table_files};
 use crate::rig::{HOUR, MINUTE, Rig, SECOND};
@@ -415,17 +416,24 @@ pub(crate) fn step(life: &mut Life) -> Result<(), Stop> {
         let _ = life.disk.remove(Path::new("/archive/MANIFEST"));
         life.disk.sync_dir(Path::new("/archive")).map_err(|error| life.end(&error.into()))?;
     }
-    life.disk.crash_after(life.random.below(400), Crash::PowerCut);
-    let done = reindexed_at(&life.disk, &life.clock, "/archive");
+    let crash = if life.random.one_in(4) { Crash::Kill } else { Crash::PowerCut };
+    life.begin(Chore::Reindex);
+    life.disk.crash_after(life.random.below(400), crash);
+    let mut done = reindexed_at(&life.disk, &life.clock, "/archive");
     life.disk.cancel_crash();
-    let done = if life.disk.is_off() {
-        life.crashed(Crash::PowerCut);
-        reindexed_at(&life.disk, &life.clock, "/archive")
-    } else {
-        done
-    };
+    if life.disk.is_off() {
+        life.happened.chore(Chore::Reindex).cut += 1;
+        life.crashed(crash);
+        let named =
+            life.disk.exists(Path::new("/archive/MANIFEST")).map_err(|error| life.end(&error.into()))?;
+        if named && life.random.one_in(2) {
+            // The former manifest, or the new one: either opens and tells all.
+            return Ok(());
+        }
+        done = reindexed_at(&life.disk, &life.clock, "/archive");
+    }
     let done = done.map_err(|error| life.end(&error))?;
-    life.happened.reindexings += 1;
+    life.happened.chore(Chore::Reindex).done += 1;
     if done.lost_something() || !done.foreign.is_empty() {
         return Err(Stop::Wrong(format!("damage found where there is none: {done:?}")));
     }

@@ -157,7 +157,7 @@ fn a_week_without_carry_in_gets_one_and_large_samples_move_on() {
 }
 
 /// Removes old weeks, cut somewhere; compares what is said about those that stay.
-pub(crate) fn outcome(seed: u64) -> Result<(), String> {
+fn outcome(seed: u64) -> Result<(), String> {
     cut_while_opening(seed)?;
     cut_in_a_script(seed)
 }

@@ -1,7 +1,9 @@
 //! A copy of a running archive opens clean and holds what the archive held.
 
 use crate::crash::check;
+use crate::crash::happened::Chore;
 use crate::crash::life::{Life, Stop};
+use crate::crash::model::Model;
 use crate::meddling::Meddling;
 use crate::merging::flushed;
 use disk::sim::{Crash, Operation};
@@ -139,33 +141,102 @@ fn only_an_empty_directory_or_a_copy_takes_one() {
     assert!(matches!(copied(&nothing), Err(Error::NoArchive(_))));
 }
 
+/// A copy with what it holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Copy {
+    directory: String,
+    /// What it holds, if it is whole.
+    truth: Option<Model>,
+    /// Whether the archive lost something of that with its power, and went on in another way.
+    diverged: bool,
+    /// While it is made anew: batches that were written before.
+    begun: Option<usize>,
+}
+
+impl Copy {
+    /// The archive begins again with so many batches.
+    pub(crate) fn archive_has(&mut self, batches: usize) {
+        self.diverged |= self.truth.as_ref().is_some_and(|truth| batches < truth.batches.len());
+    }
+}
+
 /// A step of a life: a copy is made while a flush comes in, and holds what the archive held.
 pub(crate) fn step(life: &mut Life, recovered: &mut Recovered) -> Result<(), Stop> {
+    life.chore(Chore::Log, recovered, Life::write)?;
     let written = life.model.batches.len();
-    if let Err(error) = life.write(recovered) {
-        return Err(life.end(&error));
-    }
     let frozen = recovered.writer.freeze();
     let flush = frozen.filter(|_| life.random.one_in(2));
+    life.may_be_flushed();
     let keeper = &recovered.keeper;
     let deed = Box::new(move || {
         // It may be met by the crash; then the copy is met by it, too.
         let _ = flush.map(|frozen| keeper.flush(frozen));
     });
     let after = life.random.below(80);
-    let to = format!("/copy{}", life.random.below(1 << 40));
-    let done =
-        copy_archive(&Meddling::new(life.disk.clone(), after, deed), Path::new("/archive"), Path::new(&to));
-    life.happened.copies += 1;
-    match done {
-        _ if life.disk.is_off() => return Err(Stop::Crashed),
-        Err(error) => return Err(life.end(&error)),
-        Ok(_) => {}
-    }
-    let copy = opened(life, &to).map_err(Stop::Wrong)?;
-    let batches = check::whole(&copy, &life.model).map_err(Stop::Wrong)?;
+    let former = life.copy.take().filter(|_| !life.random.one_in(4));
+    let mut copy = former.unwrap_or_else(|| Copy {
+        directory: format!("/copy{}", life.random.below(1 << 40)),
+        truth: None,
+        diverged: false,
+        begun: None,
+    });
+    copy.begun = Some(written);
+    let to = copy.directory.clone();
+    life.copy = Some(copy);
+    life.begin(Chore::Copy);
+    let meddling = Meddling::new(life.disk.clone(), after, deed);
+    let done = copy_archive(&meddling, Path::new("/archive"), Path::new(&to));
+    drop(meddling);
+    life.happened.chore(Chore::Copy).done += u64::from(done.is_ok());
+    life.end_chore(Chore::Copy, false, done.map(drop))?;
+    let batches = holds(life, &to, &life.model).map_err(Stop::Wrong)?;
     if batches < written {
         return Err(Stop::Wrong(format!("the copy holds {batches} batches of {written}")));
     }
+    let mut truth = life.model.clone();
+    truth.truncate(batches);
+    life.copy = Some(Copy { directory: to, truth: Some(truth), diverged: false, begun: None });
+    Ok(())
+}
+
+/// How many batches of `model` a copy holds.
+fn holds(life: &Life, directory: &str, model: &Model) -> Result<usize, String> {
+    let opened = opened(life, directory)?;
+    check::whole(&opened, model).map_err(|what| format!("the copy: {what}"))
+}
+
+/// Behind a crash: a copy that was cut is none, the former one, or a later one.
+pub(crate) fn look_behind_crash(life: &mut Life) -> Result<(), Stop> {
+    let Some(copy) = life.copy.clone() else { return Ok(()) };
+    let Some(written) = copy.begun else { return Ok(()) };
+    life.happened.cut_copies += 1;
+    let identity = Path::new(&copy.directory).join("ARCHIVE");
+    let mut left = Copy { begun: None, ..copy.clone() };
+    if !life.disk.exists(&identity).map_err(|error| life.end(&error.into()))? {
+        life.happened.no_copies += 1;
+        if copy.truth.is_some() && !copy.diverged {
+            return Err(Stop::Wrong("a copy was given up for one that was not finished".into()));
+        }
+        left.truth = None;
+        life.copy = Some(left);
+        return Ok(());
+    }
+    let mut as_before = Ok(0);
+    if let Some(former) = &copy.truth {
+        as_before = holds(life, &copy.directory, former);
+        if as_before == Ok(former.batches.len()) {
+            life.copy = Some(left);
+            return Ok(());
+        }
+    }
+    let least = copy.truth.as_ref().filter(|_| !copy.diverged).map_or(written, |truth| truth.batches.len());
+    let batches = holds(life, &copy.directory, &life.model)
+        .map_err(|what| Stop::Wrong(format!("a copy that was cut: {what}; {as_before:?}")))?;
+    if batches < least {
+        return Err(Stop::Wrong(format!("a copy that was cut holds {batches} batches of {least}")));
+    }
+    let mut truth = life.model.clone();
+    truth.truncate(batches);
+    life.copy = Some(Copy { truth: Some(truth), diverged: false, ..left });
     Ok(())
 }

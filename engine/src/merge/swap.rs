@@ -106,27 +106,23 @@ fn write(
 
 /// What a table that `inputs` are merged into says of them.
 fn lineage(entries: &[TableEntry], inputs: &[Table]) -> Result<Lineage, FormatError> {
-    let entries: Vec<&TableEntry> = entries.iter().collect();
-    let mut joined = portion_lineage(&entries, inputs)?;
+    let mut joined = joined_lineage(&entries.iter().collect::<Vec<_>>(), inputs)?;
     joined.value_bytes = entries.iter().map(|entry| entry.value_bytes).sum();
-    for (entry, table) in entries.iter().zip(inputs) {
-        let of = table.lineage()?.unwrap_or_default();
-        joined.parts.extend(of.parts.into_iter().chain([entry.id]));
-    }
-    joined.parts.sort_unstable();
-    joined.parts.dedup();
     Ok(joined)
 }
 
-/// What a table says that a part of `inputs` goes into: it stands in the place of none of them.
-pub(crate) fn portion_lineage(entries: &[&TableEntry], inputs: &[Table]) -> Result<Lineage, FormatError> {
+/// As a table says that all of `inputs`, or a portion of them, goes into.
+pub(crate) fn joined_lineage(entries: &[&TableEntry], inputs: &[Table]) -> Result<Lineage, FormatError> {
     let mut joined = Lineage { sequences: sequences(entries), ..Lineage::default() };
-    for table in inputs {
+    for (entry, table) in entries.iter().zip(inputs) {
         let of = table.lineage()?.unwrap_or_default();
         joined.through = joined.through.max(of.through);
         joined.next_channel = joined.next_channel.max(of.next_channel);
         joined.next_sequence = joined.next_sequence.max(of.next_sequence);
+        joined.parts.extend(of.parts.into_iter().chain([entry.id]));
     }
+    joined.parts.sort_unstable();
+    joined.parts.dedup();
     Ok(joined)
 }
 

@@ -6,6 +6,7 @@ use crate::layout::Layout;
 use crate::manifest::Manifest;
 use crate::planted::{Bug, planted};
 use crate::wal::Reach;
+use sample::ChannelId;
 use sstable::Lineage;
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
@@ -19,8 +20,10 @@ pub enum Fate {
     Salvage,
     /// It is damaged, and everything in it stands in live tables.
     Aside,
-    /// Everything in it stands in live tables or in the log.
+    /// Everything in it stands in live tables.
     Superfluous,
+    /// It was never live; everything in it that was durable stands in the log.
+    Leftover,
 }
 
 /// What the log is, seen from the last record that stands in live tables for certain.
@@ -63,6 +66,10 @@ struct Table {
     sound: bool,
     finished: bool,
     tier: u16,
+    /// Whether it lies where seals write.
+    sealed: bool,
+    /// The greatest channel in it, if it is sound.
+    last_channel: Option<ChannelId>,
     lineage: Lineage,
     named: bool,
     dropped: bool,
@@ -83,10 +90,10 @@ pub(super) fn choose(
     let begun = former.iter().filter_map(|manifest| manifest.sealing.as_ref()).flat_map(|of| &of.outputs);
     let dropped: HashSet<PathBuf> = gone.chain(begun.map(|entry| entry.path(layout))).collect();
     let table = |candidate: &Candidate| {
-        let (sound, finished, tier) = match &candidate.condition {
-            Condition::Sound(facts) => (true, true, facts.entry.tier),
+        let (sound, finished, tier, last_channel) = match &candidate.condition {
+            Condition::Sound(facts) => (true, true, facts.entry.tier, Some(facts.last_channel)),
             Condition::Damaged { info, finished, .. } => {
-                (false, *finished, info.as_ref().map_or(0, |info| info.tier))
+                (false, *finished, info.as_ref().map_or(0, |info| info.tier), None)
             }
         };
         let path = &candidate.file.path;
@@ -95,6 +102,8 @@ pub(super) fn choose(
             sound,
             finished,
             tier,
+            sealed: candidate.file.is_sealed(),
+            last_channel,
             lineage: candidate.lineage(),
             named: named.contains(path),
             dropped: dropped.contains(path),
@@ -119,7 +128,10 @@ pub(super) fn choose(
             let before = before.unwrap_or(0);
             let log = Log { before, reach: reach(before + 1)?, there: has_log };
             let fates = by_lineage(&tables, &log);
-            let live = tables.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Superfluous);
+            let live = tables
+                .iter()
+                .zip(&fates)
+                .filter(|(_, fate)| !matches!(fate, Fate::Superfluous | Fate::Leftover));
             let through = live.map(|(table, _)| table.lineage.through).max().unwrap_or(0).max(before);
             // What the log lacks at its beginning is no reason to mistrust it.
             let wal_from = match log.reach.earliest {
@@ -131,9 +143,53 @@ pub(super) fn choose(
     }
 }
 
+/// One of several tables that a week was sealed to.
+fn is_portion(table: &Table) -> bool {
+    table.sealed && !table.lineage.group.is_empty() && !table.lineage.parts.is_empty()
+}
+
+/// Whether a portion and those before it hold all that their sources hold: the sources went with the end of the
+/// seal, or no channel of theirs is left.
+fn is_last_portion(table: &Table, all: &[Table]) -> bool {
+    let Lineage { group, parts, .. } = &table.lineage;
+    let member = |id: &u64| all.iter().find(|other| other.sound && other.id == *id);
+    let merged_on = |id: &u64| all.iter().any(|other| other.sound && other.lineage.parts.contains(id));
+    if !group.iter().all(|id| member(id).is_some() || merged_on(id)) {
+        return false;
+    }
+    let sources: Vec<&Table> = all.iter().filter(|other| parts.contains(&other.id)).collect();
+    let accounted =
+        |part: &u64| sources.iter().any(|source| source.id == *part || source.lineage.parts.contains(part));
+    if !parts.iter().all(accounted) {
+        return true;
+    }
+    let highest = sources.iter().map(|source| source.last_channel).max().flatten();
+    sources.iter().all(|source| source.sound)
+        && group.iter().filter_map(member).map(|member| member.last_channel).max().flatten() >= highest
+}
+
+/// Whether a portion is of a seal that was given up: its sources were merged with each other afterwards.
+fn is_given_up(portion: &Table, all: &[Table]) -> bool {
+    let shares = |other: &Table| other.lineage.parts.iter().any(|part| portion.lineage.parts.contains(part));
+    let apart = |other: &Table| {
+        !portion.lineage.parts.contains(&other.id) && !other.lineage.parts.contains(&portion.id)
+    };
+    all.iter().any(|other| other.sound && !other.sealed && shares(other) && apart(other))
+}
+
+/// Numbers of the tables in whose place a table stands.
+fn replaced<'a>(table: &'a Table, all: &[Table]) -> &'a [u64] {
+    let together = |portion: &Table| {
+        let with = |other: &&Table| is_portion(other) && other.lineage.group.contains(&portion.id);
+        all.iter().filter(with).any(|last| is_last_portion(last, all))
+    };
+    let begun = is_portion(table) && (!together(table) || is_given_up(table, all));
+    if begun { &[] } else { &table.lineage.parts }
+}
+
 /// Numbers of `live` tables and of all that went into them.
-fn covered<'a>(live: impl Iterator<Item = &'a Table>) -> BTreeSet<u64> {
-    live.flat_map(|table| table.lineage.parts.iter().copied().chain([table.id])).collect()
+fn covered<'a>(live: impl Iterator<Item = &'a Table>, all: &'a [Table]) -> BTreeSet<u64> {
+    live.flat_map(|table| replaced(table, all).iter().copied().chain([table.id])).collect()
 }
 
 /// Whether a merged table says nothing that the tables behind `covered` do not.
@@ -160,7 +216,7 @@ fn is_whole(table: &Table, all: &[Table]) -> bool {
 
 /// With a sound manifest.
 fn by_manifest(tables: &[Table], log: &Log) -> Vec<Fate> {
-    let trusted = covered(tables.iter().filter(|table| table.named && table.sound));
+    let trusted = covered(tables.iter().filter(|table| table.named && table.sound), tables);
     let broken: BTreeSet<u64> = tables
         .iter()
         .filter(|table| table.named && !table.sound)
@@ -175,10 +231,10 @@ fn by_manifest(tables: &[Table], log: &Log) -> Vec<Fate> {
                 Fate::Superfluous
             }
             (false, _) if table.dropped && !broken.contains(&table.id) => Fate::Superfluous,
-            (false, _) if log.replaces(table, tables) => Fate::Superfluous,
+            (false, _) if log.replaces(table, tables) => Fate::Leftover,
             (false, true) => Fate::Live,
             // A flush or merge that died in the midst of it.
-            (false, false) if !table.finished => Fate::Superfluous,
+            (false, false) if !table.finished => Fate::Leftover,
             (false, false) => Fate::Salvage,
         })
         .collect();
@@ -191,7 +247,7 @@ fn by_lineage(tables: &[Table], log: &Log) -> Vec<Fate> {
     let mut fates: Vec<Fate> = tables
         .iter()
         .map(|table| match table.sound {
-            _ if log.replaces(table, tables) => Fate::Superfluous,
+            _ if log.replaces(table, tables) => Fate::Leftover,
             true => Fate::Live,
             false => Fate::Salvage,
         })
@@ -212,16 +268,21 @@ fn settle(tables: &[Table], fates: &mut [Fate]) {
     let live =
         |fates: &[Fate]| -> Vec<usize> { (0..tables.len()).filter(|at| fates[*at] == Fate::Live).collect() };
     let parts: BTreeSet<u64> =
-        live(fates).iter().flat_map(|at| tables[*at].lineage.parts.iter().copied()).collect();
+        live(fates).iter().flat_map(|at| replaced(&tables[*at], tables).iter().copied()).collect();
     for (table, fate) in tables.iter().zip(fates.iter_mut()) {
-        if parts.contains(&table.id) {
+        if parts.contains(&table.id) && *fate != Fate::Leftover && !planted(Bug::MergedPartsKept) {
             *fate = Fate::Superfluous;
         }
     }
-    let covered = covered(live(fates).iter().map(|at| &tables[*at]));
+    let covered = covered(live(fates).iter().map(|at| &tables[*at]), tables);
     for (table, fate) in tables.iter().zip(fates) {
         if *fate == Fate::Salvage && stands_elsewhere(table, &covered) {
             *fate = Fate::Aside;
+        }
+        // Of a seal that was not finished, or some of whose tables are damaged: the sources are all there.
+        let alone = *fate == Fate::Live && is_portion(table) && replaced(table, tables).is_empty();
+        if alone && stands_elsewhere(table, &covered) {
+            *fate = Fate::Superfluous;
         }
     }
 }

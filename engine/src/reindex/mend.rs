@@ -86,6 +86,7 @@ pub(super) fn salvage(
         tier: known.map(|info| info.tier).or(former.map(|entry| entry.tier)).unwrap_or(0),
     };
     let mut lineage = remains.lineage.clone().unwrap_or_default();
+    let tier = info.tier;
     lineage.parts.push(file.id);
     let path = file.path.with_file_name(crate::layout::table_name(id));
     let write = |remains: Remains, lineage: &Lineage| -> Result<(Salvaged, Table), Error> {
@@ -96,10 +97,15 @@ pub(super) fn salvage(
         Ok((salvaged, Table::open(disk, &path, &BlockCache::new(MERGE_CACHE_BYTES))?))
     };
     let (mut salvaged, mut table) = write(remains, &lineage)?;
-    // What the lineage repeats of the data was of all that there was.
+    // What the lineage repeats of the data was of all that there was; where something is lost the table does not
+    // stand in the place of what had gone into the damaged one.
     let left = measured(&table)?;
-    if (left.value_bytes, left.sequences) != (lineage.value_bytes, lineage.sequences) {
-        (lineage.value_bytes, lineage.sequences) = (left.value_bytes, left.sequences);
+    let mut rest = Lineage { value_bytes: left.value_bytes, sequences: left.sequences, ..lineage.clone() };
+    if tier > 0 && salvaged.lost.iter().any(|loss| loss.channels.is_some()) {
+        (rest.parts, rest.group) = (vec![file.id], Vec::new());
+    }
+    if rest != lineage {
+        lineage = rest;
         (salvaged, table) = write(Remains::read(disk, &file.path)?, &lineage)?;
     }
     let lost = salvaged.lost.into_iter().map(|loss| (loss.clone(), named(&loss, names))).collect();

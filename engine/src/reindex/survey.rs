@@ -30,6 +30,11 @@ pub(super) struct TableFile {
 }
 
 impl TableFile {
+    /// Whether it lies where seals write: only they begin a directory that is not a week's first.
+    pub(super) fn is_sealed(&self) -> bool {
+        !self.beside && self.generation > FIRST_GENERATION
+    }
+
     /// An entry that says where it lies and nothing else.
     pub(super) fn place(&self) -> TableEntry {
         TableEntry {
@@ -37,8 +42,7 @@ impl TableFile {
             week: self.week,
             generation: self.generation,
             beside: self.beside,
-            // Only a seal begins a directory that is not a week's first.
-            sealed: !self.beside && self.generation > FIRST_GENERATION,
+            sealed: self.is_sealed(),
             class: 0,
             decimated: false,
             holds_carry_in: false,

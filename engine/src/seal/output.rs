@@ -10,7 +10,7 @@ use crate::planted::{Bug, planted};
 use crate::shared::Shared;
 use disk::create_dir_durable;
 use sample::{ChannelId, Timestamp};
-use sstable::{BlockCache, Profile, Table, TableInfo, TableKind, TableWriter};
+use sstable::{BlockCache, Lineage, Profile, Table, TableInfo, TableKind, TableWriter};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -43,7 +43,9 @@ pub(super) fn write(
         ..(*first).clone()
     };
     let path = template.path(&shared.layout);
-    let written = write_file(shared, &entries, &template, from, stop);
+    let before = work.outputs.iter().filter(|output| output.class == class).map(|output| output.id);
+    let group = before.chain([template.id]).collect();
+    let written = write_file(shared, &entries, &template, group, from, stop);
     let (joined, verified) = match written {
         Ok(Some(written)) => written,
         other => {
@@ -78,6 +80,7 @@ fn write_file(
     shared: &Shared,
     entries: &[&TableEntry],
     template: &TableEntry,
+    group: Vec<u64>,
     from: ChannelId,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<(Joined, Verified)>, Error> {
@@ -100,7 +103,8 @@ fn write_file(
     let directory = path.parent().unwrap_or(Path::new("."));
     create_dir_durable(&*shared.disk, directory)?;
     let mut writer = TableWriter::create(&*shared.disk, &path, &info)?.for_profile(Profile::Cold);
-    writer.descend(&merge::portion_lineage(entries, &inputs)?)?;
+    // With the last one of a class the group stands in the place of the inputs.
+    writer.descend(&Lineage { group, ..merge::joined_lineage(entries, &inputs)? })?;
     let portion =
         Portion { inputs: &inputs, copied: &copied, from, bytes_max: shared.settings.seal_table_bytes };
     let Some(joined) = merge::join_portion(&portion, writer, stop)? else { return Ok(None) };

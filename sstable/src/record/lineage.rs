@@ -17,9 +17,11 @@ pub struct Lineage {
     pub value_bytes: u64,
     /// Lowest and highest number in the order of receipt of its events, 0 without events.
     pub sequences: (u64, u64),
-    /// Numbers of the tables that were made together with it, its own included: they became live at once.
+    /// Numbers of the tables that were made together with it, its own included: they became live at once. Of a
+    /// table that a week was sealed to: of those of its class that were finished before.
     pub group: Vec<u64>,
-    /// Numbers of the tables that were merged into it, theirs included: it stands in the place of all.
+    /// Numbers of the tables that were merged into it, theirs included: it stands in the place of all; where it
+    /// has a group, the whole group does.
     pub parts: Vec<u64>,
 }
 

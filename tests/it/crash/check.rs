@@ -1,12 +1,14 @@
 //! Holds an opened archive against the model.
 
 use super::life::{MONDAY, name};
-use super::model::{Channel, Given, Model};
+use super::model::{Channel, Expected, Given, Model};
 use disk::sim::Random;
+use disk::{Disk, SimDisk};
 use engine::LiveArchive;
 use engine::read::{Archive, ChannelView, Member, Merge, Reader, Scan};
 use engine::recovery::Recovered;
 use sample::{EventKind, Metadata, Sample, TimeRange, Timestamp};
+use std::fmt::Debug;
 use std::sync::Arc;
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -17,6 +19,24 @@ struct Found {
     samples: Vec<Sample>,
     events: Vec<(Timestamp, EventKind)>,
     metadata: Vec<(Timestamp, Arc<Metadata>)>,
+    /// Samples that the channel is said to have.
+    counted: u64,
+}
+
+impl Found {
+    /// How many things are there that could not be gone.
+    fn certain(&self, expected: &Expected<'_>) -> usize {
+        let optional: Vec<(Timestamp, u32)> =
+            expected.samples.iter().filter(|(_, gone)| *gone).map(|(s, _)| (s.time, s.rank)).collect();
+        let events: Vec<Timestamp> =
+            expected.events.iter().filter(|(_, gone)| *gone).map(|((time, _), _)| *time).collect();
+        let metadata: Vec<Timestamp> =
+            expected.metadata.iter().filter(|(_, gone)| *gone).map(|((time, _), _)| *time).collect();
+        let samples = self.samples.iter().filter(|s| optional.binary_search(&(s.time, s.rank)).is_err());
+        let events = self.events.iter().filter(|(time, _)| !events.contains(time));
+        let metadata = self.metadata.iter().filter(|(time, _)| !metadata.contains(time));
+        samples.count() + events.count() + metadata.count()
+    }
 }
 
 fn collect(
@@ -36,7 +56,8 @@ fn find(archive: &LiveArchive, channel: usize) -> Result<Found, String> {
     let samples = collect(Merge::new(&snapshot.runs, Scan::ascending(TimeRange::ALL)))?;
     let mut events = Vec::new();
     let mut last = 0;
-    for event in &snapshot.events {
+    // Those without a number stand for what a carry-in says.
+    for event in snapshot.events.iter().filter(|event| event.sequence > 0) {
         if event.sequence <= last {
             return Err(format!("two events have number {last} (or they are out of order): {event:?}"));
         }
@@ -45,7 +66,9 @@ fn find(archive: &LiveArchive, channel: usize) -> Result<Found, String> {
             events.push((event.time, event.kind.clone()));
         }
     }
-    Ok(Found { samples, events, metadata: snapshot.metadata })
+    let detail = archive.channel(&name(channel), Timestamp(MONDAY)).map_err(|error| error.to_string())?;
+    let counted = detail.map_or(0, |detail| detail.summary.samples);
+    Ok(Found { samples, events, metadata: snapshot.metadata, counted })
 }
 
 /// Compares everything; returns how many batches are there.
@@ -53,17 +76,21 @@ pub fn whole(recovered: &Recovered, model: &Model) -> Result<usize, String> {
     let archive = LiveArchive::new(recovered.shared.clone());
     let found: Vec<Found> =
         (0..model.channels.len()).map(|channel| find(&archive, channel)).collect::<Result<_, _>>()?;
-    let total = found.iter().map(|f| f.samples.len() + f.events.len() + f.metadata.len()).sum();
+    let all = model.expected(model.batches.len());
+    let total = found.iter().zip(&all).map(|(found, expected)| found.certain(expected)).sum();
     let Some(batches) = model.batches_of(total) else {
         return Err(format!(
             "{total} things are there, no number of batches holds so many: {}",
-            differ(&found, model)
+            differ(&found, &all)
         ));
     };
-    let mut truth = model.clone();
-    truth.truncate(batches);
-    for (at, (found, truth)) in found.iter().zip(&truth.channels).enumerate() {
-        same(found, truth)
+    for (at, (found, expected)) in found.iter().zip(&model.expected(batches)).enumerate() {
+        let counted = found.counted == found.samples.len() as u64 || !model.is_whole();
+        let checked = same(found, expected).and_then(|()| match counted {
+            true => Ok(()),
+            false => Err(format!("{} samples are counted, {} are there", found.counted, found.samples.len())),
+        });
+        checked
             .map_err(|what| format!("channel {at}, {batches} of {} batches: {what}", model.batches.len()))?;
     }
     Ok(batches)
@@ -103,34 +130,40 @@ pub fn parts(recovered: &Recovered, model: &Model, least: usize) -> Result<Model
 }
 
 /// Where what was found first differs from everything that was given.
-fn differ(found: &[Found], model: &Model) -> String {
-    let each = found.iter().zip(&model.channels).enumerate();
+fn differ(found: &[Found], expected: &[Expected<'_>]) -> String {
+    let each = found.iter().zip(expected).enumerate();
     let lines: Vec<String> = each
-        .filter_map(|(at, (found, truth))| Some(format!("channel {at}: {}", same(found, truth).err()?)))
+        .filter_map(|(at, (found, expected))| Some(format!("channel {at}: {}", same(found, expected).err()?)))
         .collect();
     lines.join("; ")
 }
 
-fn same(found: &Found, truth: &Channel) -> Result<(), String> {
-    let expected = truth.by_time();
+fn same(found: &Found, expected: &Expected<'_>) -> Result<(), String> {
     let position = |sample: &Sample| (sample.time.0, sample.rank);
     if let Some(twice) = found.samples.windows(2).find(|pair| position(&pair[0]) >= position(&pair[1])) {
         return Err(format!("double or out of order: {twice:?}"));
     }
-    let invented = found.samples.iter().find(|sample| !expected.contains(sample));
-    let lost = expected.iter().find(|sample| !found.samples.contains(sample));
-    if invented.is_some() || lost.is_some() {
-        let counts = (found.samples.len(), expected.len());
-        return Err(format!("{counts:?} samples found and expected; invented: {invented:?}; lost: {lost:?}"));
+    each_in_turn("samples", found.samples.iter(), &expected.samples)?;
+    each_in_turn("events", found.events.iter().map(|(time, kind)| (*time, kind)), &expected.events)?;
+    each_in_turn("metadata", found.metadata.iter().map(|(time, m)| (*time, &**m)), &expected.metadata)
+}
+
+/// Whether `found` is `expected`, some of which may be gone.
+fn each_in_turn<T: PartialEq + Debug>(
+    what: &str,
+    found: impl Iterator<Item = T>,
+    expected: &[(T, bool)],
+) -> Result<(), String> {
+    let mut found = found.peekable();
+    for (wanted, may_be_gone) in expected {
+        if found.next_if_eq(wanted).is_none() && !may_be_gone {
+            return Err(format!("{what}: {wanted:?} is lost, there is {:?}", found.peek()));
+        }
     }
-    if found.events != truth.events {
-        return Err(format!("events {:?}, expected {:?}", found.events, truth.events));
+    match found.next() {
+        Some(left) => Err(format!("{what}: {left:?} is invented")),
+        None => Ok(()),
     }
-    let changes = found.metadata.iter().map(|(time, m)| (*time, (**m).clone())).collect::<Vec<_>>();
-    if changes != truth.metadata {
-        return Err(format!("metadata {changes:?}, expected {:?}", truth.metadata));
-    }
-    Ok(())
 }
 
 /// Asks for some stretch of each channel, its edge and its metadata: what carry-in and overrides answer.
@@ -142,6 +175,11 @@ pub fn stretches(recovered: &Recovered, model: &Model, random: &mut Random) -> R
             0 => MONDAY,
             1 => MONDAY - random.below(8 * HOUR as u64) as i64,
             _ => MONDAY + random.below(8 * HOUR as u64) as i64,
+        };
+        let from = match model.kept_from() {
+            Some(kept) if random.one_in(2) => kept.0,
+            Some(kept) => from.max(kept.0),
+            None => from,
         };
         let range = TimeRange::new(Timestamp(from), Timestamp(from + random.below(2 * HOUR as u64) as i64));
         let view = reader.view(&name(at), range).map_err(|error| error.to_string())?;
@@ -169,4 +207,36 @@ fn stretch(view: &ChannelView, truth: &Channel, range: TimeRange) -> Result<(), 
         return Err(format!("metadata {metadata:?}, expected {expected:?}"));
     }
     Ok(())
+}
+
+/// Every index file that the manifest names is sound and says what the tables say.
+pub fn indexes(disk: &SimDisk, recovered: &Recovered) -> Result<(), String> {
+    let (view, layout) = (recovered.shared.view(), &recovered.shared.layout);
+    let manifest = &view.manifest;
+    for of in &manifest.partition_indexes {
+        engine::verify_partition_index(disk, layout, manifest, of, true).map_err(|e| e.to_string())?;
+    }
+    for of in &manifest.master_segments {
+        engine::verify_master_segment(disk, layout, manifest, of, true).map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+/// Damages or removes some index files; says how many. They are derived: nothing is lost by that.
+pub fn lose_indexes(disk: &SimDisk, random: &mut Random) -> u64 {
+    let of_archive = |path: &std::path::PathBuf| {
+        path.starts_with("/archive") && path.extension().is_some_and(|extension| extension == "index")
+    };
+    let mut lost = 0;
+    for path in disk.files().into_iter().filter(of_archive) {
+        let len = disk.content(&path).map_or(0, |content| content.len() as u64);
+        let done = match random.below(4) {
+            0 => disk.remove(&path),
+            1 => disk.truncate(&path, random.below(len.max(1))),
+            2 if len > 0 => disk.flip(&path, random.below(len), 1 << random.below(8)),
+            _ => continue,
+        };
+        lost += u64::from(done.is_ok());
+    }
+    lost
 }

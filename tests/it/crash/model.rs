@@ -13,6 +13,16 @@ pub enum Given {
     Metadata(Timestamp, Metadata),
 }
 
+impl Given {
+    /// The time that it is about.
+    fn time(&self) -> Timestamp {
+        match self {
+            Given::Sample(sample) => sample.time,
+            Given::Event(time, _) | Given::Metadata(time, _) => *time,
+        }
+    }
+}
+
 /// Everything between two commits.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -78,6 +88,26 @@ impl Channel {
     }
 }
 
+/// What a retention rule may have removed.
+#[derive(Clone, Copy, Debug)]
+struct Removal {
+    /// What is about times before this one,
+    before: Timestamp,
+    /// if it came in one of the first so many batches.
+    batches: usize,
+}
+
+/// What is to be found of a channel: all that was given, and of each whether it may be gone.
+#[derive(Debug, Default)]
+pub struct Expected<'a> {
+    /// By time and rank.
+    pub samples: Vec<(&'a Sample, bool)>,
+    /// In order of receipt.
+    pub events: Vec<((Timestamp, &'a EventKind), bool)>,
+    /// In order of receipt.
+    pub metadata: Vec<((Timestamp, &'a Metadata), bool)>,
+}
+
 /// The truth.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -85,12 +115,13 @@ pub struct Model {
     pub batches: Vec<Batch>,
     /// What the batches come to.
     pub channels: Vec<Channel>,
+    removals: Vec<Removal>,
 }
 
 impl Model {
     /// Of so many channels.
     pub fn new(channels: usize) -> Model {
-        Model { batches: Vec::new(), channels: vec![Channel::default(); channels] }
+        Model { batches: Vec::new(), channels: vec![Channel::default(); channels], removals: Vec::new() }
     }
 
     /// Begins a batch.
@@ -111,16 +142,61 @@ impl Model {
         self.batches.partition_point(|batch| batch.received <= durable)
     }
 
-    /// How many batches hold `count` things together, if any number does.
-    pub fn batches_of(&self, count: usize) -> Option<usize> {
-        let mut sum = 0;
-        for (at, batch) in self.batches.iter().enumerate() {
-            if sum == count {
-                return Some(at);
+    /// From now on a retention rule may have removed what is about times before `before` and came in the first
+    /// `batches` batches.
+    pub fn removable(&mut self, before: Timestamp, batches: usize) {
+        self.removals.retain(|known| known.before > before || known.batches > batches);
+        self.removals.push(Removal { before, batches });
+    }
+
+    /// Whether a thing of a batch may be gone.
+    fn may_be_gone(&self, batch: usize, given: &Given) -> bool {
+        self.removals.iter().any(|removal| batch < removal.batches && given.time() < removal.before)
+    }
+
+    /// Whether anything may be gone.
+    pub fn is_whole(&self) -> bool {
+        self.removals.is_empty()
+    }
+
+    /// Every answer about times from here on is what it was before anything was removed.
+    pub fn kept_from(&self) -> Option<Timestamp> {
+        self.removals.iter().map(|removal| removal.before).max()
+    }
+
+    /// What is to be found of each channel if the first `count` batches are there.
+    pub fn expected(&self, count: usize) -> Vec<Expected<'_>> {
+        let mut expected: Vec<Expected<'_>> = Vec::new();
+        expected.resize_with(self.channels.len(), Expected::default);
+        for (at, batch) in self.batches[..count].iter().enumerate() {
+            for (channel, given) in &batch.given {
+                let gone = self.may_be_gone(at, given);
+                match given {
+                    Given::Sample(sample) => expected[*channel].samples.push((sample, gone)),
+                    Given::Event(time, kind) => expected[*channel].events.push(((*time, kind), gone)),
+                    Given::Metadata(time, metadata) => {
+                        expected[*channel].metadata.push(((*time, metadata), gone));
+                    }
+                }
             }
-            sum += batch.given.len();
         }
-        (sum == count).then_some(self.batches.len())
+        for expected in &mut expected {
+            expected.samples.sort_by_key(|(sample, _)| (sample.time, sample.rank));
+        }
+        expected
+    }
+
+    /// How many batches hold `count` things together that cannot be gone, if any number does.
+    pub fn batches_of(&self, count: usize) -> Option<usize> {
+        let (mut sum, mut found) = (0, (count == 0).then_some(0));
+        for (at, batch) in self.batches.iter().enumerate() {
+            sum += batch.given.iter().filter(|(_, given)| !self.may_be_gone(at, given)).count();
+            if sum == count {
+                // What may be gone is of batches that are there.
+                found = Some(at + 1);
+            }
+        }
+        found
     }
 
     /// Forgets all batches but the first `count`.
