@@ -12,7 +12,8 @@
 //! An interrupted copy is no worse than before: tables come first; the new manifest goes well with the log of
 //! the copy before (what that lacks at its beginning is in tables, it ends earlier); segments of the new log
 //! take their places one by one from the oldest on; superfluous files go last, and `ARCHIVE` comes last of all
-//! in a fresh copy.
+//! in a fresh copy. Where the archive has lost with its power what the copy's log holds, and gone on in another
+//! way, the two do not go together: such a copy is none, without `ARCHIVE`, until it is whole again.
 
 use crate::error::Error;
 use crate::identity::{ArchiveId, Holder, Identity};
@@ -22,6 +23,7 @@ use crate::layout::{
 use crate::limits::COPY_BYTES;
 use crate::manifest::{Manifest, TableEntry};
 use crate::planted::{Bug, planted};
+use crate::wal;
 use disk::{Disk, File, PART_SUFFIX, create_dir_durable, replace};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -73,6 +75,10 @@ pub fn copy_archive(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Copied, E
     manifest.partition_indexes.clear();
     manifest.master_segments.clear();
     let staged = segments.iter().map(|segment| copying.stage(&**segment)).collect::<Result<Vec<_>, _>>()?;
+    if !copying.is_continued(&staged, identity.id, manifest.wal_from)? {
+        disk.remove(&copying.target.identity())?;
+        disk.sync_dir(copying.target.root())?;
+    }
     if planted(Bug::CopyLogFirst) {
         copying.put_log(&staged)?;
         manifest.store(disk, &copying.target)?;
@@ -252,6 +258,36 @@ impl Copying<'_> {
         Ok((part, place))
     }
 
+    /// Whether what the former log of the copy holds from `wal_from` on stands in the new one as well.
+    fn is_continued(
+        &self,
+        staged: &[(PathBuf, PathBuf)],
+        archive: ArchiveId,
+        wal_from: u64,
+    ) -> Result<bool, Error> {
+        if Identity::load(self.disk, &self.target)?.is_none()
+            || wal::reach(self.disk, &self.target.wal(), archive, wal_from)?.through < wal_from
+        {
+            return Ok(true);
+        }
+        let mut last_continued = false;
+        for entry in self.disk.list(&self.target.wal())? {
+            let former = self.target.wal().join(&entry.name);
+            if parse_segment(&entry.name).is_none() {
+                continue;
+            }
+            let part = staged.iter().find(|(_, place)| *place == former).map(|(part, _)| part);
+            last_continued = part.is_some();
+            if let Some(part) = part
+                && !begins_with(&*self.disk.open(part)?, &*self.disk.open(&former)?)?
+            {
+                return Ok(false);
+            }
+        }
+        // A segment that is gone was released, so that what the next one holds came behind it.
+        Ok(last_continued)
+    }
+
     /// The new log takes the place of the former one, from the oldest segment on.
     fn put_log(&mut self, staged: &[(PathBuf, PathBuf)]) -> Result<(), Error> {
         let directory = self.target.wal();
@@ -294,6 +330,23 @@ impl Copying<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether `file` begins with all the content of `former`.
+fn begins_with(file: &dyn File, former: &dyn File) -> Result<bool, Error> {
+    let end = end_of_content(former, former.len()?)?;
+    let (mut ours, mut theirs) = (vec![0; COPY_BYTES], vec![0; COPY_BYTES]);
+    let mut offset = 0;
+    while offset < end {
+        let count = usize::try_from(end - offset).unwrap_or(COPY_BYTES).min(COPY_BYTES);
+        let found =
+            (file.read_at(offset, &mut ours[..count])?, former.read_at(offset, &mut theirs[..count])?);
+        if found != (count, count) || ours[..count] != theirs[..count] {
+            return Ok(false);
+        }
+        offset += count as u64;
+    }
+    Ok(true)
 }
 
 /// Where the last byte of a file that is not zero ends.
