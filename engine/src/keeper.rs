@@ -40,6 +40,8 @@ pub struct Keeper {
     unmergeable: Mutex<HashSet<u64>>,
     /// Weeks that cannot be sealed: a table is damaged.
     unsealable: Mutex<HashSet<Week>>,
+    /// Damaged tables: no rule removes them, for what later weeks need of them cannot be read.
+    unremovable: Mutex<HashSet<u64>>,
     /// Weeks with damaged tables: they cannot be indexed.
     unindexable: Mutex<BTreeSet<Week>>,
 }
@@ -59,6 +61,7 @@ impl Keeper {
             merged: AtomicU64::new(0),
             unmergeable: Mutex::default(),
             unsealable: Mutex::default(),
+            unremovable: Mutex::default(),
             unindexable: Mutex::default(),
         };
         keeper.take_reserve();

@@ -13,7 +13,8 @@ use crate::view::View;
 use disk::FormatError;
 use sample::{ChannelId, Timestamp, Week};
 use sstable::{BlockCache, Table};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,8 +25,13 @@ struct Expired {
     first_kept: Option<Week>,
 }
 
-/// The first class with tables that need not be kept at `now`.
-fn expired(manifest: &Manifest, classes: &[RetentionClass], now: Timestamp) -> Option<Expired> {
+/// The first class with tables that need not be kept at `now`, those in `damaged` apart.
+fn expired(
+    manifest: &Manifest,
+    classes: &[RetentionClass],
+    now: Timestamp,
+    damaged: &HashSet<u64>,
+) -> Option<Expired> {
     let over = |keep: Keep, week: Week| match keep {
         Keep::Forever => false,
         Keep::For(time) => now.since(week.end()) >= i64::try_from(time.as_nanos()).unwrap_or(i64::MAX),
@@ -35,6 +41,7 @@ fn expired(manifest: &Manifest, classes: &[RetentionClass], now: Timestamp) -> O
         let keep = if decimated { class.decimated } else { class.raw };
         let mine = |t: &&TableEntry| usize::from(t.class) == number && t.decimated == decimated;
         let mine = manifest.tables.iter().filter(mine);
+        let mine = mine.filter(|t| !damaged.contains(&t.id));
         let tables: Vec<TableEntry> = mine.filter(|t| over(keep, t.week)).cloned().collect();
         let last = tables.iter().map(|table| table.week).max()?;
         if decimated {
@@ -54,28 +61,44 @@ fn expired(manifest: &Manifest, classes: &[RetentionClass], now: Timestamp) -> O
 }
 
 /// Whether tables need not be kept that are being sealed.
-pub(crate) fn touches_seal(shared: &Shared) -> bool {
+pub(crate) fn touches_seal(shared: &Shared, damaged: &HashSet<u64>) -> bool {
     let view = shared.view();
     let Some(sealing) = &view.manifest.sealing else { return false };
-    let expired = expired(&view.manifest, &shared.retention(), shared.clock.now());
+    let expired = expired(&view.manifest, &shared.retention(), shared.clock.now(), damaged);
     let is_input = |table: &TableEntry| sealing.inputs.iter().any(|input| input.table == table.id);
     expired.is_some_and(|expired| expired.tables.iter().any(is_input))
 }
 
 /// Drops the tables of one class that need not be kept, after it has written what later weeks need of them;
-/// says whether there were any.
-pub(crate) fn apply(shared: &Shared, publishing: &Mutex<()>) -> Result<bool, Error> {
+/// says whether there were any. Those in `damaged` stay; one that turns out to be is added, and nothing else has
+/// changed then: what later weeks need of it cannot be read.
+pub(crate) fn apply(
+    shared: &Shared,
+    publishing: &Mutex<()>,
+    damaged: &mut HashSet<u64>,
+) -> Result<bool, Error> {
     let view = shared.view();
     let classes = shared.retention();
-    let Some(expired) = expired(&view.manifest, &classes, shared.clock.now()) else { return Ok(false) };
+    let Some(expired) = expired(&view.manifest, &classes, shared.clock.now(), damaged) else {
+        return Ok(false);
+    };
+    let applied = carry_out(shared, publishing, &view, &expired);
+    if let Err(Error::Format(FormatError::Corrupt { path, .. })) = &applied {
+        let named = expired.tables.iter().filter(|table| table.path(&shared.layout) == *path);
+        damaged.extend(named.map(|table| table.id));
+    }
+    applied
+}
+
+fn carry_out(shared: &Shared, publishing: &Mutex<()>, view: &View, expired: &Expired) -> Result<bool, Error> {
     let cache = BlockCache::new(crate::limits::MERGE_CACHE_BYTES);
     let mut forward = Vec::new();
     let mut manifest = view.manifest.clone();
     if let Some(week) = expired.first_kept.filter(|_| !planted(Bug::NothingCarriedForward)) {
-        forward = forward::write(shared, &view, &mut manifest, &expired.tables, week)?;
+        forward = forward::write(shared, view, &mut manifest, &expired.tables, week)?;
     }
     let files: Vec<_> = forward.iter().map(|written| written.entry.path(&shared.layout)).collect();
-    let published = publish(shared, &view, &expired, forward, publishing);
+    let published = publish(shared, view, expired, forward, publishing);
     match published {
         Ok(true) => {
             let open = |entry: &TableEntry| merge::open(shared, entry, &cache);
@@ -87,14 +110,37 @@ pub(crate) fn apply(shared: &Shared, publishing: &Mutex<()>) -> Result<bool, Err
             Ok(true)
         }
         other => {
-            let present = Manifest::load(&*shared.disk, &shared.layout, shared.identity.id);
-            if present
-                .is_ok_and(|p| p.is_some_and(|p| p.generation <= view.manifest.generation) || other.is_ok())
-            {
-                files.iter().for_each(|path| merge::remove(shared, path));
-            }
+            forget(shared, view, &files, &other);
             other
         }
+    }
+}
+
+/// Gives a past week its carry-in, if it never got one and anything came before it: a week opens with a flush, and
+/// none may have come in it. `false` when there is nothing to do, or the week changed meanwhile.
+pub(crate) fn open_past_week(shared: &Shared, publishing: &Mutex<()>, week: Week) -> Result<bool, Error> {
+    let view = shared.view();
+    let mut earlier = view.manifest.tables.iter().filter(|table| table.week < week && !table.decimated);
+    if view.is_open(week) || earlier.next().is_none() {
+        return Ok(false);
+    }
+    let mut manifest = view.manifest.clone();
+    let forward = forward::open(shared, &view, &mut manifest, week)?;
+    let files: Vec<_> = forward.iter().map(|written| written.entry.path(&shared.layout)).collect();
+    let opening = Expired { tables: Vec::new(), first_kept: Some(week) };
+    let published = publish(shared, &view, &opening, forward, publishing);
+    if !matches!(published, Ok(true)) {
+        forget(shared, &view, &files, &published);
+    }
+    published
+}
+
+/// Removes tables that did not become live.
+fn forget(shared: &Shared, seen: &View, files: &[PathBuf], published: &Result<bool, Error>) {
+    let present = Manifest::load(&*shared.disk, &shared.layout, shared.identity.id);
+    let former = |present: Manifest| present.generation <= seen.manifest.generation;
+    if published.is_ok() || present.is_ok_and(|present| present.is_some_and(former)) {
+        files.iter().for_each(|path| merge::remove(shared, path));
     }
 }
 
@@ -155,7 +201,9 @@ fn note_oldest(shared: &Shared, gone: &[Table]) -> Result<(), FormatError> {
         }
     }
     let tables: Vec<Arc<Table>> = shared.view().tables.clone();
-    for row in tables.iter().flat_map(|table| table.dictionary()) {
+    // Of a damaged table that stays nothing is known.
+    let rows = tables.iter().flat_map(|table| table.dictionary());
+    for row in rows.filter(|row| !row.as_ref().is_err_and(FormatError::is_damage)) {
         let row = row?;
         if let (Some(known), Some((first, _))) = (oldest.get_mut(&row.channel), row.span) {
             *known = Some(known.map_or(first, |known| known.min(first)));

@@ -10,6 +10,7 @@ pub(crate) use choice::{backlog, due, sealable};
 use crate::error::Error;
 use crate::manifest::{FIRST_GENERATION, Manifest, Sealing, SealingInput, TableEntry};
 use crate::merge::{self, Replaced, Taken};
+use crate::retention;
 use crate::shared::Shared;
 use crate::view::View;
 use output::Output;
@@ -124,6 +125,10 @@ pub(crate) fn step(
     publishing: &Mutex<()>,
     stop: &dyn Fn() -> bool,
 ) -> Result<SealStep, Error> {
+    if begun(&shared.view().manifest).is_none() {
+        // The sealed week answers for itself.
+        retention::open_past_week(shared, publishing, week)?;
+    }
     let mut work = Work::of(&shared.view().manifest, week);
     let Some((class, from)) = work.next() else { return Ok(SealStep::Idle) };
     let Some(output) = output::write(shared, &work, class, from, stop)? else {

@@ -81,6 +81,32 @@ fn a_class_goes_without_the_others() {
 }
 
 #[test]
+fn a_damaged_table_stays_and_keeps_no_other() {
+    let mut rig = three_weeks();
+    rig.sync();
+    let view = rig.shared().view();
+    let bad = view.tables[0].path().to_path_buf();
+    let (tables, others) = (view.manifest.tables.len(), view.manifest.tables[0].week);
+    drop(view);
+    rig.restart(MINUTE);
+    let blocks = sstable::Scan::open(&rig.disk, &bad).unwrap().map(Result::unwrap);
+    let rows = blocks.filter(|block| matches!(block.content, sstable::ScannedContent::Dictionary(_)));
+    for row in rows.map(|block| block.offset).collect::<Vec<_>>() {
+        rig.disk.flip(&bad, row + 60, 0xff).unwrap();
+    }
+    let content = rig.disk.content(&bad).unwrap();
+    rig.shared().set_retention(&[keep("default", 2 * DAY), keep("month", 2 * DAY)]);
+    let error = rig.keeper().retain().unwrap_err();
+    assert!(error.is_damage() && error.to_string().contains(bad.file_name().unwrap().to_str().unwrap()));
+    assert_eq!(retain(&rig), 2);
+    assert_eq!(weeks(&rig), [0, 2]);
+    let left = &rig.shared().view().manifest.tables;
+    assert!(left.iter().filter(|table| table.week == others).count() == 1 && left.len() < tables);
+    assert!(rig.shared().health().retention_failed.is_some(), "it is still said");
+    assert_eq!(rig.disk.content(&bad).unwrap(), content);
+}
+
+#[test]
 fn the_last_week_stays_until_a_later_one_has_begun() {
     let mut rig = Rig::with(MONDAY + HOUR, &["A"]);
     rig.connect("A", "ioc:5064");
@@ -154,6 +180,20 @@ fn a_week_without_carry_in_gets_one_and_large_samples_move_on() {
     assert!(matches!(rig.keeper().seal_week(second, &|| false).unwrap(), SealStep::Sealed(_)));
     assert_eq!(before, [about(&rig, 2), about(&rig, 3)]);
     assert_eq!(rig.samples("wave").len(), 1);
+}
+
+#[test]
+fn a_week_that_never_began_gets_its_carry_in_when_it_is_sealed() {
+    let rig = large_and_unopened();
+    let first = Week::containing(Timestamp(MONDAY + WEEK));
+    let about = |rig: &Rig| answers_about(&reader_of(rig.shared()), &["wave", "small"], MONDAY + WEEK);
+    let before = about(&rig);
+    assert!(!rig.shared().view().is_open(first));
+    while !matches!(rig.keeper().seal_week(first, &|| false).unwrap(), SealStep::Sealed(_)) {}
+    let view = rig.shared().view();
+    let sealed = || view.manifest.tables.iter().filter(|table| table.week == first);
+    assert!(sealed().all(|table| table.sealed) && sealed().any(|table| table.holds_carry_in));
+    assert_eq!(before, about(&rig));
 }
 
 /// Removes old weeks, cut somewhere; compares what is said about those that stay.

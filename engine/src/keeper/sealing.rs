@@ -33,15 +33,19 @@ impl Keeper {
     /// says whether there were any. Due at least every few minutes.
     ///
     /// # Errors
-    /// The disk's; damage of a table, with its file. Nothing has changed.
+    /// The disk's; damage of a table, with its file. Nothing has changed; a damaged table stays from then on,
+    /// and does not keep others.
     pub fn retain(&self) -> Result<bool, Error> {
         self.shared.check_not_poisoned()?;
-        if retention::touches_seal(&self.shared) {
+        let mut damaged = self.unremovable.lock().unwrap_or_else(PoisonError::into_inner);
+        if retention::touches_seal(&self.shared, &damaged) {
             seal::discard(&self.shared, &self.publishing)?;
         }
-        let dropped = retention::apply(&self.shared, &self.publishing);
+        let dropped = retention::apply(&self.shared, &self.publishing, &mut damaged);
         let failed = dropped.as_ref().err().map(|error| (self.shared.clock.now(), error.to_string()));
-        self.shared.health().retention_failed = failed;
+        if failed.is_some() || damaged.is_empty() {
+            self.shared.health().retention_failed = failed;
+        }
         dropped
     }
 

@@ -60,6 +60,20 @@ pub(super) fn write(
     write_tables(shared, manifest, week, known_until, &parts, &facts)
 }
 
+/// Writes tables of a past week with the carry-in that it never got.
+pub(super) fn open(
+    shared: &Shared,
+    view: &View,
+    manifest: &mut Manifest,
+    week: Week,
+) -> Result<Vec<Written>, Error> {
+    let (mut parts, mut facts) = (Parts::new(), HashMap::new());
+    open_week(shared, view, week, &mut parts, &mut facts)?;
+    let tables = view.manifest.tables.iter().zip(&view.tables);
+    let of_week = tables.filter(|(entry, _)| entry.week == week).map(|(_, table)| table.info().known_until);
+    write_tables(shared, manifest, week, of_week.max().unwrap_or(Timestamp::MIN), &parts, &facts)
+}
+
 fn write_tables(
     shared: &Shared,
     manifest: &mut Manifest,
