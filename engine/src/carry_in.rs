@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::gather::{Gathered, archiving_after};
-use crate::read::Snapshot;
+use crate::read::{ReadError, Snapshot};
 use crate::shared::Shared;
 use crate::slot::{BeforeWeek, Slot, SlotState};
 use crate::snapshot;
@@ -170,6 +170,10 @@ pub(crate) fn from_files(shared: &Shared, view: &View, slot: &Slot, week: Week) 
     let (_, mut tail) = Tail::of(shared, slot);
     (tail.runs, tail.events, tail.archive_events, tail.metadata) = Default::default();
     let snapshot = snapshot::join(view, tail, TimeRange::new(start, start)).map_err(Error::Read)?;
+    // The tables that say so may go afterwards: nothing is made up for what cannot be read.
+    if let Some(ReadError::Damaged { file, offset, what, .. }) = view.damage.met_before(slot.id, start) {
+        return Err(Error::corrupt(&file, offset, what));
+    }
     let before = || snapshot.events.iter().filter(|event| event.time < start);
     let archiving = before().fold(Default::default(), archiving_after);
     let metadata = snapshot.metadata.iter().rfind(|(since, _)| *since < start);

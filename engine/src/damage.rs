@@ -1,7 +1,7 @@
 //! The damaged places of an archive's files that readers have met.
 
 use crate::read::{Problem, ReadError};
-use sample::{ChannelId, TimeRange};
+use sample::{ChannelId, TimeRange, Timestamp};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,10 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Places that are remembered; more are counted no further.
 const PLACES_MAX: usize = 4096;
 
-/// A place by file and offset, with what is missing there.
-type Places = BTreeMap<(PathBuf, u64), (ChannelId, ReadError)>;
+/// A place by file, offset and channel, with what is missing there.
+type Places = BTreeMap<(PathBuf, u64, ChannelId), ReadError>;
 
-/// What was found damaged since the archive was opened, each place once.
+/// What was found damaged since the archive was opened, each place once for each channel that it concerns.
 #[derive(Debug, Default)]
 pub struct DamageLog(Mutex<Places>);
 
@@ -21,30 +21,46 @@ impl DamageLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what reading samples of `channel` met, if it is damage.
+    /// Notes what reading of `channel` met, if it is damage. What is met under the archive's own channel concerns
+    /// all.
     pub(crate) fn note(&self, channel: ChannelId, error: &ReadError) {
         let ReadError::Damaged { file, offset, .. } = error else { return };
         let mut places = self.places();
-        if places.len() < PLACES_MAX && !places.contains_key(&(file.clone(), *offset)) {
-            tracing::error!(%error, "damage found; everything else stays readable");
-            places.insert((file.clone(), *offset), (channel, error.clone()));
+        let place = (file.clone(), *offset, channel);
+        if places.len() < PLACES_MAX && !places.contains_key(&place) {
+            tracing::error!(%error, channel = channel.0, "damage found; everything else stays readable");
+            places.insert(place, error.clone());
         }
     }
 
     /// Damaged places met so far.
     pub fn count(&self) -> u64 {
-        self.places().len() as u64
+        let places = self.places();
+        let mut met: Vec<_> = places.keys().map(|(file, offset, _)| (file, offset)).collect();
+        met.dedup();
+        met.len() as u64
+    }
+
+    /// Damage that keeps back what was before `time`, if any was met.
+    pub(crate) fn met_before(&self, channel: ChannelId, time: Timestamp) -> Option<ReadError> {
+        let places = self.places();
+        let before = |error: &&ReadError| match error {
+            ReadError::Damaged { span: Some((first, _)), .. } => *first < time,
+            _ => false,
+        };
+        let of = places.iter().filter(|((_, _, of), _)| [channel, ChannelId::ARCHIVE].contains(of));
+        of.map(|(_, error)| error).find(before).cloned()
     }
 
     /// What is known to be missing of a channel in `range`.
     pub(crate) fn problems(&self, channel: ChannelId, range: TimeRange) -> Vec<Problem> {
         let places = self.places();
-        let touching = |(of, error): &&(ChannelId, ReadError)| match error {
+        let touching = |((_, _, of), error): &(&(PathBuf, u64, ChannelId), &ReadError)| match error {
             ReadError::Damaged { span: Some((first, last)), .. } => {
-                *of == channel && range.touches(*first, *last)
+                (*of == channel || *of == ChannelId::ARCHIVE) && range.touches(*first, *last)
             }
             _ => false,
         };
-        places.values().filter(touching).map(|(_, error)| Problem::of(error, range)).collect()
+        places.iter().filter(touching).map(|(_, error)| Problem::of(error, range)).collect()
     }
 }

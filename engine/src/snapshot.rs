@@ -1,6 +1,5 @@
 //! One channel at one moment, put together from live tables and memory.
 
-use crate::indexed_table::IndexedTable;
 use crate::read::{ReadError, Run, Snapshot};
 use crate::shared::Shared;
 use crate::slot::Slot;
@@ -100,20 +99,15 @@ impl Timeline {
             if outside || channel < span.channels.0 || span.channels.1 < channel {
                 continue;
             }
-            let (table, entry) = (&view.indexed(span.table), &view.manifest.tables[span.table]);
-            if entry.holds_carry_in && Some(span.week) == base {
-                for payload in payloads(table, Key::CARRY_IN, channel)? {
-                    let carry_in = sstable::decode_carry_in(&payload).map_err(|e| damaged(table, &e))?;
+            let records = Records { view, table: span.table, channel };
+            if view.manifest.tables[span.table].holds_carry_in && Some(span.week) == base {
+                for carry_in in records.read(Key::CARRY_IN, sstable::decode_carry_in)? {
                     timeline.carry_in(view, channel, carry_in)?;
                 }
             }
-            for payload in payloads(table, Key::EVENTS, channel)? {
-                timeline.events.extend(sstable::decode_events(&payload).map_err(|e| damaged(table, &e))?);
-            }
-            for payload in payloads(table, Key::METADATA, channel)? {
-                let changes = sstable::decode_metadata(&payload).map_err(|e| damaged(table, &e))?;
-                timeline.metadata.extend(changes.into_iter().map(|(time, m)| (time, Arc::new(m))));
-            }
+            timeline.events.extend(records.read(Key::EVENTS, sstable::decode_events)?.into_iter().flatten());
+            let changes = records.read(Key::METADATA, sstable::decode_metadata)?;
+            timeline.metadata.extend(changes.into_iter().flatten().map(|(time, m)| (time, Arc::new(m))));
         }
         Ok(timeline)
     }
@@ -165,25 +159,56 @@ impl Timeline {
     }
 }
 
-fn payloads(table: &IndexedTable, rate: u64, channel: ChannelId) -> Result<Vec<Vec<u8>>, ReadError> {
-    let entries = table.entries(rate, channel, TimeRange::ALL);
-    let payload = |entry: sstable::Entry| table.table().payload(&entry);
-    let payloads = entries.and_then(|entries| entries.into_iter().map(payload).collect::<Result<_, _>>());
-    payloads.map_err(|error| read_error(error, None))
+/// What one table says of a channel beside its samples.
+struct Records<'a> {
+    view: &'a View,
+    /// Its place in the manifest.
+    table: usize,
+    channel: ChannelId,
 }
 
-fn damaged(table: &IndexedTable, error: &disk::BytesError) -> ReadError {
-    read_error((*error).in_file(table.table().path(), 0), None)
+impl Records<'_> {
+    /// The records at one rate. Damage is noted, with the week as what cannot be told; the rest is read.
+    fn read<T>(
+        &self,
+        rate: u64,
+        decode: impl Fn(&[u8]) -> Result<T, disk::BytesError>,
+    ) -> Result<Vec<T>, ReadError> {
+        let table = self.view.indexed(self.table);
+        let mut records = Vec::new();
+        let entries = match table.entries(rate, self.channel, TimeRange::ALL) {
+            Ok(entries) => entries,
+            Err(error) => return self.passed_over(error).map(|()| records),
+        };
+        for entry in entries {
+            let record = table.table().payload(&entry).and_then(|payload| {
+                decode(&payload).map_err(|error| error.in_file(table.table().path(), entry.locator.offset))
+            });
+            match record {
+                Ok(record) => records.push(record),
+                Err(error) => self.passed_over(error)?,
+            }
+        }
+        Ok(records)
+    }
+
+    fn passed_over(&self, error: disk::FormatError) -> Result<(), ReadError> {
+        let week = self.view.manifest.tables[self.table].week;
+        let error = read_error(error, Some((week.start(), week.end().saturating_add(-1))));
+        if !matches!(error, ReadError::Damaged { .. }) {
+            return Err(error);
+        }
+        self.view.damage.note(self.channel, &error);
+        Ok(())
+    }
 }
 
 /// Engine-wide events of all weeks: a few per restart.
 fn archive_events(view: &View) -> Result<Vec<Event>, ReadError> {
     let mut events = Vec::new();
     for span in view.partitions.all().iter().filter(|span| span.channels.0 == ChannelId::ARCHIVE) {
-        let table = &view.indexed(span.table);
-        for payload in payloads(table, Key::EVENTS, ChannelId::ARCHIVE)? {
-            events.extend(sstable::decode_events(&payload).map_err(|e| damaged(table, &e))?);
-        }
+        let records = Records { view, table: span.table, channel: ChannelId::ARCHIVE };
+        events.extend(records.read(Key::EVENTS, sstable::decode_events)?.into_iter().flatten());
     }
     Ok(events)
 }

@@ -75,3 +75,51 @@ fn damage_is_named_and_everything_else_is_read() {
     rig.flush();
     assert_eq!(rig.at("A", rig.now()).unwrap().value.as_f64(), Some(-1.0));
 }
+
+/// Damage of what a table says beside samples made the whole view of the channel an error.
+#[test]
+fn where_events_are_damaged_samples_are_read_and_the_week_is_said_to_be() {
+    let mut rig = Rig::with(NOW, &["A", "B"]);
+    // So much that samples have blocks of their own.
+    let mut random = Random::new(3);
+    for channel in ["A", "B"] {
+        rig.connect(channel, "ioc:5064");
+        let mut value = || f64::from_bits(random.bits() >> 2);
+        let begin = rig.now();
+        rig.arrive_all((0..EACH).map(|k| (channel, Arrival::Sample(double(begin + k, value())))));
+    }
+    rig.flush();
+    rig.advance(8 * 24 * HOUR);
+    for channel in ["A", "B"] {
+        rig.sample(channel, rig.now(), 2.0);
+    }
+    rig.flush();
+    let table = rig.shared().view().tables[0].clone();
+    let of_events =
+        |entry: &sstable::Entry| entry.key.rate == sstable::Key::EVENTS && entry.key.channel.0 > 0;
+    let events = table.all_entries().map(Result::unwrap).find(of_events).unwrap();
+    rig.restart(SECOND);
+    rig.disk.flip(table.path(), events.locator.offset + 30, 0xff).unwrap();
+    let range = TimeRange::new(Timestamp(NOW - HOUR), Timestamp(NOW + HOUR));
+    for channel in ["A", "B"] {
+        let view = rig.view(channel, range);
+        assert_eq!(rig.samples(channel).len() as i64, EACH + 1);
+        let problems = view.problems();
+        assert!(
+            !problems.is_empty() && problems.iter().all(|p| p.code == ProblemCode::Damaged),
+            "{problems:?}"
+        );
+        assert!(
+            problems[0]
+                .file
+                .as_ref()
+                .is_some_and(|file| table.path().ends_with(file) || file == table.path())
+        );
+        let coverage = view.coverage(range);
+        assert!(coverage.intervals.iter().any(|interval| interval.state == State::Damaged));
+        let later = TimeRange::new(Timestamp(rig.now() - HOUR), Timestamp(rig.now()));
+        let view = rig.view(channel, later);
+        assert!(view.problems().is_empty(), "{:?}", view.problems());
+        assert_eq!(view.last_before(later.to, false).unwrap().unwrap().value.as_f64(), Some(2.0));
+    }
+}
