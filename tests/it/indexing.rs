@@ -7,7 +7,7 @@ use disk::sim::{Crash, Random};
 use disk::{Disk, FormatError, SimDisk};
 use engine::clock::ManualClock;
 use engine::layout::Layout;
-use engine::manifest::Manifest;
+use engine::manifest::{Manifest, PartitionIndexEntry};
 use engine::read::{Archive, ChannelFilter, Member, Reader};
 use engine::recovery::{Recovered, open};
 use engine::{Connector, ForeignArchive, Keeper, SealStep, Shared};
@@ -72,7 +72,7 @@ fn check(life: &Life, shared: &Shared) {
         Master::open(&life.disk, &shared.layout.master_segment(of.id), &cache).unwrap().verify().unwrap();
     }
     for table in &view.manifest.tables {
-        let covers = |of: &&engine::manifest::PartitionIndexEntry| of.tables.contains(&table.id);
+        let covers = |of: &&PartitionIndexEntry| of.tables.contains(&table.id);
         assert_eq!(view.manifest.partition_indexes.iter().filter(covers).count(), 1);
     }
     for of in &view.manifest.partition_indexes {
@@ -197,6 +197,7 @@ fn index_files_that_are_lost_damaged_or_foreign_are_done_without_and_made_anew()
             }
         }
         same("without", &expected, &answers(&read_only(&life), seed));
+        life.lost_indexes = true;
         let mut recovered = life.recover(0).unwrap();
         let before = answers(&recovered.shared, seed);
         assert!(index_everything(&recovered.keeper) > 0);
@@ -210,6 +211,59 @@ fn index_files_that_are_lost_damaged_or_foreign_are_done_without_and_made_anew()
         assert_eq!(index_files(&life.disk).len(), new.len());
         life.redeliver(&mut recovered).unwrap();
     }
+}
+
+/// Reads every page of one index file.
+fn verified(disk: &SimDisk, manifest: &Manifest, layout: &Layout, file: &Path) -> Result<u64, FormatError> {
+    let is_partition =
+        |of: &&PartitionIndexEntry| layout.partition_index(of.week, of.generation, of.id) == *file;
+    if let Some(of) = manifest.partition_indexes.iter().find(is_partition) {
+        return engine::verify_partition_index(disk, layout, manifest, of, false);
+    }
+    let mut segments = manifest.master_segments.iter();
+    let of = segments.find(|of| layout.master_segment(of.id) == *file).unwrap();
+    engine::verify_master_segment(disk, layout, manifest, of, false)
+}
+
+#[test]
+fn whatever_bit_flips_wherever_a_file_ends_it_is_named_and_the_tables_answer() {
+    let (life, recovered) = settled(5);
+    index_everything(&recovered.keeper);
+    let (manifest, layout) = (recovered.shared.view().manifest.clone(), recovered.shared.layout.clone());
+    drop(recovered);
+    let expected = answers(&read_only(&life), 5);
+    let told = |disk: &SimDisk| {
+        let (disk, clock) = (Arc::new(disk.clone()), Arc::new(life.clock.clone()));
+        answers(&engine::recovery::open_read_only(disk, clock, "/archive".into()).unwrap().0, 5)
+    };
+    let (mut random, mut done) = (Random::new(4), 0);
+    for file in files_of(&manifest, &layout) {
+        let len = life.disk.content(&file).unwrap().len() as u64;
+        assert!(verified(&life.disk, &manifest, &layout, &file).is_ok());
+        // A prime, so that every place in a page has its turn.
+        for at in (0..len).step_by(101).chain([len - 1]) {
+            let disk = life.disk.copy();
+            if random.one_in(8) {
+                disk.truncate(&file, at).unwrap();
+            } else {
+                disk.flip(&file, at, 1 << random.below(8)).unwrap();
+            }
+            let error = verified(&disk, &manifest, &layout, &file).unwrap_err();
+            match &error {
+                FormatError::Corrupt { path, offset, .. } => {
+                    assert!(*path == file && *offset <= len, "{error}")
+                }
+                // The first bytes say what a file is.
+                FormatError::WrongKind { path, .. } => assert!(*path == file && at < 8, "{error}"),
+                other => panic!("{at}: {other}"),
+            }
+            if done % 40 == 0 {
+                same("with a damaged index", &expected, &told(&disk));
+            }
+            done += 1;
+        }
+    }
+    assert!(done > 1000, "{done}");
 }
 
 #[test]

@@ -85,7 +85,7 @@ pub fn whole(recovered: &Recovered, model: &Model) -> Result<usize, String> {
         ));
     };
     for (at, (found, expected)) in found.iter().zip(&model.expected(batches)).enumerate() {
-        let counted = found.counted == found.samples.len() as u64 || !model.is_whole();
+        let counted = found.counted == found.samples.len() as u64 || !model.counted;
         let checked = same(found, expected).and_then(|()| match counted {
             true => Ok(()),
             false => Err(format!("{} samples are counted, {} are there", found.counted, found.samples.len())),

@@ -232,8 +232,8 @@ impl Life {
                 let left = self.random.below(3);
                 let scale = 1 << (2 + self.random.below(6));
                 self.cut_within = Some(CutWithin { chore, left, after: self.random.below(scale), crash });
-                self.copies |= chore == Chore::Copy;
-                self.retains |= chore == Chore::Retain;
+                self.copies |= chore == Chore::Copy && !self.faulty;
+                self.retains |= chore == Chore::Retain && !self.faulty;
             }
         }
         crash

@@ -59,7 +59,7 @@ pub struct Life {
     /// What was going on when the crash came.
     pub(super) doing: Option<Chore>,
     /// Whether index files may be missing or damaged.
-    pub(super) lost_indexes: bool,
+    pub lost_indexes: bool,
 }
 
 /// Why a step ended.
@@ -194,6 +194,8 @@ impl Life {
         }
         if self.faulty {
             self.model = check::parts(&recovered, &self.model, least).map_err(Stop::Wrong)?;
+            // What a flush left that failed half-way may stand twice, in tables and in the log.
+            self.model.counted = false;
         }
         let batches = check::whole(&recovered, &self.model).map_err(Stop::Wrong)?;
         if !self.faulty && batches < least {

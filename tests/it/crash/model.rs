@@ -115,13 +115,20 @@ pub struct Model {
     pub batches: Vec<Batch>,
     /// What the batches come to.
     pub channels: Vec<Channel>,
+    /// Whether channels say exactly how many samples they have.
+    pub counted: bool,
     removals: Vec<Removal>,
 }
 
 impl Model {
     /// Of so many channels.
     pub fn new(channels: usize) -> Model {
-        Model { batches: Vec::new(), channels: vec![Channel::default(); channels], removals: Vec::new() }
+        Model {
+            batches: Vec::new(),
+            channels: vec![Channel::default(); channels],
+            counted: true,
+            removals: Vec::new(),
+        }
     }
 
     /// Begins a batch.
@@ -147,16 +154,12 @@ impl Model {
     pub fn removable(&mut self, before: Timestamp, batches: usize) {
         self.removals.retain(|known| known.before > before || known.batches > batches);
         self.removals.push(Removal { before, batches });
+        self.counted = false;
     }
 
     /// Whether a thing of a batch may be gone.
     fn may_be_gone(&self, batch: usize, given: &Given) -> bool {
         self.removals.iter().any(|removal| batch < removal.batches && given.time() < removal.before)
-    }
-
-    /// Whether anything may be gone.
-    pub fn is_whole(&self) -> bool {
-        self.removals.is_empty()
     }
 
     /// Every answer about times from here on is what it was before anything was removed.
