@@ -38,7 +38,7 @@ struct Rule {
     /// Newest sample of the current scan period.
     scanned: Option<Box<(Timestamp, Sample)>>,
     /// Reading of the last sample whose unset stamp was replaced.
-    replaced: Option<Box<[u8; 16]>>,
+    replaced: Option<Box<u64>>,
     /// The current second of receipt (its low bits) with the value bytes in it.
     second: (u32, u32),
     server: u32,

@@ -7,7 +7,7 @@ use crate::read::{FirstSample, Ledger};
 use sample::{ChannelId, ChannelName, DropCause, Metadata, Sample, Timestamp, ValueType, Week};
 use sstable::CarriedSample;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// One channel of a running (or opened) archive.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub struct Newest {
     /// Its rank.
     pub rank: u32,
     /// Its reading, to recognise a redelivery; `None` while the sample is in memory.
-    pub fingerprint: Option<[u8; 16]>,
+    pub fingerprint: Option<u64>,
 }
 
 /// Whether a channel is asked for.
@@ -244,12 +244,15 @@ impl Rates {
     }
 }
 
+/// The retention class and origin that a channel begins with: one text for all.
+static COMMON: LazyLock<(Arc<str>, Arc<str>)> = LazyLock::new(|| (Arc::from("default"), Arc::from("")));
+
 impl SlotState {
     fn new(name: ChannelName) -> SlotState {
         SlotState {
             name,
-            retention: Arc::from("default"),
-            origin: Arc::from(""),
+            retention: COMMON.0.clone(),
+            origin: COMMON.1.clone(),
             newest: None,
             heard: None,
             value_type: None,

@@ -1,9 +1,10 @@
 //! Blocks: the checked pieces that a table consists of.
 
 use crate::Key;
-use crate::codec::zstd;
+use crate::block_index::IndexRow;
+use crate::codec::{Profile, zstd};
 use crate::format::*;
-use crate::record::{Lineage, decode_lineage};
+use crate::record::{DictionaryRow, Lineage, decode_lineage, decode_rows, encode_rows};
 use disk::{BytesError, Cursor, checksum, put_bytes, put_i64, put_u8, put_u16, put_u32, put_u64, put_varint};
 use sample::{ChannelId, Timestamp};
 use std::ops::Range;
@@ -84,15 +85,20 @@ pub(crate) fn encode_block(kind: BlockKind, entries: u32, body: &[u8]) -> Vec<u8
         }
         _ => (Compression::Plain, body.to_vec()),
     };
-    let header = BlockHeader {
-        kind,
-        compression,
-        entries,
-        body_len: stored.len() as u64,
-        body_crc: checksum(&stored),
-    };
+    whole_block(kind, compression, entries, &stored)
+}
+
+/// A whole block of rows of the dictionary, which are compressed column by column.
+pub(crate) fn dictionary_block(rows: &[DictionaryRow], profile: Profile) -> Vec<u8> {
+    let body = encode_rows(rows, profile);
+    whole_block(BlockKind::Dictionary, Compression::Plain, rows.len() as u32, &body)
+}
+
+fn whole_block(kind: BlockKind, compression: Compression, entries: u32, stored: &[u8]) -> Vec<u8> {
+    let header =
+        BlockHeader { kind, compression, entries, body_len: stored.len() as u64, body_crc: checksum(stored) };
     let mut block = header.encode().to_vec();
-    block.extend_from_slice(&stored);
+    block.extend_from_slice(stored);
     block
 }
 
@@ -217,7 +223,7 @@ fn read_directory(body: &[u8], count: u32) -> Result<Vec<SharedEntry>, BytesErro
     Ok(entries)
 }
 
-/// The rows of a dictionary or index block, each with its length.
+/// The rows of an index block, each with its length.
 pub(crate) fn rows_body(rows: &[Vec<u8>]) -> Vec<u8> {
     let mut body = Vec::new();
     rows.iter().for_each(|row| put_bytes(&mut body, row));
@@ -233,23 +239,29 @@ pub(crate) fn unpack_lineage(block: &[u8]) -> Result<Lineage, BytesError> {
     decode_lineage(&body).map_err(|error| BytesError { position: BLOCK_HEADER_BYTES, what: error.what })
 }
 
-/// The rows of a whole dictionary or index block.
-pub(crate) fn unpack_rows<T>(
-    block: &[u8],
-    kind: BlockKind,
-    read: impl Fn(&[u8]) -> Result<T, BytesError>,
-) -> Result<Vec<T>, BytesError> {
+/// The rows of a whole index block.
+pub(crate) fn unpack_index(block: &[u8]) -> Result<Vec<IndexRow>, BytesError> {
     let (header, body) = unpack_block(block)?;
     let damaged = |what| BytesError { position: BLOCK_HEADER_BYTES, what };
-    if header.kind != kind {
-        return Err(BytesError { position: 8, what: "a block of another kind was expected here" });
+    if header.kind != BlockKind::Index {
+        return Err(BytesError { position: 8, what: "a block of the index was expected here" });
     }
     let mut cursor = Cursor::new(&body);
     let mut rows = Vec::new();
     for _ in 0..header.entries {
         let row = cursor.counted_bytes().map_err(|error| damaged(error.what))?;
-        rows.push(read(row).map_err(|error| damaged(error.what))?);
+        rows.push(IndexRow::decode(row).map_err(|error| damaged(error.what))?);
     }
     cursor.finish().map_err(|error| damaged(error.what))?;
     Ok(rows)
+}
+
+/// The rows of a whole dictionary block.
+pub(crate) fn unpack_dictionary(block: &[u8]) -> Result<Vec<DictionaryRow>, BytesError> {
+    let (header, body) = unpack_block(block)?;
+    if header.kind != BlockKind::Dictionary {
+        return Err(BytesError { position: 8, what: "a block of the dictionary was expected here" });
+    }
+    decode_rows(&body, header.entries)
+        .map_err(|error| BytesError { position: BLOCK_HEADER_BYTES, what: error.what })
 }

@@ -156,7 +156,7 @@ pub(crate) fn dictionary_row(channel: u64) -> DictionaryRow {
     let name = ChannelName::stored(&format!("SR:C{channel}")).unwrap();
     let mut row = DictionaryRow::new(ChannelId(channel), name);
     row.aliases = vec![ChannelName::stored("ALIAS").unwrap()];
-    row.newest = Some(NewestReading { time: Timestamp(4), rank: 5, fingerprint: [7; 16] });
+    row.newest = Some(NewestReading { time: Timestamp(4), rank: 5, fingerprint: u64::MAX - 7 });
     row.next_late_rank = 3;
     row.first_sample = Some((Timestamp(2), 9));
     row.metadata = Some((Timestamp(1), metadata()));

@@ -2,11 +2,11 @@
 
 use crate::codec::by_class;
 use sample::{Column, Sample, Value, ValueType};
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-/// 128 bits of XXH3 over what [`Sample::same_reading`] compares: time, type, value bits, severity and
+/// XXH3-64 over what [`Sample::same_reading`] compares: time, type, value bits, severity and
 /// status. Equal readings have equal fingerprints on every machine.
-pub fn fingerprint(sample: &Sample) -> [u8; 16] {
+pub fn fingerprint(sample: &Sample) -> u64 {
     let value_type = sample.value.value_type();
     if !value_type.array && value_type.kind.width().is_some() {
         return scalar_fingerprint(sample, value_type);
@@ -32,11 +32,11 @@ pub fn fingerprint(sample: &Sample) -> [u8; 16] {
         }
         _ => {}
     }
-    hasher.digest128().to_le_bytes()
+    hasher.digest()
 }
 
 /// The same hash as for arrays of one, from a few bytes on the stack: every sample passes here.
-fn scalar_fingerprint(sample: &Sample, value_type: ValueType) -> [u8; 16] {
+fn scalar_fingerprint(sample: &Sample, value_type: ValueType) -> u64 {
     let mut bytes = [0; 8 + 6 + 8];
     bytes[..8].copy_from_slice(&sample.time.0.to_le_bytes());
     let [low, high] = sample.status.code.to_le_bytes();
@@ -59,7 +59,7 @@ fn scalar_fingerprint(sample: &Sample, value_type: ValueType) -> [u8; 16] {
         Value::String(_) | Value::Structure { .. } | Value::Array(_) => [0; 8],
     };
     bytes[14..].copy_from_slice(&value);
-    xxh3_128(&bytes[..len]).to_le_bytes()
+    xxh3_64(&bytes[..len])
 }
 
 fn hash_elements(hasher: &mut Xxh3, elements: &Column) {

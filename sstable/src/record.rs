@@ -14,7 +14,7 @@ mod tests;
 pub use carry_in::{Archiving, CarriedSample, CarryIn, Connection, decode_carry_in, encode_carry_in};
 pub use channel::{ChannelChange, ChannelRecord, decode_channel_records, encode_channel_records};
 pub use dictionary::{DictionaryRow, NewestReading, ValueDescription};
-pub(crate) use dictionary::{decode_row, encode_row};
+pub(crate) use dictionary::{decode_rows, encode_rows};
 pub use event::{decode_events, encode_events};
 pub use lineage::Lineage;
 pub(crate) use lineage::{decode_lineage, encode_lineage};

@@ -3,7 +3,7 @@
 mod output;
 mod rescue;
 
-use crate::block::unpack_rows;
+use crate::block::unpack_index;
 use crate::block_index::IndexRow;
 use crate::footer::{Footer, TableInfo, TableSummary, decode_prologue};
 use crate::format::*;
@@ -107,7 +107,7 @@ impl Remains {
             ScannedContent::Index { .. } => {
                 self.data_end = self.data_end.min(offset);
                 let block = read_exactly(&*self.file, offset, len)?;
-                let rows = unpack_rows(&block, BlockKind::Index, IndexRow::decode).unwrap_or_default();
+                let rows = unpack_index(&block).unwrap_or_default();
                 let data = rows.into_iter().filter(|row| !row.is_of_dictionary());
                 self.index.extend(data.map(|row| (row.offset, row)));
             }

@@ -1,12 +1,11 @@
 //! Walking the blocks of a table whose index or footer may be lost.
 
 use crate::Key;
-use crate::block::{BlockHeader, SharedBlock, unpack_lineage, unpack_rows};
-use crate::block_index::IndexRow;
+use crate::block::{BlockHeader, SharedBlock, unpack_dictionary, unpack_index, unpack_lineage};
 use crate::chunk::ChunkHeader;
 use crate::footer::{TableInfo, decode_prologue};
 use crate::format::*;
-use crate::record::{DictionaryRow, Lineage, decode_row};
+use crate::record::{DictionaryRow, Lineage};
 use crate::table::{read_exactly, read_some};
 use disk::{Disk, File, FormatError};
 use sample::Timestamp;
@@ -157,14 +156,9 @@ impl Scan {
                 };
                 ScannedContent::Shared(shared.entries.iter().map(entry).collect())
             }
-            BlockKind::Dictionary => {
-                ScannedContent::Dictionary(unpack_rows(&block, BlockKind::Dictionary, decode_row)?)
-            }
+            BlockKind::Dictionary => ScannedContent::Dictionary(unpack_dictionary(&block)?),
             BlockKind::Lineage => ScannedContent::Lineage(Box::new(unpack_lineage(&block)?)),
-            BlockKind::Index => {
-                let rows = unpack_rows(&block, BlockKind::Index, IndexRow::decode)?.len();
-                ScannedContent::Index { rows }
-            }
+            BlockKind::Index => ScannedContent::Index { rows: unpack_index(&block)?.len() },
         })
     }
 

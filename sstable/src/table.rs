@@ -1,15 +1,16 @@
 //! One table, opened for reading.
 
 use crate::Key;
-use crate::block::{BlockHeader, SharedBlock, unpack_lineage, unpack_rows};
+use crate::block::{BlockHeader, SharedBlock, unpack_dictionary, unpack_index, unpack_lineage};
 use crate::block_index::IndexRow;
 use crate::cache::BlockCache;
 use crate::chunk::{ChunkHeader, Statistics};
 use crate::footer::{Footer, TableInfo, TableSummary, decode_prologue};
 use crate::format::*;
-use crate::record::{DictionaryRow, Lineage, decode_row};
+use crate::record::{DictionaryRow, Lineage};
 use disk::{Disk, File, FormatError};
 use sample::{ChannelId, TimeRange, Timestamp};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -103,9 +104,8 @@ impl Table {
             return Err(FormatError::corrupt(path, footer_offset, what));
         }
         let mut rows = Vec::new();
-        read_row_blocks(&*file, footer.index_offset, footer_offset, BlockKind::Index, |block, offset| {
-            let found = unpack_rows(block, BlockKind::Index, IndexRow::decode);
-            rows.extend(found.map_err(|error| error.in_file(path, offset))?);
+        each_block(&*file, footer.index_offset, footer_offset, |block, offset| {
+            rows.extend(unpack_index(block).map_err(|error| error.in_file(path, offset))?);
             Ok(())
         })?;
         check_rows(&rows, &footer).map_err(|what| FormatError::corrupt(path, footer.index_offset, what))?;
@@ -145,26 +145,38 @@ impl Table {
 
     /// The rows of the channel dictionary in the order of ids, read block by block.
     pub fn dictionary(&self) -> impl Iterator<Item = Result<DictionaryRow, FormatError>> + '_ {
-        let mut offset = self.footer.dictionary_offset;
+        self.dictionary_of(ChannelId(0)..=ChannelId(u64::MAX))
+    }
+
+    /// As [`Table::dictionary`], of some channels only; up to the first block that cannot be read.
+    pub fn dictionary_of(
+        &self,
+        channels: RangeInclusive<ChannelId>,
+    ) -> impl Iterator<Item = Result<DictionaryRow, FormatError>> + '_ {
+        let from = self.dictionary_rows.partition_point(|row| row.last_key.channel < *channels.start());
         let mut failed = false;
-        let blocks = std::iter::from_fn(move || {
-            if failed || offset >= self.footer.index_offset {
+        let (start, end) = channels.into_inner();
+        let blocks = self.dictionary_rows[from..].iter().take_while(move |row| row.first_key.channel <= end);
+        let blocks = blocks.map_while(move |row| {
+            if failed {
                 return None;
             }
-            let block = read_block(&*self.file, offset, self.footer.index_offset);
-            let rows = block.and_then(|block| {
-                let at = offset;
-                offset += block.len() as u64;
-                unpack_rows(&block, BlockKind::Dictionary, decode_row)
-                    .map_err(|error| error.in_file(self.path(), at))
-            });
+            let rows = self.dictionary_block(row);
             failed = rows.is_err();
             Some(rows)
         });
-        blocks.flat_map(|rows| match rows {
-            Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
+        blocks.flat_map(move |rows| match rows {
+            Ok(mut rows) => {
+                rows.retain(|row| (start..=end).contains(&row.channel));
+                rows.into_iter().map(Ok).collect::<Vec<_>>()
+            }
             Err(error) => vec![Err(error)],
         })
+    }
+
+    fn dictionary_block(&self, row: &IndexRow) -> Result<Vec<DictionaryRow>, FormatError> {
+        let block = read_exactly(&*self.file, row.offset, row.len)?;
+        unpack_dictionary(&block).map_err(|error| error.in_file(self.path(), row.offset))
     }
 
     /// The row of one channel, if there is one; reads one block.
@@ -176,13 +188,7 @@ impl Table {
         let Some(row) = self.dictionary_rows.get(at).filter(|row| row.first_key.channel <= channel) else {
             return Ok(None);
         };
-        let block = read_exactly(&*self.file, row.offset, row.len)?;
-        let id = channel.0.to_le_bytes();
-        let rows = unpack_rows(&block, BlockKind::Dictionary, |bytes| {
-            if bytes.starts_with(&id) { decode_row(bytes).map(Some) } else { Ok(None) }
-        });
-        let rows = rows.map_err(|error| error.in_file(self.path(), row.offset))?;
-        Ok(rows.into_iter().flatten().next())
+        Ok(self.dictionary_block(row)?.into_iter().find(|row| row.channel == channel))
     }
 
     /// The entries of one channel at one rate whose times touch `range`, in the order of their keys.
@@ -237,9 +243,18 @@ impl Table {
         let nothing =
             || FormatError::corrupt(self.path(), locator.offset, "an index names an entry that is not there");
         let at = self.rows.binary_search_by_key(&locator.offset, |row| row.offset).map_err(|_| nothing())?;
-        let found = self.row_entries(&self.rows[at], |_, _| true).into_iter();
-        let mut found = found.filter(|entry| entry.as_ref().map_or(true, |entry| entry.locator == locator));
-        found.next().ok_or_else(nothing)?
+        let row = &self.rows[at];
+        let Some(slot) = locator.slot else {
+            let found = self.row_entries(row, |_, _| true).into_iter().next();
+            return found
+                .filter(|found| found.as_ref().map_or(true, |of| of.locator == locator))
+                .ok_or_else(nothing)?;
+        };
+        if row.chunk.is_some() || row.len != locator.len {
+            return Err(nothing());
+        }
+        let block = self.shared_block(row.offset, row.len)?;
+        self.shared_entry(&block, slot, locator).ok_or_else(nothing)?
     }
 
     fn row_entries(
@@ -263,24 +278,32 @@ impl Table {
             Err(error) => return vec![Err(error)],
         };
         let entries = block.entries.iter().enumerate().filter(|(_, entry)| wanted(entry.key, entry.last));
-        entries
-            .map(|(slot, entry)| {
-                let locator = Locator { slot: Some(slot as u32), ..locator };
-                let chunk = if entry.key.rate == Key::SAMPLES {
-                    let header = ChunkHeader::parse(block.payload(entry))
-                        .map_err(|error| error.in_file(self.path(), row.offset))?;
-                    Some(ChunkSummary {
-                        first_rank: header.first_rank,
-                        late: header.late,
-                        statistics: header.statistics,
-                        header_len: header.header_len,
-                    })
-                } else {
-                    None
-                };
-                Ok(Entry { key: entry.key, last: entry.last, chunk, locator })
-            })
-            .collect()
+        entries.filter_map(|(slot, _)| self.shared_entry(&block, slot as u32, locator)).collect()
+    }
+
+    /// Entry `slot` of a shared block, if there are so many.
+    fn shared_entry(
+        &self,
+        block: &SharedBlock,
+        slot: u32,
+        locator: Locator,
+    ) -> Option<Result<Entry, FormatError>> {
+        let entry = block.entries.get(slot as usize)?;
+        let mut chunk = None;
+        if entry.key.rate == Key::SAMPLES {
+            let header = match ChunkHeader::parse(block.payload(entry)) {
+                Ok(header) => header,
+                Err(error) => return Some(Err(error.in_file(self.path(), locator.offset))),
+            };
+            chunk = Some(ChunkSummary {
+                first_rank: header.first_rank,
+                late: header.late,
+                statistics: header.statistics,
+                header_len: header.header_len,
+            });
+        }
+        let locator = Locator { slot: Some(slot), ..locator };
+        Some(Ok(Entry { key: entry.key, last: entry.last, chunk, locator }))
     }
 
     /// A shared block, from the cache if it is there.
@@ -365,14 +388,12 @@ pub(crate) fn read_block(file: &dyn File, offset: u64, end: u64) -> Result<Vec<u
 }
 
 /// Hands every block of `offset..end` to `take`.
-fn read_row_blocks(
+fn each_block(
     file: &dyn File,
     mut offset: u64,
     end: u64,
-    kind: BlockKind,
     mut take: impl FnMut(&[u8], u64) -> Result<(), FormatError>,
 ) -> Result<(), FormatError> {
-    debug_assert!(matches!(kind, BlockKind::Index | BlockKind::Dictionary));
     while offset < end {
         let block = read_block(file, offset, end)?;
         take(&block, offset)?;

@@ -1,24 +1,26 @@
 //! Writing a table in the order of its keys.
 
 use crate::Key;
-use crate::block::{BlockHeader, encode_block, rows_body, shared_body};
+use crate::block::{BlockHeader, dictionary_block, encode_block, rows_body, shared_body};
 use crate::block_index::{ChunkFacts, IndexRow};
 use crate::chunk::{self, ChunkHeader, TimeReference, split};
 use crate::codec::Profile;
 use crate::footer::{Footer, TableInfo, TableSummary, encode_prologue};
 use crate::format::*;
-use crate::record::{DictionaryRow, Lineage, ValueDescription, encode_lineage, encode_row};
+use crate::record::{DictionaryRow, Lineage, ValueDescription, encode_lineage};
 use crate::table::WholeChunk;
 use disk::{Disk, File, FormatError};
 use sample::{ChannelId, SampleBlock, Timestamp};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes gathered before they are written.
 const WRITE_BYTES: usize = 1 << 20;
-/// Bytes of rows in a dictionary or index block.
+/// Bytes of rows in an index block.
 const ROWS_BYTES: usize = 64 << 10;
+/// Bytes of texts in the rows of a dictionary block.
+const DICTIONARY_BYTES: usize = 256 << 10;
 /// Time columns that may still be referred to; when there are more, all are forgotten.
 const SHARED_TIMES_MAX: usize = 1 << 16;
 /// Time columns of fewer bytes are written again.
@@ -40,7 +42,8 @@ pub struct TableWriter {
     shared_bytes: usize,
     rows: Vec<IndexRow>,
     summary: TableSummary,
-    channels: HashMap<ChannelId, ChannelTally>,
+    /// Channels with samples, ascending as their keys do.
+    channels: VecDeque<(ChannelId, ChannelTally)>,
     times: HashMap<u128, ChannelId>,
     /// Copied chunks that hold their stamps, as others refer to them.
     copied: HashSet<TimeReference>,
@@ -86,7 +89,7 @@ impl TableWriter {
                 channel_range: None,
                 channels: 0,
             },
-            channels: HashMap::new(),
+            channels: VecDeque::new(),
             times: HashMap::new(),
             copied: HashSet::new(),
         })
@@ -250,9 +253,9 @@ impl TableWriter {
         let mut pending = Rows::default();
         for row in rows {
             pending.push(row);
-            self.write_rows(BlockKind::Index, &mut pending, ROWS_BYTES)?;
+            self.write_index_rows(&mut pending, ROWS_BYTES)?;
         }
-        self.write_rows(BlockKind::Index, &mut pending, 0)?;
+        self.write_index_rows(&mut pending, 0)?;
         self.summary.len = self.position() + FOOTER_BYTES as u64;
         let footer = Footer {
             prologue_crc: self.prologue_crc,
@@ -270,57 +273,61 @@ impl TableWriter {
     }
 
     fn write_dictionary(&mut self, rows: impl IntoIterator<Item = DictionaryRow>) -> Result<(), FormatError> {
-        let mut pending = Rows::default();
-        let (mut before, mut first) = (None, None);
+        let (mut pending, mut bytes, mut repeated) = (Vec::new(), 0, 0);
+        let mut before = None;
         for mut row in rows {
             if before.is_some_and(|before| before >= row.channel) {
                 return Err(self.out_of_order());
             }
             before = Some(row.channel);
-            let mut tally = self.channels.remove(&row.channel).unwrap_or_default();
+            let tally = self.channels.pop_front_if(|(channel, _)| *channel == row.channel);
+            let mut tally = tally.map(|(_, tally)| tally).unwrap_or_default();
             if tally.samples == 0 {
                 tally.types = std::mem::take(&mut row.types);
             }
             (row.span, row.samples, row.bytes, row.types) =
                 (tally.span, tally.samples, tally.bytes, tally.types);
             self.summary.channels += 1;
-            first.get_or_insert(row.channel);
-            pending.push(encode_row(&row));
-            if pending.bytes >= ROWS_BYTES {
-                self.write_dictionary_block(&mut pending, (first.take(), row.channel))?;
+            let more = row.repeated();
+            if more > DICTIONARY_REPEATED_MAX {
+                let (max, found) = (DICTIONARY_REPEATED_MAX as u64, more as u64);
+                return Err(FormatError::Limit { what: "aliases or types of a channel", max, found });
             }
+            if pending.len() == DICTIONARY_ROWS_MAX
+                || bytes >= DICTIONARY_BYTES
+                || repeated + more > DICTIONARY_REPEATED_MAX
+            {
+                self.write_dictionary_block(&mut pending)?;
+                (bytes, repeated) = (0, 0);
+            }
+            bytes += row.text_bytes();
+            repeated += more;
+            pending.push(row);
         }
         if !self.channels.is_empty() {
             let what = "a channel has samples in the table but no row in its dictionary";
             return Err(FormatError::corrupt(self.file.path(), self.position(), what));
         }
-        match before {
-            Some(last) if !pending.rows.is_empty() => {
-                self.write_dictionary_block(&mut pending, (first, last))
-            }
-            _ => Ok(()),
-        }
+        self.write_dictionary_block(&mut pending)
     }
 
     /// Writes rows of the dictionary as a block, which gets a row in the index.
-    fn write_dictionary_block(
-        &mut self,
-        rows: &mut Rows,
-        (first, last): (Option<ChannelId>, ChannelId),
-    ) -> Result<(), FormatError> {
-        let (offset, entries) = (self.position(), rows.rows.len() as u32);
-        self.write_rows(BlockKind::Dictionary, rows, 0)?;
-        let channels = [first.unwrap_or(last), last];
-        self.rows.push(IndexRow::of_dictionary(offset, self.position() - offset, entries, channels));
-        Ok(())
+    fn write_dictionary_block(&mut self, rows: &mut Vec<DictionaryRow>) -> Result<(), FormatError> {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
+        let channels = [first.channel, last.channel];
+        let (offset, entries) = (self.position(), rows.len() as u32);
+        let block = dictionary_block(rows, self.profile);
+        rows.clear();
+        self.rows.push(IndexRow::of_dictionary(offset, block.len() as u64, entries, channels));
+        self.write(&block)
     }
 
     /// Writes the rows as a block when they are at least `bytes_min`.
-    fn write_rows(&mut self, kind: BlockKind, rows: &mut Rows, bytes_min: usize) -> Result<(), FormatError> {
+    fn write_index_rows(&mut self, rows: &mut Rows, bytes_min: usize) -> Result<(), FormatError> {
         if rows.rows.is_empty() || rows.bytes < bytes_min {
             return Ok(());
         }
-        let block = encode_block(kind, rows.rows.len() as u32, &rows_body(&rows.rows));
+        let block = encode_block(BlockKind::Index, rows.rows.len() as u32, &rows_body(&rows.rows));
         *rows = Rows::default();
         self.write(&block)
     }
@@ -353,7 +360,10 @@ impl TableWriter {
         self.summary.late_chunks += u64::from(header.late);
         self.summary.samples += count;
         widen(&mut self.summary.span);
-        let tally = self.channels.entry(header.channel).or_default();
+        if self.channels.back().is_none_or(|(channel, _)| *channel != header.channel) {
+            self.channels.push_back((header.channel, ChannelTally::default()));
+        }
+        let Some((_, tally)) = self.channels.back_mut() else { return };
         tally.samples += count;
         tally.bytes += bytes;
         widen(&mut tally.span);

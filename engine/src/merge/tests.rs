@@ -338,7 +338,7 @@ fn records_too_large_for_one_stay_several() {
 fn rows_tell_what_the_newest_one_told() {
     let disk = SimDisk::new(1);
     let newest =
-        |time, rank| Some(NewestReading { time: Timestamp(time), rank, fingerprint: [rank as u8; 16] });
+        |time, rank| Some(NewestReading { time: Timestamp(time), rank, fingerprint: u64::from(rank) });
     let units = |text: &str| Metadata { units: Some(text.as_bytes().into()), ..Metadata::default() };
     let rows = [
         DictionaryRow {

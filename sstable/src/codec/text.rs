@@ -155,6 +155,11 @@ pub(crate) fn put_compressed(bytes: &[u8], level: i32, out: &mut Vec<u8>) {
         put_u8(out, ZSTD);
         return put_bytes(out, &small);
     }
+    put_plain(bytes, out);
+}
+
+/// Appends bytes whose number the reader knows as they are.
+pub(crate) fn put_plain(bytes: &[u8], out: &mut Vec<u8>) {
     put_u8(out, PLAIN);
     out.extend_from_slice(bytes);
 }

@@ -8,6 +8,10 @@ pub(crate) const FIELD_REQUIRED: u8 = 0x80;
 pub const CARRIED_VALUE_BYTES_MAX: usize = 4 << 10;
 /// Longest record payload.
 pub(crate) const RECORD_BYTES_MAX: usize = 64 << 20;
+/// Most rows of a dictionary block.
+pub(crate) const DICTIONARY_ROWS_MAX: usize = 1024;
+/// Most aliases, and most types, of all rows of a dictionary block.
+pub(crate) const DICTIONARY_REPEATED_MAX: usize = 1 << 16;
 
 tags! {
     /// What happened.
@@ -128,7 +132,7 @@ tags! {
 }
 
 tags! {
-    /// Fields of a dictionary row.
+    /// Columns of a dictionary block.
     DictionaryField {
         /// Name.
         Name = 1,
@@ -154,6 +158,8 @@ tags! {
         FirstSample = 11,
         /// Newest table that was merged.
         AsOf = 12,
+        /// The channel.
+        Channel = 13,
     }
 }
 

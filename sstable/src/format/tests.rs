@@ -45,7 +45,7 @@ fn tags_mean_what_the_document_says() {
     check_tags("Table kinds", &TableTag::ALL, |tag| tag as u8);
     check_tags("Block kinds", &BlockKind::ALL, |tag| tag as u8);
     check_tags("Compressions", &Compression::ALL, |tag| tag as u8);
-    check_tags("Dictionary rows", &DictionaryField::ALL, |tag| tag as u8);
+    check_tags("Dictionary", &DictionaryField::ALL, |tag| tag as u8);
     check_tags("Columns", &ColumnTag::ALL, |tag| tag as u8);
     check_tags("Column codecs", &ColumnCodec::ALL, |tag| tag as u8);
     check_tags("Integer streams", &BlockCodec::ALL, |tag| tag as u8);
@@ -78,6 +78,8 @@ fn flags_and_limits_are_those_of_the_document() {
             ("UNPACKED_BYTES_MAX", UNPACKED_BYTES_MAX),
             ("RECORD_BYTES_MAX", RECORD_BYTES_MAX),
             ("CLASS_NAME_BYTES_MAX", CLASS_NAME_BYTES_MAX),
+            ("DICTIONARY_ROWS_MAX", DICTIONARY_ROWS_MAX),
+            ("DICTIONARY_REPEATED_MAX", DICTIONARY_REPEATED_MAX),
         ],
     );
 }

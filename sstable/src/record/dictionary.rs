@@ -1,13 +1,14 @@
 //! What a table knows about one of its channels.
 
-use super::carry_in::{ARCHIVING, Archiving};
-use super::channel::read_name;
-use super::field::{Fields, put_field};
-use super::metadata::{put_metadata, read_metadata};
-use crate::format::{ArchivingTag, DictionaryField};
-use disk::{BytesError, Cursor, put_i64, put_u8, put_u32, put_u64};
-use sample::{ChannelId, ChannelName, Kind, Metadata, Timestamp, ValueType};
+mod decode;
+mod encode;
+
+use super::carry_in::Archiving;
+use sample::{ChannelId, ChannelName, Metadata, Timestamp, ValueType};
 use std::sync::Arc;
+
+pub(crate) use decode::decode_rows;
+pub(crate) use encode::encode_rows;
 
 /// One row of a table's channel dictionary.
 #[derive(Clone, PartialEq, Debug)]
@@ -50,7 +51,7 @@ pub struct NewestReading {
     /// Its rank.
     pub rank: u32,
     /// Its [`crate::fingerprint`].
-    pub fingerprint: [u8; 16],
+    pub fingerprint: u64,
 }
 
 /// A type of values, with the descriptor where it is a structure.
@@ -81,117 +82,37 @@ impl DictionaryRow {
             as_of: 0,
         }
     }
+
+    /// The greater of the numbers of aliases and of types.
+    pub(crate) fn repeated(&self) -> usize {
+        self.aliases.len().max(self.types.len())
+    }
+
+    /// About how many bytes its texts take.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let aliases = self.aliases.iter().map(|alias| alias.as_str().len());
+        let descriptors = self.types.iter().flat_map(|of| &of.descriptor).map(|bytes| bytes.len());
+        let metadata = self.metadata.as_ref().map_or(0, |(_, metadata)| metadata_bytes(metadata));
+        self.name.as_str().len() + aliases.chain(descriptors).sum::<usize>() + metadata
+    }
 }
 
-pub(crate) fn encode_row(row: &DictionaryRow) -> Vec<u8> {
-    let mut out = row.channel.0.to_le_bytes().to_vec();
-    put_field(&mut out, DictionaryField::Name as u8, row.name.as_str().as_bytes());
-    for alias in &row.aliases {
-        put_field(&mut out, DictionaryField::Alias as u8, alias.as_str().as_bytes());
-    }
-    if let Some(newest) = &row.newest {
-        let mut bytes = newest.time.0.to_le_bytes().to_vec();
-        put_u32(&mut bytes, newest.rank);
-        bytes.extend_from_slice(&newest.fingerprint);
-        put_field(&mut out, DictionaryField::Newest as u8, &bytes);
-    }
-    if row.next_late_rank > 0 {
-        put_field(&mut out, DictionaryField::NextLateRank as u8, &row.next_late_rank.to_le_bytes());
-    }
-    if let Some((first, last)) = row.span {
-        let mut bytes = first.0.to_le_bytes().to_vec();
-        put_i64(&mut bytes, last.0);
-        put_field(&mut out, DictionaryField::Span as u8, &bytes);
-    }
-    put_field(&mut out, DictionaryField::Samples as u8, &row.samples.to_le_bytes());
-    put_field(&mut out, DictionaryField::Bytes as u8, &row.bytes.to_le_bytes());
-    for description in &row.types {
-        let mut bytes = Vec::new();
-        put_u8(&mut bytes, description.value.kind as u8);
-        put_u8(
-            &mut bytes,
-            u8::from(description.value.array) | u8::from(description.descriptor.is_some()) << 1,
-        );
-        bytes.extend_from_slice(description.descriptor.as_deref().unwrap_or_default());
-        put_field(&mut out, DictionaryField::Type as u8, &bytes);
-    }
-    if let Some((state, since)) = row.archiving {
-        let tag = ARCHIVING.iter().find(|(known, _)| *known == state).map_or(0, |(_, tag)| *tag as u8);
-        let mut bytes = vec![tag];
-        put_i64(&mut bytes, since.0);
-        put_field(&mut out, DictionaryField::Archiving as u8, &bytes);
-    }
-    if let Some((since, metadata)) = &row.metadata {
-        let mut bytes = since.0.to_le_bytes().to_vec();
-        put_metadata(metadata, &mut bytes);
-        put_field(&mut out, DictionaryField::Metadata as u8, &bytes);
-    }
-    if let Some((time, sequence)) = row.first_sample {
-        let mut bytes = time.0.to_le_bytes().to_vec();
-        put_u64(&mut bytes, sequence);
-        put_field(&mut out, DictionaryField::FirstSample as u8, &bytes);
-    }
-    if row.as_of > 0 {
-        put_field(&mut out, DictionaryField::AsOf as u8, &row.as_of.to_le_bytes());
-    }
-    out
+fn metadata_bytes(metadata: &Metadata) -> usize {
+    let texts = [&metadata.units, &metadata.description, &metadata.host, &metadata.settings];
+    let states = metadata.states.iter().flatten().map(|state| state.len() + 1);
+    // Each of the numbers takes ten.
+    texts.into_iter().flatten().map(|text| text.len() + 2).chain(states).sum::<usize>() + 90
 }
 
-pub(crate) fn decode_row(bytes: &[u8]) -> Result<DictionaryRow, BytesError> {
-    let mut cursor = Cursor::new(bytes);
-    let channel = ChannelId(cursor.u64()?);
-    let mut fields = Fields::new(cursor);
-    let mut name = None;
-    // The name is replaced below; a row without one is refused.
-    let placeholder =
-        ChannelName::stored("-").map_err(|_| fields.error("a name that no channel may have"))?;
-    let mut row = DictionaryRow::new(channel, placeholder);
-    while let Some(mut field) = fields.next()? {
-        let content = &mut field.content;
-        let Some(known) = DictionaryField::from_tag(field.tag) else {
-            fields.unknown(&field)?;
-            continue;
-        };
-        match known {
-            DictionaryField::Name => name = Some(read_name(content)?),
-            DictionaryField::Alias => row.aliases.push(read_name(content)?),
-            DictionaryField::Newest => {
-                let (time, rank) = (Timestamp(content.i64()?), content.u32()?);
-                row.newest = Some(NewestReading { time, rank, fingerprint: content.array()? });
-            }
-            DictionaryField::NextLateRank => row.next_late_rank = content.u32()?,
-            DictionaryField::Span => row.span = Some((Timestamp(content.i64()?), Timestamp(content.i64()?))),
-            DictionaryField::Samples => row.samples = content.u64()?,
-            DictionaryField::Bytes => row.bytes = content.u64()?,
-            DictionaryField::Type => row.types.push(read_type(content)?),
-            DictionaryField::Archiving => {
-                let tag = ArchivingTag::from_tag(content.u8()?);
-                let known = ARCHIVING.iter().find(|(_, known)| Some(*known) == tag);
-                let (state, _) = known.ok_or_else(|| content.error("an unknown archiving state"))?;
-                row.archiving = Some((*state, Timestamp(content.i64()?)));
-            }
-            DictionaryField::Metadata => {
-                let since = Timestamp(content.i64()?);
-                row.metadata = Some((since, read_metadata(Cursor::new(content.rest()))?));
-            }
-            DictionaryField::FirstSample => {
-                row.first_sample = Some((Timestamp(content.i64()?), content.u64()?));
-            }
-            DictionaryField::AsOf => row.as_of = content.u64()?,
+/// The times that other times of a row are counted from: first and last time of its samples in the table; of a row
+/// without, those of the row before.
+fn references(rows: &[DictionaryRow]) -> Vec<(i64, i64)> {
+    let mut reference = (0, 0);
+    let of = |row: &DictionaryRow| {
+        if let Some((first, last)) = row.span {
+            reference = (first.0, last.0);
         }
-        field.content.finish()?;
-    }
-    row.name = name.ok_or_else(|| fields.error("a dictionary row without a name"))?;
-    Ok(row)
-}
-
-fn read_type(cursor: &mut Cursor<'_>) -> Result<ValueDescription, BytesError> {
-    let kind = Kind::from_tag(cursor.u8()?).ok_or_else(|| cursor.error("an unknown kind of values"))?;
-    let flags = cursor.u8()?;
-    let rest = cursor.rest();
-    if flags > 3 || (flags & 2 == 0 && !rest.is_empty()) {
-        return Err(cursor.error("unknown flags of a type"));
-    }
-    let descriptor = (flags & 2 != 0).then(|| Arc::from(rest));
-    Ok(ValueDescription { value: ValueType { kind, array: flags & 1 != 0 }, descriptor })
+        reference
+    };
+    rows.iter().map(of).collect()
 }

@@ -1,6 +1,7 @@
 //! Records come back as they were.
 
 use super::*;
+use crate::codec::Profile;
 use crate::corpus;
 use crate::format::FIELD_REQUIRED;
 use disk::put_bytes;
@@ -33,11 +34,71 @@ fn every_kind_of_record_comes_back() {
         (back.metadata, carry_in.metadata) = (None, None);
         assert_eq!(back, carry_in);
     }
-    let mut row = corpus::dictionary_row(9);
-    let mut back = decode_row(&encode_row(&row)).unwrap();
-    assert!(same_metadata(&back.metadata, &row.metadata));
-    (back.metadata, row.metadata) = (None, None);
-    assert_eq!(back, row);
+}
+
+/// Rows that together have every column, most of them in some rows only.
+fn dictionary_rows() -> Vec<DictionaryRow> {
+    let plain = |channel: u64| {
+        let name = sample::ChannelName::stored(&format!("C{channel}")).unwrap();
+        DictionaryRow::new(ChannelId(channel), name)
+    };
+    let mut full = corpus::dictionary_row(9);
+    full.span = Some((Timestamp(-5), Timestamp(4)));
+    (full.samples, full.bytes, full.as_of) = (u64::MAX, 77, 3);
+    full.archiving = Some((Archiving::Paused, Timestamp(i64::MIN)));
+    full.first_sample = Some((Timestamp(i64::MAX), u64::MAX));
+    let scalar = sample::ValueType { kind: sample::Kind::Float64, array: false };
+    let structure = sample::ValueType { kind: sample::Kind::Structure, array: true };
+    let described =
+        |value, descriptor: Option<&[u8]>| ValueDescription { value, descriptor: descriptor.map(Into::into) };
+    full.types =
+        vec![described(structure, Some(b"struct")), described(scalar, None), described(structure, Some(b""))];
+    let behind =
+        DictionaryRow { channel: ChannelId(u64::MAX), types: full.types[1..2].to_vec(), ..full.clone() };
+    let unknown = NewestReading { time: Timestamp(i64::MIN), rank: u32::MAX, fingerprint: 1 };
+    vec![
+        DictionaryRow { newest: Some(unknown), ..plain(0) },
+        plain(1),
+        full,
+        DictionaryRow { newest: Some(unknown), ..plain(10) },
+        behind,
+    ]
+}
+
+#[test]
+fn rows_of_the_dictionary_come_back_from_columns() {
+    let rows = dictionary_rows();
+    for rows in
+        (0..rows.len()).flat_map(|from| (from + 1..=rows.len()).map(move |to| from..to)).map(|at| &rows[at])
+    {
+        for profile in [Profile::Hot, Profile::Cold] {
+            let back = decode_rows(&encode_rows(rows, profile), rows.len() as u32).unwrap();
+            assert_eq!(back.len(), rows.len());
+            for (mut back, mut row) in back.into_iter().zip(rows.iter().cloned()) {
+                assert!(same_metadata(&back.metadata, &row.metadata));
+                (back.metadata, row.metadata) = (None, None);
+                assert_eq!(back, row);
+            }
+        }
+    }
+}
+
+#[test]
+fn columns_of_a_later_version_are_passed_over_or_refused() {
+    let rows = &dictionary_rows()[..2];
+    let mut body = encode_rows(rows, Profile::Hot);
+    body.push(0x7e);
+    put_bytes(&mut body, b"of a later version");
+    assert_eq!(decode_rows(&body, 2).unwrap(), rows);
+    assert!(decode_rows(&body, 3).is_err() && decode_rows(&body, 0).is_err());
+    assert!(decode_rows(&body, u32::MAX).is_err());
+    let mut refused = body.clone();
+    refused.push(0x7e | FIELD_REQUIRED);
+    put_bytes(&mut refused, b"");
+    assert!(decode_rows(&refused, 2).is_err());
+    let mut twice = encode_rows(rows, Profile::Hot);
+    twice.extend_from_slice(&encode_rows(rows, Profile::Hot));
+    assert!(decode_rows(&twice, 2).is_err());
 }
 
 #[test]
@@ -70,7 +131,7 @@ fn decode_all(bytes: &[u8]) {
     let _ = decode_metadata(bytes);
     let _ = decode_channel_records(bytes);
     let _ = decode_carry_in(bytes);
-    let _ = decode_row(bytes);
+    let _ = decode_rows(bytes, 5);
     let _ = decode_sample(bytes);
 }
 
@@ -80,7 +141,7 @@ fn damaged_payloads_never_panic() {
         encode_events(&corpus::events()).unwrap(),
         encode_metadata(&[(Timestamp(3), corpus::metadata())]),
         encode_channel_records(&corpus::channel_records()),
-        encode_row(&corpus::dictionary_row(9)),
+        encode_rows(&dictionary_rows(), Profile::Cold),
     ];
     payloads.extend(corpus::carry_ins().iter().map(|c| encode_carry_in(ChannelId(5), c).unwrap()));
     for payload in payloads {
