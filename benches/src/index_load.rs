@@ -97,11 +97,13 @@ fn chunk_summary(random: &mut Random, channel: u64, first: i64, last: i64) -> Ch
         negative_infinite: 0,
     };
     let worst = if random.below(50) == 0 { Severity::Minor } else { Severity::NoAlarm };
+    let count = 16 + random.below(8176);
     ChunkSummary {
         first_rank: 0,
         last_rank: 0,
         late: false,
         header_len: 150 + random.below(100) as u32,
-        statistics: Statistics { count: 1 + random.below(8192), worst, invalid: 0, numeric: Some(numeric) },
+        count,
+        statistics: Some(Statistics { count, worst, invalid: 0, numeric: Some(numeric) }),
     }
 }

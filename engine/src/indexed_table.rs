@@ -1,9 +1,10 @@
 //! The entries of one table, found by the index of its week where there is one.
 
+use crate::limits::INDEXED_SAMPLES_MIN;
 use crate::open_indexes::OpenIndexes;
 use disk::FormatError;
 use index::PartitionIndex;
-use sample::{ChannelId, TimeRange};
+use sample::{ChannelId, Severity, TimeRange};
 use sstable::{ChunkSummary, Entry, Extremes, Key, Locator, NumericStatistics, Statistics, Table};
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ impl IndexedTable {
         for entry in covering.index.entries(rate, channel, range)? {
             let entry = entry?;
             if entry.locator.table == self.table.info().table {
-                entries.push(of_index(&covering.index, entry)?);
+                entries.push(of_index(&covering.index, &self.table, entry)?);
             }
         }
         Ok(entries)
@@ -78,15 +79,49 @@ impl From<Arc<Table>> for IndexedTable {
 }
 
 /// An entry as a table has it.
-fn of_index(index: &PartitionIndex, entry: index::Entry) -> Result<Entry, FormatError> {
-    let chunk = entry.chunk.map(|chunk| of_chunk(index, chunk)).transpose()?;
-    let index::Locator { offset, len, slot, .. } = entry.locator;
+fn of_index(index: &PartitionIndex, table: &Table, entry: index::Entry) -> Result<Entry, FormatError> {
+    let chunk = match entry.chunk {
+        Some(index::ChunkSummary { statistics: None, .. }) => return in_table(index, table, &entry),
+        Some(chunk) => Some(of_chunk(index, chunk)?),
+        None => None,
+    };
     Ok(Entry {
         key: Key::new(entry.rate, entry.channel, entry.first.0),
         last: entry.last,
         chunk,
-        locator: Locator { offset, len, slot },
+        locator: place_of(&entry.locator),
     })
+}
+
+fn place_of(locator: &index::Locator) -> Locator {
+    let index::Locator { offset, len, slot, .. } = *locator;
+    Locator { offset, len, slot }
+}
+
+/// The entry that an index names, as its table tells of it.
+fn in_table(index: &PartitionIndex, table: &Table, entry: &index::Entry) -> Result<Entry, FormatError> {
+    let found = table.entry_at(place_of(&entry.locator))?;
+    if (found.key, found.last) != (Key::new(entry.rate, entry.channel, entry.first.0), entry.last) {
+        let what = "the index names another entry than stands in the table";
+        return Err(FormatError::corrupt(index.path(), 0, what));
+    }
+    Ok(found)
+}
+
+/// The statistics of a small chunk, which its index leaves to the table: one of `tables`. Of a table that is live no
+/// more nothing is known but the number of samples.
+pub(crate) fn small_chunk(
+    index: &PartitionIndex,
+    tables: &[Arc<Table>],
+    entry: &index::Entry,
+) -> Result<index::Statistics, FormatError> {
+    let count = entry.chunk.as_ref().map_or(0, |chunk| chunk.count);
+    let unknown = index::Statistics { count, worst: Severity::Invalid, invalid: 0, numeric: None };
+    let Some(table) = tables.iter().find(|table| table.info().table == entry.locator.table) else {
+        return Ok(unknown);
+    };
+    let found = in_table(index, table, entry)?;
+    Ok(found.chunk.map_or(unknown, |chunk| statistics_for_index(&chunk.statistics)))
 }
 
 fn of_chunk(index: &PartitionIndex, chunk: index::ChunkSummary) -> Result<ChunkSummary, FormatError> {
@@ -94,7 +129,8 @@ fn of_chunk(index: &PartitionIndex, chunk: index::ChunkSummary) -> Result<ChunkS
         let what = "an entry counts more samples than a chunk can have";
         u32::try_from(number).map_err(|_| FormatError::corrupt(index.path(), 0, what))
     };
-    let index::Statistics { count, worst, invalid, numeric } = chunk.statistics;
+    let missing = || FormatError::corrupt(index.path(), 0, "an entry has no statistics");
+    let index::Statistics { count, worst, invalid, numeric } = chunk.statistics.ok_or_else(missing)?;
     let numeric = match numeric {
         None => None,
         Some(numbers) => Some(NumericStatistics {
@@ -127,24 +163,10 @@ pub(crate) fn for_index(table: u64, entry: &Entry, last_rank: u32) -> index::Ent
         last_rank,
         late: chunk.late,
         header_len: u32::try_from(chunk.header_len).unwrap_or(u32::MAX),
-        statistics: index::Statistics {
-            count: u64::from(chunk.statistics.count),
-            worst: chunk.statistics.worst,
-            invalid: u64::from(chunk.statistics.invalid),
-            numeric: chunk.statistics.numeric.map(|numbers| index::NumericStatistics {
-                first: numbers.first,
-                last: numbers.last,
-                extremes: numbers.extremes.map(|of| index::Extremes {
-                    min: of.min,
-                    min_time: of.min_time,
-                    max: of.max,
-                    max_time: of.max_time,
-                }),
-                nan: u64::from(numbers.nan),
-                positive_infinite: u64::from(numbers.positive_infinite),
-                negative_infinite: u64::from(numbers.negative_infinite),
-            }),
-        },
+        count: u64::from(chunk.statistics.count),
+        // Who wants them reads the block that all samples stand in.
+        statistics: (slot.is_none() || chunk.statistics.count >= INDEXED_SAMPLES_MIN)
+            .then(|| statistics_for_index(&chunk.statistics)),
     });
     index::Entry {
         rate: entry.key.rate,
@@ -153,5 +175,26 @@ pub(crate) fn for_index(table: u64, entry: &Entry, last_rank: u32) -> index::Ent
         last: entry.last,
         locator: index::Locator { table, offset, len, slot },
         chunk,
+    }
+}
+
+fn statistics_for_index(statistics: &Statistics) -> index::Statistics {
+    index::Statistics {
+        count: u64::from(statistics.count),
+        worst: statistics.worst,
+        invalid: u64::from(statistics.invalid),
+        numeric: statistics.numeric.map(|numbers| index::NumericStatistics {
+            first: numbers.first,
+            last: numbers.last,
+            extremes: numbers.extremes.map(|of| index::Extremes {
+                min: of.min,
+                min_time: of.min_time,
+                max: of.max,
+                max_time: of.max_time,
+            }),
+            nan: u64::from(numbers.nan),
+            positive_infinite: u64::from(numbers.positive_infinite),
+            negative_infinite: u64::from(numbers.negative_infinite),
+        }),
     }
 }

@@ -76,6 +76,8 @@ pub const MERGE_COPY_BYTES: u64 = 64 << 10;
 pub const MERGE_SYNC_BYTES: u64 = 8 << 20;
 /// Bytes of one joined record of events or metadata.
 pub const MERGE_RECORD_BYTES: usize = 1 << 20;
+/// A chunk in a shared block with fewer samples has no statistics in an index.
+pub const INDEXED_SAMPLES_MIN: u32 = 16;
 /// Unpacked blocks of its inputs that a merge keeps.
 pub const MERGE_CACHE_BYTES: usize = 16 << 20;
 /// A merge may take a quarter of its week, and so many bytes whatever the week holds; so may dropped files

@@ -1,10 +1,10 @@
 //! One entry of an SSTable as the partition index keeps it.
 
-use crate::format::{BLOCK_FIELDS, ENTRY_FIELDS, STATISTICS_LATE, STATISTICS_RANKS};
+use crate::format::{BLOCK_FIELDS, ENTRY_FIELDS, STATISTICS_ELSEWHERE, STATISTICS_LATE, STATISTICS_RANKS};
 use crate::leaf::build::Row;
 use crate::leaf::{Key, Leaf};
-use crate::statistics::Statistics;
-use disk::{BytesError, Cursor, put_varint};
+use crate::statistics::{Statistics, is_elsewhere};
+use disk::{BytesError, Cursor, put_u8, put_varint};
 use sample::{ChannelId, Timestamp};
 
 /// A chunk of samples or a record: what it is, when it is, where it lies.
@@ -48,8 +48,10 @@ pub struct ChunkSummary {
     pub late: bool,
     /// Length of the chunk header in bytes.
     pub header_len: u32,
-    /// Facts about the samples.
-    pub statistics: Statistics,
+    /// Number of samples.
+    pub count: u64,
+    /// Facts about the samples; `None` where the chunk is so small that whoever wants them looks at it.
+    pub statistics: Option<Statistics>,
 }
 
 /// Fields of a row behind the key.
@@ -76,18 +78,21 @@ impl EntryRow {
         bytes.clear();
         let mut about_chunk = (0, 0);
         if let Some(chunk) = &entry.chunk {
-            if chunk.statistics.count == 0 {
-                return Err("a chunk without samples");
+            if chunk.count == 0 || chunk.statistics.as_ref().is_some_and(|of| of.count != chunk.count) {
+                return Err("a chunk without samples, or with statistics of others");
             }
             let ranks = chunk.first_rank != 0 || chunk.last_rank != 0;
             let flags = if chunk.late { STATISTICS_LATE } else { 0 };
             let flags = flags | if ranks { STATISTICS_RANKS } else { 0 };
-            chunk.statistics.put(entry.first, entry.last, flags, bytes);
+            match &chunk.statistics {
+                Some(statistics) => statistics.put(entry.first, entry.last, flags, bytes),
+                None => put_u8(bytes, flags | STATISTICS_ELSEWHERE),
+            }
             if ranks {
                 put_varint(bytes, u64::from(chunk.first_rank));
                 put_varint(bytes, u64::from(chunk.last_rank));
             }
-            about_chunk = (chunk.statistics.count, u64::from(chunk.header_len));
+            about_chunk = (chunk.count, u64::from(chunk.header_len));
         }
         Ok(EntryRow {
             key: Key(entry.rate, entry.channel.0, entry.first.0),
@@ -156,7 +161,14 @@ fn read_chunk(
     count: u64,
 ) -> Result<ChunkSummary, BytesError> {
     let mut cursor = Cursor::new(leaf.bytes(row));
-    let (statistics, flags) = Statistics::read(&mut cursor, first, last, count)?;
+    let elsewhere = leaf.bytes(row).first().filter(|flags| is_elsewhere(**flags));
+    let (statistics, flags) = match elsewhere {
+        Some(flags) => (None, cursor.u8().map(|_| *flags)?),
+        None => {
+            let (statistics, flags) = Statistics::read(&mut cursor, first, last, count)?;
+            (Some(statistics), flags)
+        }
+    };
     let small = |number: u64| {
         u32::try_from(number).map_err(|_| BytesError { position: 0, what: "a number passes 32 bits" })
     };
@@ -165,5 +177,6 @@ fn read_chunk(
         (first_rank, last_rank) = (small(cursor.varint()?)?, small(cursor.varint()?)?);
     }
     let header_len = small(leaf.field(row, HEADER_LEN))?;
-    Ok(ChunkSummary { first_rank, last_rank, late: flags & STATISTICS_LATE != 0, header_len, statistics })
+    let late = flags & STATISTICS_LATE != 0;
+    Ok(ChunkSummary { first_rank, last_rank, late, header_len, count, statistics })
 }

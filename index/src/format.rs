@@ -210,3 +210,7 @@ pub(crate) const STATISTICS_NOT_FINITE: u8 = 1 << 4;
 pub(crate) const STATISTICS_INVALID: u8 = 1 << 5;
 pub(crate) const STATISTICS_LATE: u8 = 1 << 6;
 pub(crate) const STATISTICS_RANKS: u8 = 1 << 7;
+/// Flags, but for late and ranks, of a chunk whose statistics stand in the chunk alone: finite values, and no numbers.
+pub(crate) const STATISTICS_ELSEWHERE: u8 = STATISTICS_FINITE;
+/// Rates from 1 up to this one have no slots in the hash table of channels.
+pub(crate) const RECORD_RATES_END: u64 = 1000;

@@ -33,6 +33,11 @@ pub(crate) fn channel_hash(rate: u64, channel: u64) -> u64 {
     xxh3_64(&(u128::from(channel) << 64 | u128::from(rate)).to_le_bytes())
 }
 
+/// Whether channels are found by hash at a rate. Records are asked for less often than they are there.
+pub(crate) fn is_hashed(rate: u64) -> bool {
+    rate == 0 || rate >= RECORD_RATES_END
+}
+
 /// The hash under which a name is found.
 pub(crate) fn name_hash(name: &str) -> u64 {
     xxh3_64(name.as_bytes())
@@ -44,7 +49,7 @@ pub(crate) const HASHES_MAX: usize = 4 << 20;
 /// Hash pages that are filled at a time.
 pub(crate) const PAGES_AT_ONCE: u64 = 4096;
 /// Slots in use when the table is written, in per cent.
-const LOAD_PERCENT: u64 = 80;
+const LOAD_PERCENT: u64 = 88;
 /// Growths of the table after which pages that overflow are taken for an attack.
 const GROWTHS_MAX: u32 = 64;
 
@@ -72,7 +77,9 @@ pub(crate) struct ChannelHashes(pub(crate) Hashes);
 impl ChannelHashes {
     /// Adds the first row of a channel.
     pub(crate) fn add(&mut self, key: Key, position: Position) {
-        self.0.add(channel_hash(key.0, key.1), position);
+        if is_hashed(key.0) {
+            self.0.add(channel_hash(key.0, key.1), position);
+        }
     }
 }
 
@@ -83,11 +90,6 @@ impl Hashes {
     /// Keeps at most `pairs_max` in memory.
     pub(crate) fn new(pairs_max: usize) -> Hashes {
         Hashes { pairs: Vec::new(), pairs_max, count: 0 }
-    }
-
-    /// Number of hashes.
-    pub(crate) fn count(&self) -> u64 {
-        self.count
     }
 
     /// Adds one.

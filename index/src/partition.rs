@@ -5,11 +5,12 @@ mod verify;
 mod writer;
 
 use crate::cache::PageCache;
-use crate::entry::{self, Entry};
+use crate::entry::{self, ChunkSummary, Entry};
 use crate::footer::Footer;
 use crate::format::{BLOCK_FIELDS, ENTRY_FIELDS, PARTITION_FILE};
-use crate::hash_table::{self, HashSection, Position, channel_hash};
+use crate::hash_table::{self, HashSection, Position, channel_hash, is_hashed};
 use crate::leaf::{Key, Leaf};
+use crate::statistics::Statistics;
 use crate::summary::{ChannelSummary, Summing};
 use crate::tree::{BackVisitor, Cursor, Tree};
 use disk::{Disk, FormatError};
@@ -201,22 +202,31 @@ impl PartitionIndex {
         Ok(found.map(|(leaf, row)| Position { page: leaf.number(), row: row as u16 }))
     }
 
-    /// Every channel at every rate in the order of (rate, channel): what a master segment keeps.
+    /// Every channel at every rate in the order of (rate, channel): what a master segment keeps. `missing` gives the
+    /// statistics of a chunk where the entry has none.
     ///
     /// # Errors
-    /// When pages cannot be read or are damaged; so do the items.
-    pub fn channels(
-        &self,
-    ) -> Result<impl Iterator<Item = Result<ChannelSummary, FormatError>> + '_, FormatError> {
+    /// When pages cannot be read or are damaged, or those of `missing`; so do the items.
+    pub fn channels<'a>(
+        &'a self,
+        mut missing: impl FnMut(&Entry) -> Result<Statistics, FormatError> + 'a,
+    ) -> Result<impl Iterator<Item = Result<ChannelSummary, FormatError>> + 'a, FormatError> {
         let mut entries = self.entries_from(0, ChannelId(0), Timestamp::MIN)?;
         let mut open: Option<Summing> = None;
         Ok(std::iter::from_fn(move || {
             loop {
-                let (position, entry) = match entries.next_with_position() {
+                let (position, mut entry) = match entries.next_with_position() {
                     Ok(Some(next)) => next,
                     Ok(None) => return open.take().map(|open| Ok(open.finish())),
                     Err(error) => return Some(Err(error)),
                 };
+                if entry.chunk.as_ref().is_some_and(|chunk| chunk.statistics.is_none()) {
+                    let found = match missing(&entry) {
+                        Ok(found) => found,
+                        Err(error) => return Some(Err(error)),
+                    };
+                    entry.chunk = entry.chunk.map(|chunk| ChunkSummary { statistics: Some(found), ..chunk });
+                }
                 match &mut open {
                     Some(sum) if sum.takes(&entry) => sum.add(&entry),
                     _ => {
@@ -239,13 +249,18 @@ impl PartitionIndex {
     }
 }
 
-/// The first row of a channel at a rate in a tree whose channels are hashed.
+/// The first row of a channel at a rate: by its hash, that of records by the tree.
 pub(crate) fn first_row(
     tree: &Tree,
     hash: HashSection,
     rate: u64,
     channel: u64,
 ) -> Result<Option<(Leaf, usize)>, FormatError> {
+    if !is_hashed(rate) {
+        let mut rows =
+            Cursor::new(tree, Key(rate, channel, i64::MIN), Key(rate, channel, i64::MAX), i64::MIN)?;
+        return Ok(rows.next()?.map(|(leaf, row)| (leaf.clone(), row)));
+    }
     hash_table::find(&tree.pages, hash, channel_hash(rate, channel), |position| {
         let leaf = tree.leaf(position.page)?;
         let row = usize::from(position.row);

@@ -147,6 +147,11 @@ impl Statistics {
     }
 }
 
+/// Whether the flags of a chunk say that its statistics stand in the chunk alone.
+pub(crate) fn is_elsewhere(flags: u8) -> bool {
+    flags & !(STATISTICS_LATE | STATISTICS_RANKS) == STATISTICS_ELSEWHERE
+}
+
 fn put_values(numeric: &NumericStatistics, first: Timestamp, last: Timestamp, out: &mut Vec<u8>) {
     let last_as_first = numeric.last.to_bits() == numeric.first.to_bits();
     let place = |value: f64, time: Timestamp| match (value.to_bits(), time) {

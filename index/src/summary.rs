@@ -49,7 +49,7 @@ impl Summing {
                 first: entry.first,
                 last: entry.last,
                 overlapping: false,
-                statistics: chunk.map(|chunk| chunk.statistics.clone()),
+                statistics: chunk.and_then(|chunk| chunk.statistics.clone()),
             },
             newest: (entry.last, chunk.map_or(0, |chunk| chunk.last_rank)),
         }
@@ -69,9 +69,9 @@ impl Summing {
         let newest = (entry.last, chunk.last_rank);
         let ends_last = newest >= self.newest || summary.statistics.is_none();
         summary.overlapping |= summary.statistics.is_some() && (entry.first, chunk.first_rank) <= self.newest;
-        match &mut summary.statistics {
-            Some(statistics) => add(statistics, &chunk.statistics, ends_last),
-            None => summary.statistics = Some(chunk.statistics.clone()),
+        match (&mut summary.statistics, &chunk.statistics) {
+            (Some(statistics), Some(next)) => add(statistics, next, ends_last),
+            (statistics, next) => *statistics = next.clone(),
         }
         if ends_last {
             self.newest = newest;

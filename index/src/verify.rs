@@ -2,7 +2,7 @@
 
 use crate::footer::Footer;
 use crate::format::PageKind;
-use crate::hash_table::slots_in_use;
+use crate::hash_table::{is_hashed, slots_in_use};
 use crate::leaf::{Key, Leaf};
 use crate::node;
 use crate::tree::{Cursor, Tree};
@@ -33,11 +33,11 @@ pub(crate) fn verify_tree(
             leaves += 1;
         }
     }
-    if slots != footer.channels || name_slots != footer.names {
+    let (rows, channels, hashed, reached) = verify_rows(tree, footer, last)?;
+    if slots != hashed || name_slots != footer.names {
         let what = "the hash tables have other numbers of slots than there are channels with names";
         return Err(pages.damaged(footer.hash.begin, what));
     }
-    let (rows, channels, reached) = verify_rows(tree, footer, last)?;
     if (rows, channels, reached) != (footer.rows, footer.channels, leaves) {
         let what = "the tree holds other numbers of rows, channels or leaves than there are";
         return Err(pages.damaged(pages.pages(), what));
@@ -45,13 +45,13 @@ pub(crate) fn verify_tree(
     Ok(())
 }
 
-/// Rows, channels, leaves of the tree.
+/// Rows, channels, channels with a hash, leaves of the tree.
 fn verify_rows(
     tree: &Tree,
     footer: &Footer,
     last: impl Fn(&Leaf, usize) -> i64,
-) -> Result<(u64, u64, u64), FormatError> {
-    let (mut rows, mut channels, mut leaves) = (0, 0, 0);
+) -> Result<(u64, u64, u64, u64), FormatError> {
+    let (mut rows, mut channels, mut hashed, mut leaves) = (0, 0, 0, 0);
     let mut newest: Option<(Key, u64)> = None;
     let mut greatest = i64::MIN;
     let mut cursor = Cursor::new(tree, Key(0, 0, i64::MIN), Key::MAX, i64::MIN)?;
@@ -62,6 +62,7 @@ fn verify_rows(
         }
         if newest.is_none_or(|(before, _)| !before.same_channel(key)) {
             channels += 1;
+            hashed += u64::from(is_hashed(key.0));
             let found = crate::partition::first_row(tree, footer.hash, key.0, key.1)?;
             if found.is_none_or(|(found, at)| (found.number(), at) != (page, row)) {
                 return Err(tree.pages.damaged(page, "a channel is not found under its hash"));
@@ -79,7 +80,7 @@ fn verify_rows(
     if root.page != 0 && verify_node(tree, root.page, root.levels, &last, &mut left)? != greatest {
         return Err(tree.pages.damaged(footer.root.page, "the root has not the greatest last time"));
     }
-    Ok((rows, channels, leaves))
+    Ok((rows, channels, hashed, leaves))
 }
 
 /// The greatest last time below a page, which its parent says, too.

@@ -77,7 +77,10 @@ fn described(entry: &Entry) -> Value {
     });
     if let Some(chunk) = &entry.chunk {
         thing["late"] = json!(chunk.late);
-        statistics(&mut thing, &chunk.statistics);
+        thing["samples"] = json!(chunk.count);
+        if let Some(of) = &chunk.statistics {
+            statistics(&mut thing, of);
+        }
     }
     thing
 }

@@ -25,13 +25,14 @@ pub(crate) fn value(entry: &Entry) -> Vec<u8> {
     disk::put_varint(&mut out, entry.locator.len);
     disk::put_varint(&mut out, entry.locator.slot.map_or(0, |slot| u64::from(slot) + 1));
     let Some(chunk) = &entry.chunk else { return out };
-    disk::put_varint(&mut out, chunk.statistics.count);
+    let Some(statistics) = &chunk.statistics else { return out };
+    disk::put_varint(&mut out, chunk.count);
     disk::put_varint(&mut out, u64::from(chunk.header_len));
     disk::put_varint(&mut out, u64::from(chunk.first_rank));
     disk::put_varint(&mut out, u64::from(chunk.last_rank));
-    disk::put_u8(&mut out, chunk.statistics.worst as u8 | u8::from(chunk.late) << 7);
-    disk::put_varint(&mut out, chunk.statistics.invalid);
-    let Some(numeric) = &chunk.statistics.numeric else { return out };
+    disk::put_u8(&mut out, statistics.worst as u8 | u8::from(chunk.late) << 7);
+    disk::put_varint(&mut out, statistics.invalid);
+    let Some(numeric) = &statistics.numeric else { return out };
     disk::put_f64(&mut out, numeric.first);
     disk::put_f64(&mut out, numeric.last);
     for count in [numeric.nan, numeric.positive_infinite, numeric.negative_infinite] {

@@ -105,7 +105,7 @@ fn write(
 }
 
 /// The table that a manifest names.
-fn open(
+pub(super) fn open(
     disk: &dyn Disk,
     layout: &Layout,
     entry: &TableEntry,

@@ -2,6 +2,7 @@
 
 use super::swap;
 use crate::error::Error;
+use crate::indexed_table::small_chunk;
 use crate::limits::INDEX_NAMES_AT_ONCE;
 use crate::manifest::{Manifest, MasterSegmentEntry, PartitionIndexEntry};
 use crate::shared::Shared;
@@ -121,7 +122,9 @@ fn write(
     let partition = index.info();
     let mut writer = MasterWriter::create(&*shared.disk, path, info)?;
     let mut known = Channels::default();
-    for summary in index.channels()? {
+    let view = shared.view();
+    let summaries = index.channels(|entry| small_chunk(index, &view.tables, entry))?;
+    for summary in summaries {
         if stop() {
             return Ok(None);
         }

@@ -107,7 +107,7 @@ impl MasterWriter {
         self.footer.rows = self.tree.rows();
         let end = self.out.next_page();
         let hashes = &self.tree.hashes.0;
-        self.footer.channels = hashes.count();
+        self.footer.channels = self.tree.channels();
         self.footer.hash =
             hashes.write(&mut self.out, PAGES_AT_ONCE, |out, take| each_channel(out, begin..end, take))?;
         self.footer.names_begin = self.out.next_page();

@@ -49,12 +49,13 @@ pub(super) fn chunk(channel: u64, first: i64, len: i64, seed: u64) -> Entry {
             last_rank: seed as u32 % 4,
             late: seed.is_multiple_of(5),
             header_len: 180,
-            statistics: Statistics {
+            count: 1 + seed % 8192,
+            statistics: Some(Statistics {
                 count: 1 + seed % 8192,
                 worst: Severity::Minor,
                 invalid: seed % 2,
                 numeric: Some(numeric),
-            },
+            }),
         }),
     }
 }
@@ -140,13 +141,14 @@ fn any_statistics() -> impl Strategy<Value = Statistics> {
 
 fn any_chunk() -> impl Strategy<Value = ChunkSummary> {
     let ranks = prop_oneof![Just((0, 0)), any::<(u32, u32)>()];
-    (ranks, any::<bool>(), any::<u32>(), any_statistics()).prop_map(
-        |(ranks, late, header_len, statistics)| ChunkSummary {
+    (ranks, any::<bool>(), any::<u32>(), any_statistics(), 0u8..3).prop_map(
+        |(ranks, late, header_len, statistics, kept)| ChunkSummary {
             first_rank: ranks.0,
             last_rank: ranks.1,
             late,
             header_len,
-            statistics,
+            count: statistics.count,
+            statistics: (kept > 0).then_some(statistics),
         },
     )
 }
@@ -219,12 +221,12 @@ proptest! {
         for (channel, from, len) in queries {
             check(&index, &entries, 0, channel, TimeRange::new(Timestamp(from), Timestamp(from + len)));
         }
-        for (summary, (channel, len)) in index.channels().unwrap().zip((1..).zip(&lens)) {
+        for (summary, (channel, len)) in index.channels(|_| unreachable!()).unwrap().zip((1..).zip(&lens)) {
             let summary = summary.unwrap();
             prop_assert_eq!((summary.channel, summary.entries), (ChannelId(channel), *len as u64));
             prop_assert_eq!(Some(summary.position), index.position(0, ChannelId(channel)).unwrap());
             let of_channel: Vec<&Entry> = entries.iter().filter(|entry| entry.channel.0 == channel).collect();
-            let samples = |entry: &&Entry| entry.chunk.as_ref().map_or(0, |chunk| chunk.statistics.count);
+            let samples = |entry: &&Entry| entry.chunk.as_ref().map_or(0, |chunk| chunk.count);
             prop_assert_eq!(summary.statistics.unwrap().count, of_channel.iter().map(samples).sum::<u64>());
             prop_assert_eq!(summary.last, of_channel.iter().map(|entry| entry.last).max().unwrap());
             prop_assert_eq!(summary.overlapping, overlap >= 100 && *len > 1);
@@ -238,10 +240,15 @@ fn a_summary_is_that_of_all_chunks() {
     let (mut one, mut two) = (chunk(1, 0, 10, 8), chunk(1, 10, 10, 4));
     let (a, b) = (one.chunk.as_mut().unwrap(), two.chunk.as_mut().unwrap());
     (a.last_rank, b.first_rank, b.last_rank) = (1, 2, 3);
-    b.statistics.worst = Severity::Invalid;
+    b.statistics.as_mut().unwrap().worst = Severity::Invalid;
+    let missing = b.statistics.take();
     write(&disk, path(), &[one.clone(), two.clone()]);
     let index = PartitionIndex::open(&disk, path(), &PageCache::new(0)).unwrap();
-    let summary = index.channels().unwrap().next().unwrap().unwrap();
+    let missing = |entry: &Entry| {
+        assert_eq!(entry, &two);
+        Ok(missing.clone().unwrap())
+    };
+    let summary = index.channels(missing).unwrap().next().unwrap().unwrap();
     assert_eq!((summary.first, summary.last, summary.overlapping), (Timestamp(0), Timestamp(20), false));
     let statistics = summary.statistics.unwrap();
     let numeric = statistics.numeric.unwrap();
@@ -325,8 +332,12 @@ fn entries_that_cannot_be_are_refused() {
     assert!(writer.add(&chunk(1, 100, 10, 1)).is_err());
     assert!(writer.add(&chunk(3, 100, -1, 1)).is_err());
     let mut empty = chunk(3, 100, 1, 1);
-    empty.chunk.as_mut().unwrap().statistics.count = 0;
+    empty.chunk.as_mut().unwrap().statistics = None;
+    empty.chunk.as_mut().unwrap().count = 0;
     assert!(writer.add(&empty).is_err());
+    empty = chunk(3, 100, 1, 1);
+    empty.chunk.as_mut().unwrap().count += 1;
+    assert!(writer.add(&empty).is_err(), "statistics of other samples");
     writer.add(&chunk(2, 100, 10, 1)).unwrap();
     assert_eq!(writer.finish().unwrap().entries, 2);
 }
@@ -338,6 +349,6 @@ fn an_index_of_nothing_answers_nothing() {
     let index = PartitionIndex::open(&disk, path(), &PageCache::new(0)).unwrap();
     index.verify().unwrap();
     check(&index, &[], 0, 1, TimeRange::ALL);
-    assert_eq!(index.channels().unwrap().count(), 0);
+    assert_eq!(index.channels(|_| unreachable!()).unwrap().count(), 0);
     assert!(PartitionWriter::create(&disk, path(), INFO).is_err(), "a file that exists is not written over");
 }

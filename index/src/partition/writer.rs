@@ -84,7 +84,7 @@ impl PartitionWriter {
             owner: self.info.owner(),
             root,
             rows: self.tree.rows(),
-            channels: hashes.count(),
+            channels: self.tree.channels(),
             hash,
             span: self.span,
             ..Footer::default()

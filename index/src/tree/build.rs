@@ -2,7 +2,7 @@
 
 use super::TreeRoot;
 use crate::format::{LEVELS_MAX, NODE_ROWS_MAX, PageKind};
-use crate::hash_table::{ChannelHashes, Position, Take, channel_hash};
+use crate::hash_table::{ChannelHashes, Position, Take, channel_hash, is_hashed};
 use crate::leaf::build::{LeafBuilder, Row};
 use crate::leaf::{Key, Leaf};
 use crate::node::{self, NodeRow};
@@ -19,6 +19,7 @@ pub(crate) struct TreeBuilder {
     /// The key of the last row written.
     newest: Option<Key>,
     rows: u64,
+    channels: u64,
     pub(crate) hashes: ChannelHashes,
 }
 
@@ -34,7 +35,19 @@ struct NodeBuilder {
 impl TreeBuilder {
     /// For rows with `own` fields, keys included, and shared rows with `shared` ones.
     pub(crate) fn new(own: usize, shared: usize, hashes: ChannelHashes) -> TreeBuilder {
-        TreeBuilder { leaf: LeafBuilder::new(own, shared), levels: Vec::new(), newest: None, rows: 0, hashes }
+        TreeBuilder {
+            leaf: LeafBuilder::new(own, shared),
+            levels: Vec::new(),
+            newest: None,
+            rows: 0,
+            channels: 0,
+            hashes,
+        }
+    }
+
+    /// Channels so far, each once per rate; complete once it is finished.
+    pub(crate) fn channels(&self) -> u64 {
+        self.channels
     }
 
     /// Rows so far.
@@ -59,6 +72,7 @@ impl TreeBuilder {
         for row in 0..rows {
             let key = self.leaf.key(row);
             if self.newest.is_none_or(|newest| !newest.same_channel(key)) {
+                self.channels += 1;
                 self.hashes.add(key, Position { page, row: row as u16 });
             }
             self.newest = Some(key);
@@ -135,7 +149,7 @@ pub(crate) fn each_channel(
         let leaf = Leaf::new(content);
         for row in 0..leaf.rows() {
             let key = leaf.key(row);
-            if newest.is_none_or(|newest| !newest.same_channel(key)) {
+            if is_hashed(key.0) && newest.is_none_or(|newest| !newest.same_channel(key)) {
                 take(channel_hash(key.0, key.1), Position { page, row: row as u16 });
             }
             newest = Some(key);

@@ -125,7 +125,14 @@ fn wrong_bytes_with_right_checksums_do_no_harm() {
         }
         if let Ok(index) = PartitionIndex::open(&disk, path(), &PageCache::new(0)) {
             let _ = index.verify();
-            index.channels().into_iter().flatten().take(2000).for_each(drop);
+            index
+                .channels(|entry| {
+                    Err(FormatError::corrupt(std::path::Path::new(""), entry.locator.offset, "none"))
+                })
+                .into_iter()
+                .flatten()
+                .take(2000)
+                .for_each(drop);
         }
     }
 }
