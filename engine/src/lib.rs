@@ -20,6 +20,7 @@ mod indexing;
 mod ingest;
 mod intake;
 mod keeper;
+mod known_channels;
 pub mod layout;
 pub mod limits;
 mod live;

@@ -5,23 +5,22 @@ use crate::error::Error;
 use crate::flush::repeat_log;
 use crate::identity::{ArchiveId, Holder, Identity};
 use crate::keeper::Keeper;
+use crate::known_channels;
 use crate::layout::{
     Layout, is_leftover_of_creation, parse_index, parse_late_dir, parse_table, parse_week_dir,
 };
 use crate::manifest::{Manifest, PartitionIndexEntry, TableEntry};
-use crate::merge;
 use crate::open_tables::OpenTables;
-use crate::read::FirstSample;
 use crate::replay::{Loader, REPLAYED_EPOCH};
 use crate::shared::{Directory, Shared, StorageSettings};
-use crate::slot::{Archiving, Newest, Slot};
+use crate::slot::Slot;
 use crate::view::View;
 use crate::wal::{self, CutReport, Replay};
 use crate::writer::{Frozen, Writer};
-use disk::{Disk, FormatError, Lock, create_dir_durable};
+use disk::{Disk, Lock, create_dir_durable};
 use sample::{ChannelId, ChannelName, EventKind, Timestamp};
-use sstable::{BlockCache, DictionaryRow, Table};
-use std::collections::{HashMap, HashSet};
+use sstable::{BlockCache, Table};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -355,31 +354,13 @@ fn load(
     let own = ChannelName::stored(ARCHIVE_CHANNEL).map_err(|_| Error::NoArchive(layout.root().into()))?;
     directory.enter(&Arc::new(Slot::new(ChannelId::ARCHIVE, own.clone())), own);
     let tables = open.of(disk, layout, manifest)?;
-    let mut told = HashMap::new();
-    for (entry, table) in manifest.tables.iter().zip(&tables) {
-        let class = manifest.classes.get(usize::from(entry.class)).map_or("default", String::as_str);
-        let rows: Rows<'_> = match only {
-            Some(channel) => Box::new(table.dictionary_row(channel).transpose().into_iter()),
-            None => Box::new(table.dictionary()),
-        };
-        for row in rows {
-            let row = row?;
-            if row.channel.0 >= manifest.next_channel {
-                let what = format!(
-                    "channel {} stands in the dictionary, the manifest knows ids below {} only",
-                    row.channel.0, manifest.next_channel
-                );
-                return Err(Error::corrupt(table.path(), 0, what));
-            }
-            // A merged table tells of some channels what later tables of another class have overtaken.
-            let as_of = merge::as_of(table, &row);
-            let newest = told.entry(row.channel).or_insert(0);
-            enter_row(&mut directory, &row, (as_of >= *newest).then_some(class));
-            *newest = as_of.max(*newest);
-        }
-    }
     // Ids are never used again, not even those of channels whose tables are gone.
     directory.reserve_ids(manifest.next_channel)?;
+    let class =
+        |entry: &TableEntry| manifest.classes.get(usize::from(entry.class)).map_or("default", String::as_str);
+    let sources: Vec<_> =
+        manifest.tables.iter().map(class).zip(&tables).map(|(class, table)| (class, &**table)).collect();
+    known_channels::enter(&mut directory, &sources, manifest.next_channel, only)?;
     let received = manifest.tables.iter().map(|entry| entry.sequence_span.1).max().unwrap_or(0);
     let mut loader = Loader::new(&mut directory, received);
     let replay = wal::replay(disk, &layout.wal(), identity.id, manifest.wal_from, &mut |_, entry| {
@@ -400,58 +381,8 @@ fn load(
     })
 }
 
-/// Rows of one table's dictionary.
-type Rows<'a> = Box<dyn Iterator<Item = Result<DictionaryRow, FormatError>> + 'a>;
-
 /// Name of the archive's own channel, which no source can have: it holds a blank.
 const ARCHIVE_CHANNEL: &str = "varve archive";
-
-/// Merges what a table knows of a channel into its slot. `class`: the table's retention class, unless an
-/// earlier row told of a later time.
-fn enter_row(directory: &mut Directory, row: &DictionaryRow, class: Option<&str>) {
-    let slot = match directory.slot(row.channel) {
-        Some(slot) => slot.clone(),
-        None => {
-            let slot = Arc::new(Slot::new(row.channel, row.name.clone()));
-            directory.enter(&slot, row.name.clone());
-            slot
-        }
-    };
-    let mut state = slot.lock();
-    if let Some(class) = class {
-        state.retention = Arc::from(class);
-    }
-    if let Some(newest) = &row.newest
-        && state.newest.is_none_or(|n| (n.time, n.rank) <= (newest.time, newest.rank))
-    {
-        state.newest =
-            Some(Newest { time: newest.time, rank: newest.rank, fingerprint: Some(newest.fingerprint) });
-        if let Some(description) = row.types.last() {
-            state.value_type = Some(description.value);
-        }
-    }
-    state.late_next = state.late_next.max(row.next_late_rank);
-    if let Some((time, sequence)) = row.first_sample {
-        state.first_sample.get_or_insert(FirstSample { time, sequence: Some(sequence) });
-    }
-    if let Some((first, _)) = row.span {
-        state.oldest = Some(state.oldest.map_or(first, |oldest| oldest.min(first)));
-    }
-    state.flushed_samples += row.samples;
-    state.flushed_bytes += row.bytes;
-    // A channel's row tells of it in every table since it was known first.
-    if let Some((archiving, since)) = row.archiving
-        && class.is_some()
-    {
-        state.archiving = (Archiving::of_record(archiving), Some(since));
-        state.flushed_archiving = state.archiving;
-    }
-    if let Some((since, metadata)) = &row.metadata
-        && state.metadata.as_ref().is_none_or(|(known, _)| known <= since)
-    {
-        state.metadata = Some((*since, Arc::new(metadata.clone())));
-    }
-}
 
 fn shared_of(
     opening: &Opening,
