@@ -40,6 +40,11 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Reserves blocks for the first `len` bytes; a shorter file is extended to `len` with zeros, a longer one
     /// stays as long. A full disk is an error here, not later.
     fn allocate(&self, len: u64) -> Result<(), DiskError>;
+    /// Where the part of the file ends that was written; only zeros lie between there and its end. A file system
+    /// that cannot tell says its length.
+    fn content_end(&self) -> Result<u64, DiskError> {
+        self.len()
+    }
     /// Where it was opened.
     fn path(&self) -> &Path;
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
 use crate::{Disk, DiskError, Entry, File, Lock, Space};
@@ -140,6 +140,9 @@ impl RealFile {
     }
 }
 
+/// Holes of a file that are looked for; one with more is taken for written up to its end.
+const EXTENTS_MAX: usize = 1000;
+
 impl File for RealFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
         let mut done = 0;
@@ -168,6 +171,20 @@ impl File for RealFile {
 
     fn set_len(&self, len: u64) -> Result<(), DiskError> {
         self.checked("set the length of", self.file.set_len(len))
+    }
+
+    fn content_end(&self) -> Result<u64, DiskError> {
+        // Where the file stands is nobody's business: all reads and writes say where.
+        let seek = |to| rustix::fs::seek(&self.file, to);
+        let mut end = 0;
+        for _ in 0..EXTENTS_MAX {
+            match seek(SeekFrom::Data(end)).and_then(|data| seek(SeekFrom::Hole(data))) {
+                Ok(hole) if hole > end => end = hole,
+                Err(Errno::NXIO) => return Ok(end),
+                _ => break,
+            }
+        }
+        self.len()
     }
 
     fn allocate(&self, len: u64) -> Result<(), DiskError> {

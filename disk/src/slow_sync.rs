@@ -119,6 +119,10 @@ impl File for SlowSyncFile {
         self.inner.set_len(len)
     }
 
+    fn content_end(&self) -> Result<u64, DiskError> {
+        self.inner.content_end()
+    }
+
     fn allocate(&self, len: u64) -> Result<(), DiskError> {
         self.inner.allocate(len)
     }

@@ -205,3 +205,17 @@ fn a_slow_sync_takes_at_least_the_time_asked_for() {
     // A sleep is never shorter than asked for: this cannot fail on a busy machine.
     assert!(begin.elapsed() >= std::time::Duration::from_millis(4));
 }
+
+#[test]
+fn content_ends_behind_all_that_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = RealDisk.create(&dir.path().join("f")).unwrap();
+    assert_eq!(file.content_end().unwrap(), 0);
+    file.allocate(8 << 20).unwrap();
+    for (offset, least) in [(0, 7), (5_000_000, 5_000_007), (100, 5_000_007), ((8 << 20) - 7, 8 << 20)] {
+        file.write_at(offset, b"content").unwrap();
+        assert!((least..=8 << 20).contains(&file.content_end().unwrap()), "{offset}");
+        file.sync().unwrap();
+        assert!((least..=8 << 20).contains(&file.content_end().unwrap()), "{offset}");
+    }
+}

@@ -14,6 +14,8 @@ const WINDOW_BYTES: usize = 1 << 20;
 pub(super) struct Segment {
     file: Arc<dyn File>,
     len: u64,
+    /// Behind it there are only zeros: a segment is allocated long before it is filled.
+    content_end: u64,
     buffer: Vec<u8>,
     start: u64,
 }
@@ -21,7 +23,9 @@ pub(super) struct Segment {
 impl Segment {
     pub(super) fn new(file: Arc<dyn File>) -> Result<Segment, DiskError> {
         let len = file.len()?;
-        Ok(Segment { file, len, buffer: Vec::new(), start: 0 })
+        // Asked before anything is read: what was read counts as written.
+        let content_end = file.content_end()?.min(len);
+        Ok(Segment { file, len, content_end, buffer: Vec::new(), start: 0 })
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -43,7 +47,8 @@ impl Segment {
     fn fill(&mut self, offset: u64, count: usize) -> Result<(), DiskError> {
         let left = usize::try_from(self.len - offset.min(self.len)).unwrap_or(usize::MAX);
         self.buffer.clear();
-        self.buffer.resize(count.max(WINDOW_BYTES).min(left), 0);
+        let written = usize::try_from(self.content_end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        self.buffer.resize(count.max(WINDOW_BYTES.min(written)).min(left), 0);
         self.start = offset;
         let found = self.file.read_at(offset, &mut self.buffer)?;
         self.buffer.truncate(found);
@@ -67,7 +72,7 @@ impl Segment {
         let here =
             offset.checked_sub(self.start).and_then(|from| self.buffer.get(usize::try_from(from).ok()?..));
         if here.is_none_or(|here| here.len() < RECORD_HEADER_BYTES) {
-            self.fill(offset, WINDOW_BYTES)?;
+            self.fill(offset, RECORD_HEADER_BYTES)?;
         }
         Ok(&self.buffer[(offset - self.start) as usize..])
     }
@@ -75,6 +80,9 @@ impl Segment {
     /// The first aligned offset from `offset` on where a record's header stands, if any.
     fn next_head(&mut self, mut offset: u64, salt: &Checksum) -> Result<Option<u64>, DiskError> {
         loop {
+            if offset >= self.content_end {
+                return Ok(None);
+            }
             let ahead = self.ahead(offset)?;
             if ahead.len() < RECORD_HEADER_BYTES {
                 return Ok(None);
@@ -98,6 +106,7 @@ impl Segment {
     fn end_of_content(&mut self, range: Range<u64>) -> Result<u64, DiskError> {
         let mut end = range.start;
         let mut offset = range.start;
+        let range = range.start..range.end.min(self.content_end);
         while offset < range.end {
             let count = usize::try_from(range.end - offset).unwrap_or(usize::MAX).min(WINDOW_BYTES);
             let window = self.bytes(offset, count)?;
