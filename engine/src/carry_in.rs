@@ -63,7 +63,7 @@ pub(crate) fn open_weeks(
         }
         replace_by_gathered(&mut carry_in.sample, gathered, slot.id, week);
         let part = gathered.partitions.entry((week, class)).or_default().entry(slot.id).or_default();
-        part.carry_in = Some(carry_in);
+        part.carry_in = Some(Box::new(carry_in));
         gathered.facts.entry(slot.id).or_insert_with(|| {
             let state = slot.lock();
             crate::gather::ChannelFacts {
@@ -268,9 +268,9 @@ fn override_opened(view: &View, gathered: &mut Gathered) {
     }
     for ((week, class, channel), sample) in overrides {
         let part = gathered.partitions.entry((week, class)).or_default().entry(channel).or_default();
-        part.carry_in = Some(CarryIn {
+        part.carry_in = Some(Box::new(CarryIn {
             sample: Some(CarriedSample::of(&sample, Week::containing(sample.time), false)),
             ..CarryIn::default()
-        });
+        }));
     }
 }

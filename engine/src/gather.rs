@@ -25,7 +25,8 @@ pub(crate) struct ChannelPart {
     /// Names, class, settings.
     pub(crate) records: Vec<ChannelRecord>,
     /// What held when the week began, where the table opens it or overrides what did.
-    pub(crate) carry_in: Option<CarryIn>,
+    /// It is large, and most parts have none.
+    pub(crate) carry_in: Option<Box<CarryIn>>,
 }
 
 /// What a channel's dictionary row says beside its contents.
@@ -99,9 +100,9 @@ impl Epoch {
             in_order: data.blocks(),
             late: data.late_blocks(),
             carried: data.carried_blocks(),
-            events: data.events.clone(),
-            metadata: data.metadata.clone(),
-            records: data.records.clone(),
+            events: data.events().to_vec(),
+            metadata: data.metadata().to_vec(),
+            records: data.records().to_vec(),
         }
     }
 }

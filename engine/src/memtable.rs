@@ -20,16 +20,20 @@ pub struct ChannelData {
     open: Option<OpenChunk>,
     /// Full chunks in order.
     closed: Vec<Arc<SampleBlock>>,
+    /// What most channels have none of most of the time.
+    beside: Option<Box<Beside>>,
+}
+
+/// What a channel received beside its samples in order.
+#[derive(Clone, Debug, Default)]
+struct Beside {
     /// Samples that came late, in order of arrival.
     late: Vec<Sample>,
     /// First values after a connect that are older than their partition.
     carried: Vec<Sample>,
-    /// Events by sequence.
-    pub events: Vec<Event>,
-    /// Metadata changes in order.
-    pub metadata: Vec<(Timestamp, Arc<Metadata>)>,
-    /// Names, classes, settings.
-    pub records: Vec<ChannelRecord>,
+    events: Vec<Event>,
+    metadata: Vec<(Timestamp, Arc<Metadata>)>,
+    records: Vec<ChannelRecord>,
 }
 
 /// Bytes that an event or a record takes at most without its texts.
@@ -50,11 +54,38 @@ impl ChannelData {
     pub fn is_empty(&self) -> bool {
         self.closed.is_empty()
             && self.open.is_none()
-            && self.late.is_empty()
-            && self.carried.is_empty()
-            && self.events.is_empty()
-            && self.metadata.is_empty()
-            && self.records.is_empty()
+            && self.late().is_empty()
+            && self.carried().is_empty()
+            && self.events().is_empty()
+            && self.metadata().is_empty()
+            && self.records().is_empty()
+    }
+
+    fn beside(&mut self) -> &mut Beside {
+        self.beside.get_or_insert_default()
+    }
+
+    fn late(&self) -> &[Sample] {
+        self.beside.as_ref().map_or(&[], |beside| &beside.late)
+    }
+
+    fn carried(&self) -> &[Sample] {
+        self.beside.as_ref().map_or(&[], |beside| &beside.carried)
+    }
+
+    /// Events by sequence.
+    pub fn events(&self) -> &[Event] {
+        self.beside.as_ref().map_or(&[], |beside| &beside.events)
+    }
+
+    /// Metadata changes in order.
+    pub fn metadata(&self) -> &[(Timestamp, Arc<Metadata>)] {
+        self.beside.as_ref().map_or(&[], |beside| &beside.metadata)
+    }
+
+    /// Names, classes, settings.
+    pub fn records(&self) -> &[ChannelRecord] {
+        self.beside.as_ref().map_or(&[], |beside| &beside.records)
     }
 
     /// Appends a sample behind all in-order ones; returns the bytes that memory grew by.
@@ -93,43 +124,44 @@ impl ChannelData {
     /// Keeps a late sample; returns the bytes that memory grew by.
     pub fn push_late(&mut self, sample: Sample) -> usize {
         let bytes = row_bytes(&sample) + RECORD_BYTES;
-        self.late.push(sample);
+        self.beside().late.push(sample);
         self.account(bytes)
     }
 
     /// Keeps a first value that is older than its partition; returns the bytes that memory grew by.
     pub fn push_carried(&mut self, sample: Sample) -> usize {
         let bytes = row_bytes(&sample) + RECORD_BYTES;
-        self.carried.push(sample);
+        self.beside().carried.push(sample);
         self.account(bytes)
     }
 
     /// Keeps an event; returns the bytes that memory grew by.
     pub fn push_event(&mut self, event: Event) -> usize {
-        self.events.push(event);
+        self.beside().events.push(event);
         self.account(RECORD_BYTES)
     }
 
     /// Keeps a change of metadata; returns the bytes that memory grew by.
     pub fn push_metadata(&mut self, time: Timestamp, metadata: Arc<Metadata>) -> usize {
-        self.metadata.push((time, metadata));
+        self.beside().metadata.push((time, metadata));
         self.account(2 * RECORD_BYTES)
     }
 
     /// Keeps a channel record; returns the bytes that memory grew by.
     pub fn push_record(&mut self, record: ChannelRecord) -> usize {
-        self.records.push(record);
+        self.beside().records.push(record);
         self.account(RECORD_BYTES)
     }
 
     /// Whether a late sample stands at this position.
     pub fn holds_late(&self, position: (Timestamp, u32)) -> bool {
-        self.late.iter().any(|sample| (sample.time, sample.rank) == position)
+        self.late().iter().any(|sample| (sample.time, sample.rank) == position)
     }
 
     /// Sorts in samples that were met behind newer ones, each position once; returns the growth in bytes.
     pub fn place(&mut self, samples: Vec<(Placement, Sample)>) -> usize {
-        let mut carried: Vec<Sample> = std::mem::take(&mut self.carried);
+        let mut carried: Vec<Sample> =
+            self.beside.as_mut().map(|beside| std::mem::take(&mut beside.carried)).unwrap_or_default();
         let mut ordered: Vec<Sample> = Vec::new();
         for block in self.blocks() {
             ordered.extend((0..block.len()).map(|i| block.get(i)));
@@ -158,14 +190,14 @@ impl ChannelData {
     pub fn last_in_order(&self) -> Option<Sample> {
         let open = self.open.as_ref().and_then(|open| open.last());
         let in_chunks = open.or_else(|| self.closed.last().map(|block| block.get(block.len() - 1)));
-        [in_chunks, self.carried.last().cloned()].into_iter().flatten().max_by_key(|s| (s.time, s.rank))
+        [in_chunks, self.carried().last().cloned()].into_iter().flatten().max_by_key(|s| (s.time, s.rank))
     }
 
     /// Position of the oldest sample that is not late.
     pub(crate) fn first_in_order(&self) -> Option<(i64, u32)> {
         let open = || self.open.as_ref().map(|open| open.to_block().position(0));
         let in_chunks = self.closed.first().map(|block| block.position(0)).or_else(open);
-        let carried = self.carried.first().map(|sample| (sample.time.0, sample.rank));
+        let carried = self.carried().first().map(|sample| (sample.time.0, sample.rank));
         in_chunks.into_iter().chain(carried).min()
     }
 
@@ -178,12 +210,12 @@ impl ChannelData {
 
     /// Late samples by (time, rank) as blocks.
     pub fn late_blocks(&self) -> Vec<Arc<SampleBlock>> {
-        sorted_blocks(&self.late)
+        sorted_blocks(self.late())
     }
 
     /// First values older than their partition, by (time, rank), as blocks.
     pub fn carried_blocks(&self) -> Vec<Arc<SampleBlock>> {
-        sorted_blocks(&self.carried)
+        sorted_blocks(self.carried())
     }
 
     /// Everything that readers see, as runs.
@@ -197,15 +229,15 @@ impl ChannelData {
     pub fn memory_bytes(&self) -> usize {
         self.closed.iter().map(|block| block.memory_bytes()).sum::<usize>()
             + self.open.as_ref().map_or(0, |open| open.memory_bytes())
-            + self.late.iter().chain(&self.carried).map(row_bytes).sum::<usize>()
+            + self.late().iter().chain(self.carried()).map(row_bytes).sum::<usize>()
     }
 
     /// Number of samples of all kinds.
     pub fn samples(&self) -> usize {
         self.closed.iter().map(|block| block.len()).sum::<usize>()
             + self.open.as_ref().map_or(0, |open| open.len())
-            + self.late.len()
-            + self.carried.len()
+            + self.late().len()
+            + self.carried().len()
     }
 }
 

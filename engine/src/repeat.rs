@@ -33,13 +33,13 @@ pub(crate) fn repeat(shared: &Shared, log: &mut wal::Writer, flushed_epoch: u64)
             state.epochs().filter(|data| data.epoch > flushed_epoch).cloned().collect()
         };
         for data in data {
-            for record in &data.records {
+            for record in data.records() {
                 batch.record(slot.id, record);
             }
-            for (time, metadata) in &data.metadata {
+            for (time, metadata) in data.metadata() {
                 batch.metadata(slot.id, *time, metadata);
             }
-            for event in &data.events {
+            for event in data.events() {
                 batch.event(slot.id, event);
             }
             let placed = [

@@ -92,7 +92,7 @@ impl<'a> Loader<'a> {
                 let Some(slot) = self.slot(channel) else { return };
                 let mut state = slot.lock();
                 let data = state.data_of(REPLAYED_EPOCH);
-                let twice = data.metadata.iter().any(|(t, known)| *t == time && known.same_bits(&metadata));
+                let twice = data.metadata().iter().any(|(t, known)| *t == time && known.same_bits(&metadata));
                 if !twice {
                     let metadata = Arc::new(metadata);
                     self.memory += data.push_metadata(time, metadata.clone());
@@ -123,7 +123,7 @@ impl<'a> Loader<'a> {
             state.retention = class.clone().into();
         }
         let data = state.data_of(REPLAYED_EPOCH);
-        if !data.records.contains(&record) {
+        if !data.records().contains(&record) {
             self.memory += data.push_record(record);
         }
     }

@@ -68,7 +68,7 @@ impl Tail {
             runs: data().flat_map(|data| data.runs()).collect(),
             events: events(&state, view.flushed_epoch),
             archive_events,
-            metadata: data().flat_map(|data| data.metadata.iter().cloned()).collect(),
+            metadata: data().flat_map(|data| data.metadata().iter().cloned()).collect(),
             first_sample: state.first_sample,
             knowledge_ends: shared.knowledge_ends(),
             durable_until: shared.durable_until(),
@@ -82,7 +82,7 @@ impl Tail {
 
 fn events(state: &SlotState, flushed_epoch: u64) -> Vec<Event> {
     let data = state.epochs().filter(|data| data.epoch > flushed_epoch);
-    let mut events: Vec<Event> = data.flat_map(|data| data.events.iter().cloned()).collect();
+    let mut events: Vec<Event> = data.flat_map(|data| data.events().iter().cloned()).collect();
     // Runs of drops that are still open, as the events that they will become.
     events.extend(state.dropping.iter().map(|run| Event {
         time: run.from,

@@ -144,7 +144,7 @@ fn open_week(
         carried.extend(carry_in.sample.clone().map(|sample| (slot.id, sample)));
         part(parts, facts, slot);
         let class = slot.lock().retention.clone();
-        parts.entry(class).or_default().entry(slot.id).or_default().carry_in = Some(carry_in);
+        parts.entry(class).or_default().entry(slot.id).or_default().carry_in = Some(Box::new(carry_in));
     }
     Ok(carried)
 }
