@@ -133,15 +133,15 @@ fn headers(table: &Table, channel: u64) -> Vec<sstable::ChunkHeader> {
 fn small_chunks_are_joined_to_full_ones_and_large_ones_copied_byte_for_byte() {
     let disk = SimDisk::new(1);
     let second = 1_000_000_000;
-    let small = |table: i64| (1, block(table * 2000 * second, second, 2000, 0, 0), false);
+    let small = |table: i64| (1, block(table * 500 * second, second, 500, 0, 0), false);
     let large = |table: i64, channel| (channel, block(table * 5000 * second, second, 5000, 0, 0), false);
-    let tables: Vec<_> = (0..5).map(|t| vec![small(t), large(t, 2), large(t, 3)]).collect();
+    let tables: Vec<_> = (0..20).map(|t| vec![small(t), large(t, 2), large(t, 3)]).collect();
     let inputs = write(&disk, &tables);
     let joined = merged(&disk, &inputs, 100);
     let counts =
         |channel| headers(&joined, channel).iter().map(sstable::ChunkHeader::count).collect::<Vec<_>>();
-    assert_eq!(counts(1), [8192, 5 * 2000 - 8192]);
-    assert_eq!((counts(2), counts(3)), (vec![5000; 5], vec![5000; 5]));
+    assert_eq!(counts(1), [8192, 20 * 500 - 8192]);
+    assert_eq!((counts(2), counts(3)), (vec![5000; 20], vec![5000; 20]));
     for channel in [2, 3] {
         let copies = joined.entries(Key::SAMPLES, ChannelId(channel), TimeRange::ALL);
         for (copy, input) in copies.zip(&inputs) {
