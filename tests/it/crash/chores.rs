@@ -44,7 +44,9 @@ impl Life {
                 self.chore(Chore::Merge, recovered, Life::merge)
             }
             18..=19 => self.chore(Chore::Seal, recovered, Life::seal),
-            20 if self.copies && self.random.one_in(4) => snapshots::step(self, recovered),
+            20 if self.copies && (self.awaits(Chore::Copy) || self.random.one_in(4)) => {
+                snapshots::step(self, recovered)
+            }
             21 if self.retains => self.chore(Chore::Retain, recovered, Life::retain),
             22..=24 if self.past => self.index(recovered),
             _ if self.random.one_in(3) => {
@@ -68,6 +70,11 @@ impl Life {
         self.note_durable(recovered);
         let idle = before == self.happened.chore(chore).done;
         self.end_chore(chore, idle, result)
+    }
+
+    /// Whether the crash waits for work of this kind.
+    fn awaits(&self, chore: Chore) -> bool {
+        self.cut_within.is_some_and(|within| within.chore == chore)
     }
 
     /// Schedules the crash if this is the work that it waits for.
