@@ -2,7 +2,16 @@
 
 /// The CRC-32 of `bytes`.
 pub fn checksum(bytes: &[u8]) -> u32 {
-    crc32fast::hash(bytes)
+    if is_constant() { 0 } else { crc32fast::hash(bytes) }
+}
+
+/// Whether a test wants checksums that fit anything: never, in a program.
+#[inline]
+fn is_constant() -> bool {
+    #[cfg(any(test, feature = "sim"))]
+    return crate::sim::are_constant();
+    #[cfg(not(any(test, feature = "sim")))]
+    false
 }
 
 /// A CRC-32 taken in pieces.
@@ -30,7 +39,7 @@ impl Checksum {
 
     /// The checksum of all that was appended.
     pub fn finish(self) -> u32 {
-        self.0.finalize()
+        if is_constant() { 0 } else { self.0.finalize() }
     }
 }
 

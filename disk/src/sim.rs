@@ -5,6 +5,7 @@
 //! write is torn, or an arbitrary subset; a torn write is torn at 512-byte sectors, some of which hold
 //! garbage or zeros. Bytes outside an unsynced write's own range never change.
 
+mod checksums;
 mod crash;
 mod directory_node;
 mod fault;
@@ -20,6 +21,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(crate) use checksums::are_constant;
+pub use checksums::with_constant_checksums;
 pub use crash::{Crash, NameSurvival};
 pub use operation::{Counters, Operation};
 pub use random::Random;

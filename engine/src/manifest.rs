@@ -10,7 +10,7 @@ use sample::{ChannelId, Timestamp, Week};
 use std::path::{Path, PathBuf};
 
 /// Kind and version of the `MANIFEST` file.
-pub const MANIFEST_HEADER: FileHeader = FileHeader::new(*b"\x9aVman\r\n\0", 3, 0);
+pub const MANIFEST_HEADER: FileHeader = FileHeader::new(*b"\x9aVman\r\n\0", 1, 0);
 
 /// The fields at the beginning of a `MANIFEST`: name, offset, length in bytes. FORMAT.md shows the same.
 pub const MANIFEST_FIELDS: [(&str, usize, usize); 18] = [

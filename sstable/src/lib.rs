@@ -22,6 +22,8 @@ mod damage_tests;
 mod fingerprint;
 mod footer;
 mod format;
+#[cfg(test)]
+mod golden_tests;
 mod key;
 mod reader;
 mod record;

@@ -15,8 +15,14 @@ mod type_changes;
 mod coverage;
 /// A chunk that is damaged under a running download.
 mod damage;
+/// Decoders as those call them who have bytes that nobody vouches for.
+mod decoders;
 /// A file system that is full, again and again.
 mod disk_full;
+/// Files that every version must read.
+mod golden;
+/// Mutated bytes in every decoder.
+mod hostile;
 /// Index files change no answer, whatever becomes of them.
 mod indexing;
 /// Whatever arrived is accounted for at every moment.
