@@ -80,3 +80,46 @@ fn magics_and_sizes_are_those_of_the_document() {
     assert!(DOCUMENT.contains(&format!("bytes of one table: {}", crate::manifest::TABLE_BYTES)));
     assert!(DOCUMENT.contains(&format!("at most {} MiB", crate::wal::format::PAYLOAD_BYTES_MAX >> 20)));
 }
+
+#[test]
+fn no_table_of_the_document_is_left_uncompared() {
+    let compared = [
+        "Files of an archive that the engine writes",
+        "identity",
+        "segment",
+        "record",
+        "record kinds",
+        "entry tags",
+        "sample flags",
+        "sample parts",
+        "manifest",
+        "table",
+        "table flags",
+        "sealing input",
+        "partition index",
+        "master segment",
+    ];
+    let (mut found, mut heading) = (Vec::new(), "");
+    for line in DOCUMENT.lines() {
+        if line.starts_with('#') {
+            heading = line.trim_start_matches('#').trim();
+        } else if line.starts_with('|') && found.last() != Some(&heading) {
+            found.push(heading);
+        }
+    }
+    assert_eq!(found, compared, "compare a new table with its constants, then list it here");
+}
+
+#[test]
+fn the_newest_versions_are_those_of_the_document() {
+    let rows = table("Files of an archive that the engine writes");
+    let headers = [
+        ("`ARCHIVE`", crate::identity::IDENTITY_HEADER),
+        ("segment", crate::wal::format::SEGMENT_HEADER),
+        ("`MANIFEST`", crate::manifest::MANIFEST_HEADER),
+    ];
+    for (name, header) in headers {
+        let newest = rows.iter().rfind(|row| row[0] == name).unwrap();
+        assert_eq!(newest[1], format!("{}.{}", header.major, header.minor), "{name}");
+    }
+}

@@ -71,3 +71,40 @@ fn magics_and_bits_are_those_of_the_document() {
     );
     assert!(FORMAT.contains(&slot), "{slot}");
 }
+
+#[test]
+fn no_table_of_the_document_is_left_uncompared() {
+    let compared = [
+        "Index file formats",
+        "Page header",
+        "Page kinds",
+        "Footer",
+        "Leaf header",
+        "Fields of an entry",
+        "Fields of a block",
+        "Fields of a master row",
+        "Node row",
+        "Statistics flags",
+        "Value forms",
+        "Names header",
+        "Limits",
+    ];
+    let (mut found, mut heading) = (Vec::new(), "");
+    for line in FORMAT.lines() {
+        if line.starts_with('#') {
+            heading = line.trim_start_matches('#').trim();
+        } else if line.starts_with('|') && found.last() != Some(&heading) {
+            found.push(heading);
+        }
+    }
+    assert_eq!(found, compared, "compare a new table with its constants, then list it here");
+}
+
+#[test]
+fn the_newest_version_is_that_of_the_document() {
+    let first = FORMAT.split("\n## ").next().unwrap_or_default();
+    let newest = first.lines().rfind(|line| line.starts_with('|')).unwrap();
+    for file in [PARTITION_FILE, MASTER_FILE] {
+        assert!(newest.starts_with(&format!("| {}.{} |", file.major, file.minor)), "{newest}");
+    }
+}

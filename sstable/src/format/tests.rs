@@ -95,3 +95,66 @@ fn magics_and_codec_bits_are_those_of_the_document() {
         assert_eq!(codec as u8 & CODEC_IN_PAGES == 0, in_header.contains(&codec), "{codec:?}");
     }
 }
+
+/// The headings that have a table, in order; the versions stand under the title.
+fn headings_with_tables(document: &str) -> Vec<&str> {
+    let (mut found, mut heading) = (Vec::new(), "");
+    for line in document.lines() {
+        if line.starts_with('#') {
+            heading = line.trim_start_matches('#').trim();
+        } else if line.starts_with('|') && found.last() != Some(&heading) {
+            found.push(heading);
+        }
+    }
+    found
+}
+
+#[test]
+fn no_table_of_the_document_is_left_uncompared() {
+    let compared = [
+        "SSTable format",
+        "Prologue",
+        "Table kinds",
+        "Footer",
+        "Block header",
+        "Block kinds",
+        "Compressions",
+        "Dictionary",
+        "Chunk header",
+        "Chunk flags",
+        "Statistics",
+        "Columns",
+        "Column codecs",
+        "Integer streams",
+        "Limits",
+        "Events",
+        "Event fields",
+        "Metadata",
+        "Channel records",
+        "Carry-in",
+        "Archiving states",
+        "Lineage",
+    ];
+    assert_eq!(
+        headings_with_tables(FORMAT),
+        compared,
+        "compare a new table with its constants, then list it here"
+    );
+}
+
+#[test]
+fn the_newest_version_is_that_of_the_document() {
+    let first = FORMAT.split("\n## ").next().unwrap_or_default();
+    let newest = first.lines().rfind(|line| line.starts_with('|')).unwrap();
+    let version = format!("| {}.{} |", TABLE_FILE.major, TABLE_FILE.minor);
+    assert!(newest.starts_with(&version), "{newest}");
+}
+
+#[test]
+fn kinds_and_causes_are_those_of_the_document() {
+    let kinds = sample::Kind::ALL.map(|kind| format!("{} {}", kind.name(), kind as u8)).join(", ");
+    assert!(FORMAT.contains(&format!("({kinds})")), "{kinds}");
+    let causes =
+        sample::DropCause::ALL.map(|cause| format!("{} {}", cause as u8, cause.name().replace('_', " ")));
+    assert!(FORMAT.contains(&format!("u8: {} |", causes.join(", "))), "{causes:?}");
+}
