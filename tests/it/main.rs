@@ -49,5 +49,7 @@ mod sealing;
 mod snapshots;
 /// Stamps as control systems send them.
 mod stamps;
+/// House rules that no compiler checks.
+mod tidy;
 /// Weeks apart: each answers for itself.
 mod weeks;
