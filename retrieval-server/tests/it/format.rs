@@ -25,6 +25,35 @@ fn layout(heading: &str) -> Vec<(String, usize, usize)> {
     table(heading).into_iter().map(row).collect()
 }
 
+/// Bytes of an element; none where the document says that it is bytes.
+fn width_of(text: &str) -> Option<usize> {
+    text.split(',').next().unwrap_or_default().parse().ok()
+}
+
+#[test]
+fn no_table_of_the_protocol_is_left_uncompared() {
+    let compared = [
+        "Promise",
+        "Requests",
+        "Errors",
+        "Stream head",
+        "Block head",
+        "Column entry",
+        "Column tags",
+        "Element types",
+        "Between processes (internal)",
+    ];
+    let (mut found, mut heading) = (Vec::new(), "");
+    for line in PROTOCOL.lines() {
+        if line.starts_with('#') {
+            heading = line.trim_start_matches('#').trim();
+        } else if line.starts_with('|') && found.last() != Some(&heading) {
+            found.push(heading);
+        }
+    }
+    assert_eq!(found, compared, "compare a new table with its constants, then list it here");
+}
+
 #[test]
 fn the_protocols_tables_are_those_of_the_code() {
     let own = |fields: &[(&str, usize, usize)]| -> Vec<(String, usize, usize)> {
@@ -39,6 +68,11 @@ fn the_protocols_tables_are_those_of_the_code() {
     let kinds: Vec<(String, u8)> =
         table("### Element types").into_iter().map(|r| (r[1].clone(), r[0].parse().unwrap())).collect();
     assert_eq!(kinds, Kind::ALL.map(|kind| (kind.name().to_string(), kind as u8)));
+    let widths: Vec<(String, Option<usize>)> =
+        table("### Element types").into_iter().map(|r| (r[1].clone(), width_of(&r[2]))).collect();
+    assert_eq!(widths, Kind::ALL.map(|kind| (kind.name().to_string(), kind.width())));
+    let newest = table("## Promise").pop().unwrap();
+    assert_eq!(newest[0], format!("{}.{}", columns::MAJOR, columns::MINOR));
     let magic = columns::MAGIC.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" ");
     assert!(PROTOCOL.contains(&magic), "{magic}");
 }
@@ -125,4 +159,34 @@ fn a_later_major_version_is_refused_by_name() {
     let error = columns::decode(&bytes).unwrap_err();
     assert!(matches!(error, DecodeError::TooNew { major: 2 }));
     assert!(error.to_string().contains("up to 1"));
+}
+
+/// With the checksum at the end made to fit what was changed before it.
+fn resealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some(at) = bytes.len().checked_sub(8) {
+        let checksum = u64::from(crc32fast::hash(&bytes[..at]));
+        bytes[at..].copy_from_slice(&checksum.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn hostile_numbers_behind_a_right_checksum_do_no_harm() {
+    let bytes = stream();
+    let numbers = [0u64, 1, 8, 1 << 20, u64::from(u32::MAX), 1 << 62, i64::MAX as u64, u64::MAX];
+    let mut sound = 0;
+    for at in columns::STREAM_HEAD_BYTES..bytes.len() - 8 {
+        for number in numbers {
+            for width in [1, 4, 8] {
+                let mut changed = bytes.clone();
+                let end = (at + width).min(bytes.len() - 8);
+                changed[at..end].copy_from_slice(&number.to_le_bytes()[..end - at]);
+                let used = allocation_counter::measure(|| {
+                    sound += u64::from(columns::decode(&resealed(changed.clone())).is_ok());
+                });
+                assert!(used.bytes_max < 1 << 20, "{width} bytes {number} at {at}: {} bytes", used.bytes_max);
+            }
+        }
+    }
+    assert!(sound > 100, "{sound}: the checksum was not made to fit");
 }
