@@ -175,6 +175,8 @@ fn publish(
     for Written { mut entry, table, .. } in forward {
         // Other classes may have been entered meanwhile.
         entry.class = crate::flush::class_number(&mut manifest, &table.info().class_name);
+        // Also of a channel that no table has told of: whoever opens the archive must know its number.
+        manifest.next_channel = manifest.next_channel.max(entry.channel_span.1.0.saturating_add(1));
         manifest.tables.push(entry);
         tables.push(table);
     }
