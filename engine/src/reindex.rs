@@ -271,6 +271,12 @@ impl Rebuilding<'_> {
             let place = ids().filter_map(|id| former.get(&id)).min().copied();
             (place.is_none(), place, ids().min(), facts.entry.id)
         });
+        // Also of what was saved from damaged tables, which could not say so themselves.
+        for facts in &live {
+            manifest.next_channel = manifest.next_channel.max(facts.last_channel.0.saturating_add(1));
+            manifest.next_sequence =
+                manifest.next_sequence.max(facts.entry.sequence_span.1.saturating_add(1));
+        }
         let classes: BTreeSet<(u32, String)> =
             live.iter().map(|facts| (facts.class, facts.class_name.clone())).collect();
         let kept = self.former.iter().flat_map(|former| former.classes.clone());

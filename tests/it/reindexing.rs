@@ -15,7 +15,7 @@ use engine::identity::ArchiveId;
 use engine::layout::{Layout, week_dir_name};
 use engine::manifest::Manifest;
 use engine::recovery::{Recovered, open_read_only};
-use engine::reindex::{Reindexed, Reindexing, reindex};
+use engine::reindex::{Mended, Reindexed, Reindexing, reindex};
 use sample::{Timestamp, Week};
 use std::path::Path;
 use std::sync::Arc;
@@ -436,8 +436,16 @@ pub(crate) fn step(life: &mut Life) -> Result<(), Stop> {
     }
     let done = done.map_err(|error| life.end(&error))?;
     life.happened.chore(Chore::Reindex).done += 1;
-    if done.lost_something() || !done.foreign.is_empty() {
+    // Of a table that a power cut tore while it was written, sectors may be there and the rest not: without a
+    // manifest it looks as a live one would of which nothing can be read.
+    let torn = |mended: &Mended| done.manifest_lost.is_some() && mended.saved.is_none();
+    let lost = done.mended.iter().any(|mended| mended.lost_something() && !torn(mended));
+    if lost || !done.missing.is_empty() || !done.foreign.is_empty() {
         return Err(Stop::Wrong(format!("damage found where there is none: {done:?}")));
+    }
+    if done.manifest_lost.is_some() {
+        // What a flush wrote that no manifest named may stand twice, in tables and in the log.
+        life.model.counted = false;
     }
     Ok(())
 }

@@ -121,6 +121,9 @@ pub(super) fn salvage(
     if salvaged.summary.blocks == 0 && salvaged.summary.channels == 0 {
         disk.remove(&path)?;
         mended.saved = None;
+        if is_void(candidate) {
+            mended.lost.clear();
+        }
         return Ok((None, mended));
     }
     if let Some(directory) = path.parent() {
@@ -128,6 +131,12 @@ pub(super) fn salvage(
         disk.sync_dir(directory)?;
     }
     Ok((Some(Facts::of(&table, &TableEntry { id, ..file.place() })?), mended))
+}
+
+/// Whether a file shows no sign of ever having been a whole table: neither its beginning nor its end can be read. A
+/// power cut leaves such of a table that was being written, which was never live; it is kept, but no loss.
+fn is_void(candidate: &Candidate) -> bool {
+    matches!(&candidate.condition, Condition::Damaged { info: None, finished: false, .. })
 }
 
 fn fault(candidate: &Candidate) -> String {
