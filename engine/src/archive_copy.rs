@@ -79,13 +79,8 @@ pub fn copy_archive(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Copied, E
         disk.remove(&copying.target.identity())?;
         disk.sync_dir(copying.target.root())?;
     }
-    if planted(Bug::CopyLogFirst) {
-        copying.put_log(&staged)?;
-        manifest.store(disk, &copying.target)?;
-    } else {
-        manifest.store(disk, &copying.target)?;
-        copying.put_log(&staged)?;
-    }
+    manifest.store(disk, &copying.target)?;
+    copying.put_log(&staged)?;
     if Identity::load(disk, &copying.target)?.is_none() {
         let name = crate::layout::IDENTITY_NAME;
         replace(disk, copying.target.root(), name, &identity.encode())?;

@@ -444,8 +444,8 @@ pub(crate) fn step(life: &mut Life) -> Result<(), Stop> {
         return Err(Stop::Wrong(format!("damage found where there is none: {done:?}")));
     }
     if done.manifest_lost.is_some() {
-        // What a flush wrote that no manifest named may stand twice, in tables and in the log.
-        life.model.counted = false;
+        // The last that a flush wrote which no manifest named may stand twice, in tables and in the log.
+        life.model.surplus = true;
     }
     Ok(())
 }

@@ -117,6 +117,8 @@ pub struct Model {
     pub channels: Vec<Channel>,
     /// Whether channels say exactly how many samples they have.
     pub counted: bool,
+    /// Whether a channel may count twice what one flush held; never all.
+    pub surplus: bool,
     removals: Vec<Removal>,
 }
 
@@ -127,6 +129,7 @@ impl Model {
             batches: Vec::new(),
             channels: vec![Channel::default(); channels],
             counted: true,
+            surplus: false,
             removals: Vec::new(),
         }
     }
