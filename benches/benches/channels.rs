@@ -1,8 +1,8 @@
 //! What a million channels cost: memory, bytes a channel and week, a restart, one question asked cold.
 //!
-//! `cargo bench -p benches --bench channels [-- CHANNELS SAMPLES_PER_CHANNEL]`: every channel gets so many samples,
-//! spread over a week, round robin, through the normal write path; the week is merged, sealed, indexed. Cold means
-//! that the operating system was asked to forget every file.
+//! `cargo bench -p benches --bench channels [-- CHANNELS SAMPLES_PER_CHANNEL]` (100000 8; a million takes several
+//! minutes): every channel gets so many samples, spread over a week, round robin, through the normal write path; the
+//! week is merged, sealed, indexed. Cold means that the operating system was asked to forget every file.
 
 use benches::cpu_s;
 use benches::index_load::{Random, name};
@@ -60,7 +60,7 @@ static ALLOCATOR: Counting = Counting;
 
 fn main() {
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
-    let channels = numbers.first().copied().unwrap_or(1_000_000).max(100);
+    let channels = numbers.first().copied().unwrap_or(100_000).max(100);
     let samples = numbers.get(1).copied().unwrap_or(8).max(1);
     let folder = tempfile::tempdir().expect("a temporary directory");
     let directory = folder.path().join("archive");

@@ -17,9 +17,12 @@
 mod bytes;
 mod checksum;
 mod directory;
+#[cfg(any(test, feature = "sim"))]
+pub mod document;
 mod encode;
 mod error;
 mod extent;
+mod fields;
 mod file_system;
 mod header;
 mod real;
@@ -37,6 +40,7 @@ pub use encode::{
 };
 pub use error::{DiskError, FormatError};
 pub use extent::Extent;
+pub use fields::contiguous;
 pub use file_system::{Disk, Entry, File, Lock, Space};
 pub use header::{FILE_HEADER_BYTES, FileHeader, HEADER_FIELDS};
 pub use real::RealDisk;

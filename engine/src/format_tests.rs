@@ -8,15 +8,12 @@ use crate::manifest::{
 use crate::wal::format::{
     ENTRY_TAGS, RECORD_FIELDS, RECORD_KINDS, SAMPLE_FLAGS, SAMPLE_PARTS, SEGMENT_FIELDS,
 };
+use disk::document::{self, headings_with_tables};
 
 const DOCUMENT: &str = include_str!("../FORMAT.md");
 
-/// The cells of the table under a heading, without its head.
 fn table(heading: &str) -> Vec<Vec<&'static str>> {
-    let lines = DOCUMENT.lines().skip_while(|line| line.trim_start_matches('#').trim() != heading).skip(1);
-    let section = lines.take_while(|line| !line.starts_with('#'));
-    let rows = section.filter(|line| line.starts_with('|')).skip(2);
-    rows.map(|line| line.split('|').skip(1).map(str::trim).collect()).collect()
+    document::table(DOCUMENT, heading)
 }
 
 fn check_fields(heading: &str, fields: &[(&str, usize, usize)]) {
@@ -99,14 +96,7 @@ fn no_table_of_the_document_is_left_uncompared() {
         "partition index",
         "master segment",
     ];
-    let (mut found, mut heading) = (Vec::new(), "");
-    for line in DOCUMENT.lines() {
-        if line.starts_with('#') {
-            heading = line.trim_start_matches('#').trim();
-        } else if line.starts_with('|') && found.last() != Some(&heading) {
-            found.push(heading);
-        }
-    }
+    let found = headings_with_tables(DOCUMENT);
     assert_eq!(found, compared, "compare a new table with its constants, then list it here");
 }
 

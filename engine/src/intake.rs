@@ -5,7 +5,7 @@ use crate::limits::HELD_BACK_SAMPLES_MAX;
 use crate::prefetch;
 use crate::source::Arrival;
 use crate::writer::{Outcome, Writer};
-use sample::{ChannelId, DropCause, EventKind, Metadata, Sample, Timestamp, Week};
+use sample::{ChannelId, DropCause, EventKind, Metadata, Sample, Timestamp, Value, Week};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -335,11 +335,18 @@ impl Intake {
         }
     }
 
-    /// Samples go from hand to hand by reference: a copy at each step costs more than what the step does.
+    /// Samples go from hand to hand by reference: a copy at each step costs more than what the step does. What is
+    /// left in `sample` means nothing.
     fn sample(&mut self, writer: &mut Writer, channel: ChannelId, received: Timestamp, sample: &mut Sample) {
         let Some(rule) = self.rule_mut(channel) else { return };
         if matches!(rule.settings.mode, Mode::Scan { .. }) && !rule.first {
-            rule.scanned = Some(Box::new((received, sample.clone())));
+            // Taken, not copied: arrays may be long.
+            let nothing = Sample::new(sample.time, Value::Bool(false));
+            let scanned = (received, std::mem::replace(sample, nothing));
+            match &mut rule.scanned {
+                Some(kept) => **kept = scanned,
+                None => rule.scanned = Some(Box::new(scanned)),
+            }
             return;
         }
         self.pass(writer, channel, received, sample);

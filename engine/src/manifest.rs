@@ -7,6 +7,7 @@ use crate::identity::ArchiveId;
 use crate::layout::{Layout, MANIFEST_NAME, late_dir_name, table_name, week_dir_name};
 use disk::{Disk, FILE_HEADER_BYTES, FileHeader, FormatError, replace};
 use sample::{ChannelId, Timestamp, Week};
+use sstable::TableSummary;
 use std::path::{Path, PathBuf};
 
 /// Kind and version of the `MANIFEST` file.
@@ -163,6 +164,19 @@ impl TableEntry {
     /// Its path as the manifest writes it.
     pub fn inside(&self) -> String {
         format!("{}/{}", self.directory_inside(), table_name(self.id))
+    }
+
+    /// The same with what a finished table says of its contents.
+    pub(crate) fn holding(self, summary: &TableSummary) -> TableEntry {
+        TableEntry {
+            late: summary.late_chunks > 0,
+            len: summary.len,
+            footer_crc: summary.footer_crc,
+            samples_span: summary.span,
+            channels: summary.channels,
+            samples: summary.samples,
+            ..self
+        }
     }
 
     /// Its path.

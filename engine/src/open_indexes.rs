@@ -44,56 +44,60 @@ impl OpenIndexes {
 
     /// The index of a partition, if it can be read.
     pub(crate) fn partition(&self, entry: &PartitionIndexEntry) -> Option<Arc<PartitionIndex>> {
-        let mut files = self.files();
-        if files.given_up.contains(&entry.id) {
-            return None;
-        }
-        if let Some(open) = files.partitions.get(&entry.id) {
-            return Some(open.clone());
-        }
-        let path = self.layout.partition_index(entry.week, entry.generation, entry.id);
-        let opened = PartitionIndex::open(&*self.disk, &path, &self.pages).and_then(|index| {
-            let (info, summary) = (index.info(), index.summary());
-            let same = (summary.bytes, summary.footer_crc) == (entry.len, entry.footer_crc)
-                && (info.archive, info.week, info.generation)
-                    == (self.archive.0, entry.week, entry.generation);
-            if same { Ok(Arc::new(index)) } else { Err(another(&path)) }
-        });
-        match opened {
-            Ok(index) => {
-                files.partitions.insert(entry.id, index.clone());
-                Some(index)
-            }
-            Err(error) => {
-                give_up(&mut files, entry.id, &error);
-                None
-            }
-        }
+        self.open(
+            entry.id,
+            |files| &mut files.partitions,
+            || {
+                let path = self.layout.partition_index(entry.week, entry.generation, entry.id);
+                let index = PartitionIndex::open(&*self.disk, &path, &self.pages)?;
+                let (info, summary) = (index.info(), index.summary());
+                let same = (summary.bytes, summary.footer_crc) == (entry.len, entry.footer_crc)
+                    && (info.archive, info.week, info.generation)
+                        == (self.archive.0, entry.week, entry.generation);
+                if same { Ok(index) } else { Err(another(&path)) }
+            },
+        )
     }
 
     /// A segment of the master index, if it can be read.
     pub(crate) fn master(&self, entry: &MasterSegmentEntry) -> Option<Arc<Master>> {
-        let mut files = self.files();
-        if files.given_up.contains(&entry.id) {
-            return None;
+        self.open(
+            entry.id,
+            |files| &mut files.masters,
+            || {
+                let path = self.layout.master_segment(entry.id);
+                let master = Master::open(&*self.disk, &path, &self.pages)?;
+                let (info, summary) = (master.info(), master.summary());
+                let same = (summary.bytes, summary.footer_crc) == (entry.len, entry.footer_crc)
+                    && (info.archive, info.segment) == (self.archive.0, entry.id);
+                if same { Ok(master) } else { Err(another(&path)) }
+            },
+        )
+    }
+
+    /// File `id` among those of its kind. It is opened without the lock: nobody waits for another's disk. Of
+    /// two who open it at once one keeps the other's.
+    fn open<T>(
+        &self,
+        id: u64,
+        of_kind: fn(&mut Files) -> &mut HashMap<u64, Arc<T>>,
+        open: impl FnOnce() -> Result<T, FormatError>,
+    ) -> Option<Arc<T>> {
+        {
+            let files = &mut *self.files();
+            if files.given_up.contains(&id) {
+                return None;
+            }
+            if let Some(open) = of_kind(files).get(&id) {
+                return Some(open.clone());
+            }
         }
-        if let Some(open) = files.masters.get(&entry.id) {
-            return Some(open.clone());
-        }
-        let path = self.layout.master_segment(entry.id);
-        let opened = Master::open(&*self.disk, &path, &self.pages).and_then(|master| {
-            let (info, summary) = (master.info(), master.summary());
-            let same = (summary.bytes, summary.footer_crc) == (entry.len, entry.footer_crc)
-                && (info.archive, info.segment) == (self.archive.0, entry.id);
-            if same { Ok(Arc::new(master)) } else { Err(another(&path)) }
-        });
-        match opened {
-            Ok(master) => {
-                files.masters.insert(entry.id, master.clone());
-                Some(master)
+        match open() {
+            Ok(opened) => {
+                Some(of_kind(&mut self.files()).entry(id).or_insert_with(|| Arc::new(opened)).clone())
             }
             Err(error) => {
-                give_up(&mut files, entry.id, &error);
+                self.give_up(id, &error);
                 None
             }
         }
@@ -115,7 +119,13 @@ impl OpenIndexes {
 
     /// Does without index file `id` from now on.
     pub(crate) fn give_up(&self, id: u64, error: &FormatError) {
-        give_up(&mut self.files(), id, error);
+        let files = &mut *self.files();
+        files.partitions.remove(&id);
+        files.masters.remove(&id);
+        if files.given_up.insert(id) {
+            tracing::warn!(%error, "an index file cannot be read; the tables are asked instead");
+            files.failure = Some(error.to_string());
+        }
     }
 
     /// Why an index file was given up since this was asked last.
@@ -131,15 +141,6 @@ impl OpenIndexes {
         files.partitions.retain(|id, _| partitions.contains(id));
         files.masters.retain(|id, _| masters.contains(id));
         files.given_up.retain(|id| partitions.contains(id) || masters.contains(id));
-    }
-}
-
-fn give_up(files: &mut Files, id: u64, error: &FormatError) {
-    files.partitions.remove(&id);
-    files.masters.remove(&id);
-    if files.given_up.insert(id) {
-        tracing::warn!(%error, "an index file cannot be read; the tables are asked instead");
-        files.failure = Some(error.to_string());
     }
 }
 

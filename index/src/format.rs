@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use disk::{FILE_HEADER_BYTES, FileHeader};
+use disk::{FILE_HEADER_BYTES, FileHeader, contiguous};
 
 /// The first bytes of a partition index.
 pub const PARTITION_MAGIC: [u8; 8] = [0xA7, b'V', b'I', b'D', b'X', 0x0D, 0x0A, 0x1A];
@@ -40,19 +40,6 @@ pub(crate) const HASH_SLOTS: usize = LINES * LINE_SLOTS;
 /// Bits of a hash that a slot holds.
 pub(crate) const SLOT_TAG_BITS: u32 = 13;
 const _: () = assert!(PAGE_NUMBER_BITS + ROW_NUMBER_BITS + SLOT_TAG_BITS == 64);
-
-/// Asserts that fields follow each other without a hole up to the end of the structure.
-const fn contiguous(fields: &[(&str, usize, usize)], len: usize) -> bool {
-    let (mut at, mut i) = (0, 0);
-    while i < fields.len() {
-        if fields[i].1 != at {
-            return false;
-        }
-        at += fields[i].2;
-        i += 1;
-    }
-    at == len
-}
 
 /// Length of what begins every page but the first.
 pub(crate) const PAGE_HEADER_BYTES: usize = 16;

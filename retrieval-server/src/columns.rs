@@ -6,6 +6,8 @@ mod encode;
 pub use decode::{Batch, Block, DecodeError, Decoder, End, decode};
 pub use encode::{batch, end_head, stream_head};
 
+use disk::contiguous;
+
 /// First bytes of a stream.
 pub const MAGIC: [u8; 8] = *b"\x93VCOL\r\n\x1a";
 /// Major version; a decoder refuses a greater one.
@@ -94,18 +96,6 @@ pub(crate) const fn padding(bytes: usize) -> usize {
     bytes.wrapping_neg() % 8
 }
 
-const fn contiguous<const N: usize>(fields: [(&str, usize, usize); N], bytes: usize) -> bool {
-    let (mut i, mut at) = (0, 0);
-    while i < N {
-        if fields[i].1 != at {
-            return false;
-        }
-        at += fields[i].2;
-        i += 1;
-    }
-    at == bytes
-}
-
-const _: () = assert!(contiguous(STREAM_HEAD, STREAM_HEAD_BYTES));
-const _: () = assert!(contiguous(BLOCK_HEAD, BLOCK_HEAD_BYTES));
-const _: () = assert!(contiguous(COLUMN_ENTRY, COLUMN_ENTRY_BYTES));
+const _: () = assert!(contiguous(&STREAM_HEAD, STREAM_HEAD_BYTES));
+const _: () = assert!(contiguous(&BLOCK_HEAD, BLOCK_HEAD_BYTES));
+const _: () = assert!(contiguous(&COLUMN_ENTRY, COLUMN_ENTRY_BYTES));

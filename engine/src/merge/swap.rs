@@ -143,23 +143,14 @@ fn entry(inputs: &[TableEntry], id: u64, summary: &TableSummary) -> TableEntry {
     let highest = inputs.iter().map(|table| table.channel_span.1).max();
     TableEntry {
         id,
-        week: inputs[0].week,
-        generation: inputs[0].generation,
-        class: inputs[0].class,
         decimated: false,
+        sealed: false,
         holds_carry_in: inputs.iter().any(|table| table.holds_carry_in),
-        late: summary.late_chunks > 0,
-        len: summary.len,
-        footer_crc: summary.footer_crc,
-        samples_span: summary.span,
-        channels: summary.channels,
-        samples: summary.samples,
         value_bytes: inputs.iter().map(|table| table.value_bytes).sum(),
         channel_span: (lowest.unwrap_or(ChannelId(0)), highest.unwrap_or(ChannelId(0))),
         sequence_span: sequences(&inputs.iter().collect::<Vec<_>>()),
         tier: tier(inputs),
-        sealed: false,
-        beside: inputs[0].beside,
+        ..inputs[0].clone().holding(summary)
     }
 }
 

@@ -46,24 +46,14 @@ impl Facts {
             None => measured(table)?,
         };
         let entry = TableEntry {
-            id: place.id,
-            week: place.week,
-            generation: place.generation,
-            sealed: place.sealed,
-            beside: place.beside,
             class: 0,
             decimated: info.kind == TableKind::Decimated,
             holds_carry_in: carried.is_some_and(|entry| entry.key.rate == Key::CARRY_IN),
-            late: summary.late_chunks > 0,
-            len: summary.len,
-            footer_crc: summary.footer_crc,
-            samples_span: summary.span,
-            channels: summary.channels,
-            samples: summary.samples,
             value_bytes: lineage.value_bytes,
             channel_span: channels.unwrap_or_default(),
             sequence_span: lineage.sequences,
             tier: info.tier,
+            ..place.clone().holding(summary)
         };
         Ok(Facts {
             entry,

@@ -55,15 +55,8 @@ pub(super) fn write(
     };
     let highest = entries.iter().map(|entry| entry.channel_span.1).max().unwrap_or_default();
     let sequences = || entries.iter().map(|entry| entry.sequence_span).filter(|span| *span != (0, 0));
-    let summary = joined.summary;
     let entry = TableEntry {
         holds_carry_in: verified.carry_in,
-        late: summary.late_chunks > 0,
-        len: summary.len,
-        footer_crc: summary.footer_crc,
-        samples_span: summary.span,
-        channels: summary.channels,
-        samples: summary.samples,
         value_bytes: verified.value_bytes,
         // Up to the highest of the inputs when nothing is left: there the next one of the class would begin.
         channel_span: (verified.lowest.unwrap_or(from), joined.through.unwrap_or(highest)),
@@ -71,7 +64,7 @@ pub(super) fn write(
             sequences().map(|span| span.0).min().unwrap_or(0),
             sequences().map(|span| span.1).max().unwrap_or(0),
         ),
-        ..template
+        ..template.holding(&joined.summary)
     };
     Ok(Some(Output { entry, taken: places.into_iter().zip(joined.taken).collect() }))
 }

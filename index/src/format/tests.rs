@@ -1,16 +1,15 @@
 //! FORMAT.md says what the constants say.
 
 use super::*;
+use disk::document::headings_with_tables;
 
 const FORMAT: &str = include_str!("../../FORMAT.md");
 
 /// The first `columns` cells of each row of the table under a heading.
-fn table(heading: &str, columns: usize) -> Vec<Vec<String>> {
-    let (_, section) = FORMAT.split_once(&format!("\n### {heading}\n")).expect(heading);
-    let section = section.split("\n#").next().unwrap_or_default();
-    let rows = section.lines().filter(|line| line.starts_with('|')).skip(2);
-    rows.map(|row| row.split('|').skip(1).take(columns).map(|cell| cell.trim().to_string()).collect())
-        .collect()
+fn table(heading: &str, columns: usize) -> Vec<Vec<&'static str>> {
+    let mut rows = disk::document::table(FORMAT, heading);
+    rows.iter_mut().for_each(|row| row.truncate(columns));
+    rows
 }
 
 fn check_fields(heading: &str, fields: &[(&str, usize, usize)]) {
@@ -89,14 +88,7 @@ fn no_table_of_the_document_is_left_uncompared() {
         "Names header",
         "Limits",
     ];
-    let (mut found, mut heading) = (Vec::new(), "");
-    for line in FORMAT.lines() {
-        if line.starts_with('#') {
-            heading = line.trim_start_matches('#').trim();
-        } else if line.starts_with('|') && found.last() != Some(&heading) {
-            found.push(heading);
-        }
-    }
+    let found = headings_with_tables(FORMAT);
     assert_eq!(found, compared, "compare a new table with its constants, then list it here");
 }
 

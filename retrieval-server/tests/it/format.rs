@@ -2,6 +2,7 @@
 
 use crate::ask::ask;
 use crate::memory::{Channel, Memory};
+use disk::document::headings_with_tables;
 use retrieval_server::columns::{self, BLOCK_HEAD, COLUMN_ENTRY, DecodeError, STREAM_HEAD, TAGS};
 use retrieval_server::{Code, ROUTES};
 use sample::{Column, Kind, Sample, Timestamp, Value};
@@ -43,14 +44,7 @@ fn no_table_of_the_protocol_is_left_uncompared() {
         "Element types",
         "Between processes (internal)",
     ];
-    let (mut found, mut heading) = (Vec::new(), "");
-    for line in PROTOCOL.lines() {
-        if line.starts_with('#') {
-            heading = line.trim_start_matches('#').trim();
-        } else if line.starts_with('|') && found.last() != Some(&heading) {
-            found.push(heading);
-        }
-    }
+    let found = headings_with_tables(PROTOCOL);
     assert_eq!(found, compared, "compare a new table with its constants, then list it here");
 }
 

@@ -1,7 +1,7 @@
 //! Layout constants of table files with their blocks.
 
 use super::tags;
-use disk::{FILE_HEADER_BYTES, FileHeader};
+use disk::{FILE_HEADER_BYTES, FileHeader, contiguous};
 
 /// Magic and version of an SSTable.
 pub(crate) const TABLE_FILE: FileHeader =
@@ -15,19 +15,6 @@ pub(crate) const SHARED_BLOCK_BYTES: usize = 64 << 10;
 pub(crate) const UNPACKED_BYTES_MAX: usize = 1 << 20;
 /// Longest name of a retention class.
 pub(crate) const CLASS_NAME_BYTES_MAX: usize = 64;
-
-/// Asserts that fields follow each other without a hole up to the end of the structure.
-const fn contiguous(fields: &[(&str, usize, usize)], len: usize) -> bool {
-    let (mut at, mut i) = (0, 0);
-    while i < fields.len() {
-        if fields[i].1 != at {
-            return false;
-        }
-        at += fields[i].2;
-        i += 1;
-    }
-    at == len
-}
 
 /// Length of what begins a table.
 pub(crate) const PROLOGUE_BYTES: usize = 128;

@@ -1,16 +1,15 @@
 //! FORMAT.md says what the constants say.
 
 use super::*;
+use disk::document::headings_with_tables;
 
 const FORMAT: &str = include_str!("../../FORMAT.md");
 
 /// The first `columns` cells of each row of the table under a heading.
-fn table(heading: &str, columns: usize) -> Vec<Vec<String>> {
-    let (_, section) = FORMAT.split_once(&format!("\n### {heading}\n")).expect(heading);
-    let section = section.split("\n#").next().unwrap_or_default();
-    let rows = section.lines().filter(|line| line.starts_with('|')).skip(2);
-    rows.map(|row| row.split('|').skip(1).take(columns).map(|cell| cell.trim().to_string()).collect())
-        .collect()
+fn table(heading: &str, columns: usize) -> Vec<Vec<&'static str>> {
+    let mut rows = disk::document::table(FORMAT, heading);
+    rows.iter_mut().for_each(|row| row.truncate(columns));
+    rows
 }
 
 fn check_fields(heading: &str, fields: &[(&str, usize, usize)]) {
@@ -94,19 +93,6 @@ fn magics_and_codec_bits_are_those_of_the_document() {
     for codec in ColumnCodec::ALL {
         assert_eq!(codec as u8 & CODEC_IN_PAGES == 0, in_header.contains(&codec), "{codec:?}");
     }
-}
-
-/// The headings that have a table, in order; the versions stand under the title.
-fn headings_with_tables(document: &str) -> Vec<&str> {
-    let (mut found, mut heading) = (Vec::new(), "");
-    for line in document.lines() {
-        if line.starts_with('#') {
-            heading = line.trim_start_matches('#').trim();
-        } else if line.starts_with('|') && found.last() != Some(&heading) {
-            found.push(heading);
-        }
-    }
-    found
 }
 
 #[test]
