@@ -24,6 +24,14 @@ struct Found {
 }
 
 impl Found {
+    fn holds(&self, given: &Given) -> bool {
+        match given {
+            Given::Sample(sample) => self.samples.contains(sample),
+            Given::Event(time, kind) => self.events.iter().any(|found| (found.0, &found.1) == (*time, kind)),
+            Given::Metadata(time, m) => self.metadata.iter().any(|found| (found.0, &*found.1) == (*time, m)),
+        }
+    }
+
     /// How many things are there that could not be gone.
     fn certain(&self, expected: &Expected<'_>) -> usize {
         let optional: Vec<(Timestamp, u32)> =
@@ -73,12 +81,17 @@ fn find(archive: &LiveArchive, channel: usize) -> Result<Found, String> {
 
 /// Compares everything; returns how many batches are there.
 pub fn whole(recovered: &Recovered, model: &Model) -> Result<usize, String> {
+    whole_from(recovered, model, 0)
+}
+
+/// [`whole`] of an archive that promised the first `least` batches.
+pub fn whole_from(recovered: &Recovered, model: &Model, least: usize) -> Result<usize, String> {
     let archive = LiveArchive::new(recovered.shared.clone());
     let found: Vec<Found> =
         (0..model.channels.len()).map(|channel| find(&archive, channel)).collect::<Result<_, _>>()?;
     let all = model.expected(model.batches.len());
     let total = found.iter().zip(&all).map(|(found, expected)| found.certain(expected)).sum();
-    let Some(batches) = model.batches_of(total) else {
+    let Some(batches) = model.batches_of(total, least, |channel, given| found[channel].holds(given)) else {
         return Err(format!(
             "{total} things are there, no number of batches holds so many: {}",
             differ(&found, &all)

@@ -197,7 +197,8 @@ impl Life {
             // What a flush left that failed half-way may stand twice, in tables and in the log.
             self.model.counted = false;
         }
-        let batches = check::whole(&recovered, &self.model).map_err(Stop::Wrong)?;
+        let promised = if self.faulty { 0 } else { least };
+        let batches = check::whole_from(&recovered, &self.model, promised).map_err(Stop::Wrong)?;
         if !self.faulty && batches < least {
             let given = self.model.batches.len();
             return Err(Stop::Wrong(format!(

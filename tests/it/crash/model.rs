@@ -192,13 +192,23 @@ impl Model {
         expected
     }
 
-    /// How many batches hold `count` things together that cannot be gone, if any number does.
-    pub fn batches_of(&self, count: usize) -> Option<usize> {
+    /// How many batches hold `count` things together that cannot be gone, if any number does. Where several
+    /// do, because all of some batches may be gone: up to the last one of which something `is_there`, but
+    /// `least` if that may be. What came behind it was lost with the memory, not by a rule.
+    pub fn batches_of(
+        &self,
+        count: usize,
+        least: usize,
+        is_there: impl Fn(usize, &Given) -> bool,
+    ) -> Option<usize> {
         let (mut sum, mut found) = (0, (count == 0).then_some(0));
         for (at, batch) in self.batches.iter().enumerate() {
-            sum += batch.given.iter().filter(|(_, given)| !self.may_be_gone(at, given)).count();
-            if sum == count {
-                // What may be gone is of batches that are there.
+            let certain = batch.given.iter().filter(|(_, given)| !self.may_be_gone(at, given)).count();
+            sum += certain;
+            let there = || batch.given.iter().any(|(channel, given)| is_there(*channel, given));
+            // An empty batch behind those that are there may be there as well.
+            let follows = batch.given.is_empty() && found == Some(at);
+            if sum == count && (certain > 0 || follows || at < least || there()) {
                 found = Some(at + 1);
             }
         }
