@@ -118,7 +118,7 @@ impl Output for PipeOutput {
         self.pipe.write_all(bytes)
     }
 
-    fn listens(&self) -> bool {
+    fn listens(&mut self, _pending: usize) -> bool {
         true
     }
 }

@@ -26,6 +26,7 @@ mod routes;
 mod segments;
 mod serve;
 mod server;
+mod short;
 mod stream;
 pub mod tail;
 mod time;

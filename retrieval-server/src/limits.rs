@@ -24,6 +24,10 @@ pub const PATTERN_BYTES_MAX: usize = 4096;
 pub const PATTERN_COMPILED_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
+/// Bytes of an answer that is tried on the thread that read the request.
+pub const SHORT_BYTES_MAX: usize = 32 << 10;
+/// Channels that such a request names.
+pub const SHORT_NAMES_MAX: usize = 16;
 /// Bytes of one piece of an answer on its way to the client.
 pub const PIECE_BYTES: usize = 256 << 10;
 /// Pieces that wait for a slow client; with the one being filled about 1 MiB.

@@ -29,8 +29,8 @@ pub trait Output {
     fn head(&mut self, head: &Head) -> io::Result<()>;
     /// The next bytes.
     fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Whether somebody still listens.
-    fn listens(&self) -> bool;
+    /// Whether somebody still listens, now that `pending` bytes are rendered and not yet handed on.
+    fn listens(&mut self, pending: usize) -> bool;
 }
 
 /// Any writer receives an answer without its head.
@@ -45,7 +45,7 @@ impl<W: io::Write> Output for Plain<W> {
         self.0.write_all(bytes)
     }
 
-    fn listens(&self) -> bool {
+    fn listens(&mut self, _pending: usize) -> bool {
         true
     }
 }
@@ -131,7 +131,7 @@ impl<'a> Writer<'a> {
         if self.buffer.len() >= PIECE_BYTES {
             return self.flush();
         }
-        if !self.output.listens() {
+        if !self.output.listens(self.buffer.len()) {
             return Err(Stopped::Gone(io::ErrorKind::BrokenPipe.into()));
         }
         Ok(())

@@ -8,7 +8,8 @@ use crate::negotiate::{self, Encoding};
 use crate::output::{Head, Stopped};
 use crate::parameters::{self, Pairs};
 use crate::routes::{self, ROUTES, Request, Route};
-use crate::stream::{StreamBody, StreamOutput};
+use crate::short;
+use crate::stream::{self, StreamOutput};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -212,14 +213,48 @@ fn permit(state: &ServerState, route: &Route) -> Result<Option<OwnedSemaphorePer
     })
 }
 
-/// Answers on a blocking thread; returns when the head is known.
+/// Answers at once what is short.
 async fn run(state: ServerState, route: &'static Route, asked: Asked, mut timer: RequestTimer) -> Response {
+    let answered = short::answer(&state, route, &asked.pairs).map(|answered| {
+        let short = answered.map_err(|stopped| match stopped {
+            Stopped::Refused(error) | Stopped::Broken(error) => error,
+            Stopped::Gone(error) => ApiError::of(Code::Unavailable, error.to_string()),
+        })?;
+        let bytes = stream::encoded(asked.encoding, short.bytes).map_err(|error| uncompressed(&error))?;
+        Ok::<_, ApiError>(response(
+            &short.head,
+            asked.encoding,
+            asked.if_none_match.as_deref(),
+            Body::from(bytes),
+        ))
+    });
+    match answered {
+        None => run_apart(state, route, asked, timer).await,
+        Some(Ok(response)) => response,
+        Some(Err(error)) => {
+            timer.code(error.status);
+            refusal(&error)
+        }
+    }
+}
+
+fn uncompressed(error: &std::io::Error) -> ApiError {
+    ApiError::of(Code::Unavailable, format!("compression failed: {error}"))
+}
+
+/// Answers on a blocking thread; returns when the head is known.
+async fn run_apart(
+    state: ServerState,
+    route: &'static Route,
+    asked: Asked,
+    mut timer: RequestTimer,
+) -> Response {
     let Asked { permit, pairs, encoding, if_none_match } = asked;
     let (mut output, head, body) = match StreamOutput::new(encoding, state.settings.idle_timeout) {
         Ok(ends) => ends,
         Err(error) => {
             timer.code(503);
-            return refusal(&ApiError::of(Code::Unavailable, format!("compression failed: {error}")));
+            return refusal(&uncompressed(&error));
         }
     };
     tokio::task::spawn_blocking(move || {
@@ -242,7 +277,7 @@ async fn run(state: ServerState, route: &'static Route, asked: Asked, mut timer:
         drop(permit);
     });
     match head.await {
-        Ok(Ok(head)) => response(&head, encoding, if_none_match.as_deref(), body),
+        Ok(Ok(head)) => response(&head, encoding, if_none_match.as_deref(), Body::new(body)),
         Ok(Err(error)) => refusal(&error),
         // The thread ended without a word, which a panic does.
         Err(_) => refusal(&ApiError {
@@ -252,7 +287,7 @@ async fn run(state: ServerState, route: &'static Route, asked: Asked, mut timer:
     }
 }
 
-fn response(head: &Head, encoding: Encoding, if_none_match: Option<&str>, body: StreamBody) -> Response {
+fn response(head: &Head, encoding: Encoding, if_none_match: Option<&str>, body: Body) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(head.media_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -286,7 +321,7 @@ fn response(head: &Head, encoding: Encoding, if_none_match: Option<&str>, body: 
             }
             (Encoding::Identity, None) => {}
         }
-        Response::new(Body::new(body))
+        Response::new(body)
     };
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;

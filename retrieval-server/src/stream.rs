@@ -91,6 +91,7 @@ impl Encoder {
         }
     }
 
+    /// All that was written and is not taken yet.
     fn finish(self) -> io::Result<Vec<u8>> {
         match self {
             Encoder::Identity(ready) => Ok(ready),
@@ -98,6 +99,16 @@ impl Encoder {
             Encoder::Gzip(encoder) => encoder.finish(),
         }
     }
+}
+
+/// All bytes of an answer in an encoding.
+pub(crate) fn encoded(encoding: Encoding, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    if encoding == Encoding::Identity {
+        return Ok(bytes);
+    }
+    let mut encoder = Encoder::new(encoding)?;
+    encoder.write(&bytes)?;
+    encoder.finish()
 }
 
 /// What the connection waits for: the head of the answer or a refusal.
@@ -179,7 +190,7 @@ impl Output for StreamOutput {
         Ok(())
     }
 
-    fn listens(&self) -> bool {
+    fn listens(&mut self, _pending: usize) -> bool {
         !self.pieces.is_closed()
     }
 }

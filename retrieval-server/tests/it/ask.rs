@@ -23,7 +23,7 @@ impl Output for Answer {
         Ok(())
     }
 
-    fn listens(&self) -> bool {
+    fn listens(&mut self, _pending: usize) -> bool {
         true
     }
 }

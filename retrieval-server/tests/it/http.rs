@@ -291,3 +291,27 @@ fn a_server_told_to_stop_does_so_with_a_client_that_takes_nothing() {
     drop(server);
     drop(stream);
 }
+
+#[test]
+fn an_answer_is_the_same_whichever_thread_makes_it() {
+    let server = Server::start(memory(), HttpSettings::default());
+    // A pattern is always answered on a thread of its own, a name on the one that read the request while the
+    // answer is short.
+    for count in [0, 1, 300, 1_000, 2_000, 4_000, 40_000] {
+        for format in ["json", "csv", "columns"] {
+            for encoding in ["identity", "gzip", "zstd"] {
+                let ask = |channel: &str| {
+                    let path = format!("/api/v1/samples?{channel}&from_ns=0&to_ns={count}&format={format}");
+                    let response = server.get(&path, &[("accept-encoding", encoding)]);
+                    let told: Vec<Option<String>> =
+                        ["content-type", "etag", "varve-samples", "varve-problems"]
+                            .map(|name| header(&response, name).map(String::from))
+                            .into();
+                    (response.status(), told, body(response).unwrap())
+                };
+                let (named, found) = (ask("channel=BIG"), ask("match=BIG"));
+                assert!(named == found, "{count} samples as {format}, {encoding}");
+            }
+        }
+    }
+}
