@@ -17,7 +17,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// First port of the range from which blocks are taken: below the kernel's own range for outgoing ports.
 const PORTS_FROM: u16 = 18_000;
@@ -31,6 +31,9 @@ const LINE_BYTES: u64 = 4096;
 const READY: &str = "iocRun: All init";
 /// How long it may take for that; 10,000 records take 2 s on a free machine.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long one command may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why an IOC could not be started or told something.
 #[derive(Debug)]
@@ -54,6 +57,13 @@ pub enum IocError {
         /// The end of what it printed.
         log: String,
     },
+    /// The IOC did not carry out a command to its end.
+    Silent {
+        /// The command.
+        command: String,
+        /// The end of what it printed.
+        log: String,
+    },
 }
 
 impl fmt::Display for IocError {
@@ -72,6 +82,9 @@ impl fmt::Display for IocError {
             IocError::NoPorts => write!(f, "no four free ports in a row on this machine for an IOC"),
             IocError::Io { op, source } => write!(f, "IOC: {op}: {source}"),
             IocError::NotReady { log } => write!(f, "the IOC did not become ready; it printed:\n{log}"),
+            IocError::Silent { command, log } => {
+                write!(f, "the IOC did not come to the end of \"{command}\"; it printed:\n{log}")
+            }
         }
     }
 }
@@ -190,6 +203,8 @@ pub struct Ioc {
     input: ChildStdin,
     log: Arc<Mutex<VecDeque<String>>>,
     ports: Ports,
+    /// How many of [`Ioc::ask`].
+    questions: u32,
 }
 
 impl Ioc {
@@ -218,7 +233,7 @@ impl Ioc {
         };
         let log = Arc::new(Mutex::new(VecDeque::new()));
         let (tell, ready) = mpsc::channel();
-        let ioc = Ioc { child, input, log: log.clone(), ports };
+        let ioc = Ioc { child, input, log: log.clone(), ports, questions: 0 };
         std::thread::spawn(move || keep_log(reader, &log, &tell));
         ioc.wait_until_ready(&ready)?;
         Ok(ioc)
@@ -249,6 +264,31 @@ impl Ioc {
     pub fn log(&self) -> String {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Runs an iocsh command to its end and returns the lines that it printed; all that the IOC printed
+    /// meanwhile is among them.
+    ///
+    /// # Errors
+    /// [`IocError::Io`] when the IOC is gone; [`IocError::Silent`] when it does not get to the end in time or
+    /// prints more lines than are kept.
+    pub fn ask(&mut self, iocsh: &str) -> Result<Vec<String>, IocError> {
+        self.questions += 1;
+        let (begin, end) = (format!("begin-{}", self.questions), format!("end-{}", self.questions));
+        for command in [&format!("echo {begin}"), iocsh, &format!("echo {end}")] {
+            self.command(command)?;
+        }
+        let asked = Instant::now();
+        while asked.elapsed() < ANSWER_TIMEOUT {
+            let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = |what: &str| log.iter().rposition(|line| line.ends_with(what));
+            if let (Some(first), Some(last)) = (at(&begin), at(&end)) {
+                return Ok(log.range(first + 1..last).cloned().collect());
+            }
+            drop(log);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(IocError::Silent { command: iocsh.into(), log: self.log() })
     }
 
     /// Runs an iocsh command, such as `dbpf X:ai 7`; returns at once.

@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use crate::http::Client;
-use crate::records::counts;
+use crate::records::{counts, counts_in_text};
 use retrieval_server::columns::Batch;
 use sample::Column;
 use std::collections::BTreeMap;
@@ -25,9 +25,13 @@ pub(crate) struct Faults {
     pub(crate) channels: u64,
     /// Samples looked at, of channels that do not count too.
     pub(crate) samples: u64,
-    /// Values between two neighbours that are not there.
+    /// Values between two neighbours that are not there, although the IOC sent them.
     pub(crate) missing: u64,
-    /// Values that do not rise.
+    /// Values between two neighbours that the IOC says it replaced by newer ones before it sent them.
+    pub(crate) replaced: u64,
+    /// Steps of strings that are not 1; the IOC queues none of their values.
+    pub(crate) unqueued: u64,
+    /// Values that do not rise; of strings, that fall.
     pub(crate) doubled: u64,
     /// Stamps that do not rise.
     pub(crate) disordered: u64,
@@ -41,9 +45,10 @@ impl Faults {
         self.missing == 0 && self.doubled == 0 && self.disordered == 0
     }
 
-    /// Looks at one counter.
-    pub(crate) fn look(&mut self, name: &str, series: &Series) {
+    /// Looks at one counter, of which the IOC replaced `replaced` values by newer ones before it sent them.
+    pub(crate) fn look(&mut self, name: &str, series: &Series, replaced: u64) {
         self.channels += 1;
+        let mut absent = 0;
         for i in 1..series.values.len() {
             let step = series.values[i] - series.values[i - 1];
             let rises = series.times[i] > series.times[i - 1];
@@ -56,20 +61,38 @@ impl Faults {
                 );
                 self.first.get_or_insert(place);
             }
-            self.missing += u64::try_from(step - 1).unwrap_or(0);
+            absent += u64::try_from(step - 1).unwrap_or(0);
             self.doubled += u64::from(step <= 0);
             self.disordered += u64::from(!rises);
+        }
+        self.missing += absent.saturating_sub(replaced);
+        self.replaced += absent.min(replaced);
+    }
+
+    /// Looks at a counter in a string: it never falls.
+    pub(crate) fn look_at_text(&mut self, series: &Series) {
+        for i in 1..series.values.len() {
+            let step = series.values[i] - series.values[i - 1];
+            self.unqueued += u64::from(step != 1);
+            self.doubled += u64::from(step < 0);
+            self.disordered += u64::from(series.times[i] <= series.times[i - 1]);
         }
     }
 }
 
 impl std::fmt::Display for Faults {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Faults { channels, samples, missing, doubled, disordered, first } = self;
+        let Faults { channels, samples, missing, replaced, unqueued, doubled, disordered, first } = self;
         write!(
             f,
             "{missing} missing, {doubled} double, {disordered} out of order; {samples} samples read, {channels} counters checked"
         )?;
+        if *replaced > 0 {
+            write!(f, "; {replaced} more that the IOC replaced by newer ones before it sent them (dbel)")?;
+        }
+        if *unqueued > 0 {
+            write!(f, "; {unqueued} steps of other than 1 in strings, which the IOC does not queue")?;
+        }
         first.iter().try_for_each(|first| write!(f, "; first: {first}"))
     }
 }
@@ -81,7 +104,7 @@ pub(crate) fn series(batches: &[Batch]) -> Result<BTreeMap<String, Series>, Fail
         let series = all.entry(batch.name.clone()).or_default();
         series.times.extend(&batch.block.time);
         series.received.extend(&batch.block.received);
-        if counts(&batch.name) {
+        if counts(&batch.name) || counts_in_text(&batch.name) {
             integers(&batch.block.values, &mut series.values).ok_or_else(|| {
                 format!("{}: a value that is no count in {:?}", batch.name, batch.block.values.kind())
             })?;

@@ -17,8 +17,6 @@ const LIFE_MS: (u64, u64) = (300, 9000);
 /// How far the time between two updates of a record at 10 Hz may stray before a loss is called one.
 const STRAY_NS: i64 = 50_000_000;
 const PERIOD_NS: i64 = 100_000_000;
-/// How long 10,000 channels ask for after a start: connections, metadata, first values.
-const CONNECTING_NS: i64 = 3_000_000_000;
 /// The channels whose samples are seen before a kill: those of ten groups.
 const WITNESSED: &str = "match=T:000?:*";
 
@@ -107,8 +105,6 @@ struct Verdict {
     holes: u64,
     lost: u64,
     gaps: u64,
-    /// Steps of 0 or 2 from the first update of a connection to the second, holes while channels connect.
-    connecting: u64,
     /// Gaps in lives whose last second brought nothing for anybody: IOC or engine had no processor.
     quiet: u64,
     /// Least ns from `durable_until` to when the first lost sample must have been received.
@@ -124,17 +120,6 @@ impl Verdict {
         for i in 1..series.values.len() {
             let step = series.values[i] - series.values[i - 1];
             let rises = series.times[i] > series.times[i - 1] && series.received[i] >= series.received[i - 1];
-            // Sent while 10,000 channels connect: the IOC sends a string as it is when its turn comes, with the
-            // stamp of when the event was posted, and merges events of a channel that are queued behind others.
-            let received = series.received[i - 1];
-            let first = |life: &Life| {
-                let before = i.checked_sub(2).map_or(i64::MIN, |i| series.received[i]);
-                before < life.started && life.started <= received && received < life.killed
-            };
-            if (step == 0 || step == 2) && rises && lives.iter().any(first) {
-                self.connecting += 1;
-                continue;
-            }
             if step <= 0 || !rises {
                 self.disordered += 1;
                 let at = |i: usize| (series.values[i], series.times[i], series.received[i]);
@@ -155,13 +140,6 @@ impl Verdict {
         self.gaps += 1;
         let Some(life) = lives.iter().find(|life| life.killed > before).filter(|life| life.killed < after)
         else {
-            // The IOC merges queued events of a channel while its one thread for this client answers what
-            // 10,000 channels ask for on connecting.
-            let connecting = |life: &Life| (life.started..life.started + CONNECTING_NS).contains(&before);
-            if lives.iter().any(connecting) {
-                self.connecting += 1;
-                return;
-            }
             self.holes += 1;
             self.note(|| format!("{name}: a hole between {before} and {after}, without a kill"));
             return;
@@ -281,22 +259,11 @@ fn judge(report: &mut Report, rig: &Rig, lives: &[Life], kept: &Kept) -> Result<
         }
         Ok(())
     })?;
-    let Verdict {
-        channels,
-        samples,
-        disordered,
-        holes,
-        lost,
-        gaps,
-        quiet,
-        margin,
-        first,
-        first_disorder,
-        connecting,
-    } = verdict;
+    let Verdict { channels, samples, disordered, holes, lost, gaps, quiet, margin, first, first_disorder } =
+        verdict;
     let first = [first_disorder, first].into_iter().flatten().collect::<Vec<_>>().join("; ");
     let text = format!(
-        "{disordered} double or out of order, {holes} holes, {lost} durable lost; {channels} counters, {samples} samples, {gaps} gaps at kills, {quiet} of them in lives that ended in silence; {connecting} values that the IOC merged while the channels of a life connected {first}"
+        "{disordered} double or out of order, {holes} holes, {lost} durable lost; {channels} counters, {samples} samples, {gaps} gaps at kills, {quiet} of them in lives that ended in silence {first}"
     );
     report.bar(
         "counters over all lives",

@@ -17,11 +17,11 @@ const PAUSE: Duration = Duration::from_micros(300);
 /// Rest behind an update: the next one comes 100 ms after it.
 const REST: Duration = Duration::from_millis(60);
 
-/// What one thread saw.
+/// What the threads that asked saw; sorted.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     /// ns from receipt to the moment when the answer had been read.
-    delays: Vec<i64>,
+    pub(crate) delays: Vec<i64>,
     /// ns between two answers that looked for an update.
     gaps: Vec<i64>,
     /// Updates that came while nobody looked.
@@ -30,12 +30,44 @@ struct Seen {
     overslept: Vec<i64>,
 }
 
+/// Asks the engine at `url` for channels of one of `groups` groups at a time until `until`, or until `ended`.
+pub(crate) fn watch(
+    url: &str,
+    groups: u64,
+    until: Instant,
+    ended: &(dyn Fn() -> bool + Sync),
+) -> Result<Seen, Failure> {
+    let all = std::thread::scope(|scope| {
+        let askers: Vec<_> =
+            (0..ASKERS).map(|_| scope.spawn(|| ask(&Client::new(url), groups, until, ended))).collect();
+        let answers =
+            askers.into_iter().map(|asker| asker.join().map_err(|_| "a thread that asks panicked")?);
+        answers.collect::<Result<Vec<Seen>, Failure>>()
+    })?;
+    let mut together = Seen::default();
+    for seen in all {
+        together.delays.extend(seen.delays);
+        together.gaps.extend(seen.gaps);
+        together.overslept.extend(seen.overslept);
+        together.unwatched += seen.unwatched;
+    }
+    for numbers in [&mut together.delays, &mut together.gaps, &mut together.overslept] {
+        numbers.sort_unstable();
+    }
+    Ok(together)
+}
+
 /// Asks for [`WATCHED`] channels of random groups until `until`.
-fn ask(client: &Client, groups: u64, until: Instant) -> Result<Seen, Failure> {
+fn ask(
+    client: &Client,
+    groups: u64,
+    until: Instant,
+    ended: &(dyn Fn() -> bool + Sync),
+) -> Result<Seen, Failure> {
     let mut seen = Seen::default();
     // What is measured is the engine: the one who asks is not to wait behind the IOC.
     engine::schedule::prompt_turns();
-    while Instant::now() < until {
+    while Instant::now() < until && !ended() {
         let group = random(groups);
         let channels: Vec<String> = (0..WATCHED).map(|i| format!("channel=T:{group:04}:ai{i}")).collect();
         let query = format!("from=-400ms&edge=false&{}", channels.join("&"));
@@ -103,24 +135,7 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
     std::thread::sleep(Duration::from_secs(2));
     let until = Instant::now() + scale.time(120, 5);
     let url = &rig.engine.url;
-    let all = std::thread::scope(|scope| {
-        let askers: Vec<_> =
-            (0..ASKERS).map(|_| scope.spawn(|| ask(&Client::new(url), groups, until))).collect();
-        let answers =
-            askers.into_iter().map(|asker| asker.join().map_err(|_| "a thread that asks panicked")?);
-        answers.collect::<Result<Vec<Seen>, Failure>>()
-    })?;
-    let (mut delays, mut gaps, mut overslept) = (Vec::new(), Vec::new(), Vec::new());
-    let mut unwatched = 0;
-    for seen in all {
-        delays.extend(seen.delays);
-        gaps.extend(seen.gaps);
-        overslept.extend(seen.overslept);
-        unwatched += seen.unwatched;
-    }
-    delays.sort_unstable();
-    gaps.sort_unstable();
-    overslept.sort_unstable();
+    let Seen { delays, gaps, unwatched, overslept } = watch(url, groups, until, &|| false)?;
     let ms = |share| quantile_ms(&delays, share);
     report.figure("updates watched", format!("{} ({unwatched} came unwatched, not counted)", delays.len()));
     let text = |sorted: &[i64]| {

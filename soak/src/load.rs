@@ -8,6 +8,7 @@ use crate::records::{self, GROUP, GROUP_COUNTERS};
 use crate::report::Report;
 use crate::{Failure, Programs, Scale, now_ns};
 use epics_ca::ioc::{Ioc, Ports};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -70,8 +71,29 @@ impl Rig {
         self.names.len() as u64
     }
 
+    /// Halts the IOC's records, and says how many values of each counter it replaced by newer ones in its own
+    /// queue before it sent them, by `dbel`; zeros left out. Those never were on the wire.
+    fn replaced(&mut self) -> Result<BTreeMap<String, u64>, Failure> {
+        let Some(ioc) = &mut self.ioc else { return Ok(BTreeMap::new()) };
+        ioc.command("iocPause")?;
+        std::thread::sleep(Duration::from_secs(1));
+        let mut replaced = BTreeMap::new();
+        for name in self.names.iter().filter(|name| records::counts(name)) {
+            let told = ioc.ask(&format!("dbel {name} 3"))?;
+            let values = told.iter().filter(|line| line.contains("LOG"));
+            let numbers = values.filter_map(|line| line.split("discarded by replacement=").nth(1));
+            let digits = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok();
+            let sum: u64 = numbers.filter_map(digits).sum();
+            if sum > 0 {
+                replaced.insert(name.clone(), sum);
+            }
+        }
+        Ok(replaced)
+    }
+
     /// Ends the IOC, waits until nothing comes any more, reads everything back.
     pub(crate) fn end_and_read(&mut self) -> Result<(Faults, u64), Failure> {
+        let replaced = self.replaced()?;
         self.ioc = None;
         std::thread::sleep(Duration::from_secs(2));
         let client = self.engine.client();
@@ -79,7 +101,9 @@ impl Rig {
         read_back(&client, self.groups, self.began, |name, series| {
             faults.samples += series.times.len() as u64;
             if records::counts(name) {
-                faults.look(name, series);
+                faults.look(name, series, replaced.get(name).copied().unwrap_or(0));
+            } else if records::counts_in_text(name) {
+                faults.look_at_text(series);
             }
             let ledger = client.ledger(name)?;
             unequal += u64::from(!balanced(ledger) || ledger[1] != series.times.len() as u64);

@@ -4,6 +4,7 @@
 //! Every process that it starts ends with it.
 
 mod counters;
+mod diamond;
 mod disk_full;
 mod engine;
 mod http;
@@ -16,6 +17,7 @@ mod reader;
 mod readers;
 mod records;
 mod report;
+mod sealing;
 mod stalled;
 mod waveforms;
 
@@ -66,9 +68,13 @@ enum Run {
     Readers,
     /// A full file system
     DiskFull,
+    /// Diamond's load, a hundred times as fast
+    Diamond,
+    /// Received to queryable while weeks are sealed
+    Sealing,
 }
 
-const ALL: [Run; 8] = [
+const ALL: [Run; 10] = [
     Run::Load,
     Run::Stalled,
     Run::Latency,
@@ -77,6 +83,8 @@ const ALL: [Run; 8] = [
     Run::Names,
     Run::Readers,
     Run::DiskFull,
+    Run::Diamond,
+    Run::Sealing,
 ];
 
 /// How long and how large.
@@ -140,6 +148,8 @@ fn run(run: Run, programs: &Programs, scale: Scale) -> Result<Report, Failure> {
         Run::Names => names::run(programs, scale),
         Run::Readers => readers::run(programs, scale),
         Run::DiskFull => disk_full::run(programs, scale),
+        Run::Diamond => diamond::run(scale),
+        Run::Sealing => sealing::run(programs, scale),
     }
 }
 

@@ -65,11 +65,21 @@ impl Drop for Guarded {
 
 /// User and system time of a process so far.
 pub(crate) fn processor_time(pid: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    time_of(&fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default())
+}
+
+fn time_of(stat: &str) -> Duration {
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     // USER_HZ is 100 on every Linux.
     Duration::from_millis(ticks * 10)
+}
+
+/// User and system time of the threads of a process that have this name, so far.
+pub(crate) fn thread_time(pid: u32, name: &str) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let stats = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+    stats.filter(|stat| stat.contains(&format!("({name})"))).map(|stat| time_of(&stat)).sum()
 }
 
 /// Greatest resident memory of a process so far, in bytes.
@@ -80,6 +90,11 @@ pub(crate) fn peak_memory(pid: u32) -> u64 {
 /// Bytes that a process has read so far by any call, from files and sockets.
 pub(crate) fn bytes_read(pid: u32) -> u64 {
     field(&format!("/proc/{pid}/io"), "rchar:")
+}
+
+/// Write calls that a process has made so far.
+pub(crate) fn write_calls(pid: u32) -> u64 {
+    field(&format!("/proc/{pid}/io"), "syscw:")
 }
 
 fn field(file: &str, name: &str) -> u64 {

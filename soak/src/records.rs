@@ -5,9 +5,10 @@ use std::fmt::Write;
 /// Channels of a group of [`counters`].
 pub(crate) const GROUP: u64 = 20;
 /// Channels of a group whose value rises by one at every update.
-pub(crate) const GROUP_COUNTERS: u64 = 15;
+pub(crate) const GROUP_COUNTERS: u64 = 14;
 
-/// Groups of 20 records of seven types at 10 Hz, 15 of them counters, with the names of those 20.
+/// Groups of 20 records of seven types at 10 Hz, with their names. The values of 14 are consecutive numbers on the
+/// wire; a 15th counts in a string, of which an IOC queues no values.
 pub(crate) fn counters(groups: u64) -> (String, Vec<String>) {
     let (mut text, mut names) = (String::new(), Vec::new());
     for group in 0..groups {
@@ -39,10 +40,17 @@ pub(crate) fn counters(groups: u64) -> (String, Vec<String>) {
     (text, names)
 }
 
-/// Whether a channel of [`counters`] counts.
+/// Whether a channel of [`counters`] counts, and the IOC queues each of its values.
 pub(crate) fn counts(name: &str) -> bool {
     let short = name.rsplit(':').next().unwrap_or_default();
-    ["ai", "si", "li", "i64"].iter().any(|prefix| short.starts_with(prefix))
+    ["ai", "li", "i64"].iter().any(|prefix| short.starts_with(prefix))
+}
+
+/// Whether a channel of [`counters`] counts in a string. A C IOC copies values of at most eight bytes into its
+/// queue; of a longer one it sends what the record holds when the turn of the event comes (dbEvent.c), so that a
+/// value may be left out or come twice.
+pub(crate) fn counts_in_text(name: &str) -> bool {
+    name.rsplit(':').next().unwrap_or_default().starts_with("si")
 }
 
 /// Elements of each value of [`waveforms`].
