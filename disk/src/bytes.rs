@@ -52,6 +52,11 @@ impl<'a> Cursor<'a> {
         self.bytes.len() - self.position
     }
 
+    /// The next byte, which stays.
+    pub fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.position).copied()
+    }
+
     /// Whether every byte has been read.
     pub fn is_empty(&self) -> bool {
         self.remaining() == 0

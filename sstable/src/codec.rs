@@ -175,7 +175,7 @@ impl ValueModel {
             }
         },
         floats v => match self {
-            ValueModel::Floats(model) => model.decode(cursor, count, v)?,
+            ValueModel::Floats(model) => model.decode_rows(cursor, count, 0..count, v)?,
             _ => return Err(cursor.error(NOT_OF_TYPE)),
         },
         texts v => match self {
@@ -190,6 +190,27 @@ impl ValueModel {
             _ => return Err(cursor.error(NOT_OF_TYPE)),
         });
         Ok(())
+    }
+
+    /// Appends the values `rows` of a page of `count`; the others are not unpacked where that can be.
+    pub(crate) fn decode_rows(
+        &self,
+        cursor: &mut Cursor<'_>,
+        count: usize,
+        rows: Range<usize>,
+        limits: Limits,
+        out: &mut Column,
+    ) -> Result<(), BytesError> {
+        match (self, &mut *out) {
+            (ValueModel::Floats(model), Column::Float32(v)) => model.decode_rows(cursor, count, rows, v),
+            (ValueModel::Floats(model), Column::Float64(v)) => model.decode_rows(cursor, count, rows, v),
+            _ => {
+                let mut page = Column::new(out.value_type());
+                self.decode(cursor, count, limits, &mut page)?;
+                out.append(&page, rows.start, rows.end);
+                Ok(())
+            }
+        }
     }
 
     /// Codec of the column.

@@ -61,9 +61,7 @@ impl Table {
         let whole =
             range.from <= chunk.header.first && (chunk.header.last < range.to || range.to == Timestamp::MAX);
         let pages = if whole { 0..chunk.header.pages().len() } else { chunk.header.pages_touching(range) };
-        let block = self.decode(&chunk, pages)?;
-        let inside = if whole { 0..block.len() } else { block.indices(range) };
-        Ok(if inside.len() == block.len() { block } else { block.slice(inside.start, inside.end) })
+        self.decode(&chunk, pages, (!whole).then_some(range))
     }
 
     /// All samples of a chunk.
@@ -73,19 +71,26 @@ impl Table {
     pub fn all_samples(&self, entry: &Entry) -> Result<SampleBlock, FormatError> {
         let chunk = self.open_chunk(entry, true)?;
         let pages = 0..chunk.header.pages().len();
-        self.decode(&chunk, pages)
+        self.decode(&chunk, pages, None)
     }
 
-    fn decode(&self, chunk: &OpenChunk, pages: Range<usize>) -> Result<SampleBlock, FormatError> {
+    /// The samples of `pages`, or of them those of `range`.
+    fn decode(
+        &self,
+        chunk: &OpenChunk,
+        pages: Range<usize>,
+        range: Option<TimeRange>,
+    ) -> Result<SampleBlock, FormatError> {
         let times = match chunk.header.time_reference() {
             Some(reference) => Some(self.times(reference, pages.clone(), chunk.offset)?),
             None => None,
         };
         let body = self.body(chunk, &pages)?;
-        chunk
-            .header
-            .decode_pages(pages, &body, times.as_deref())
-            .map_err(|error| error.in_file(self.path(), chunk.offset))
+        let block = match range {
+            Some(range) => chunk.header.decode_within(range, pages, &body, times.as_deref()),
+            None => chunk.header.decode_pages(pages, &body, times.as_deref()),
+        };
+        block.map_err(|error| error.in_file(self.path(), chunk.offset))
     }
 
     /// The stamps that a chunk refers to: those of the chunk of the other channel which begins at the same

@@ -23,28 +23,60 @@ impl ChunkHeader {
         body: &[u8],
         times: Option<&[i64]>,
     ) -> Result<SampleBlock, BytesError> {
-        let samples = self.samples_of(pages.clone());
-        let mut columns = Decoded::default();
-        if let Some(reference) = self.time_reference() {
-            columns.time =
-                self.check_times(&pages, times).map_err(|what| BytesError { position: 0, what })?;
-            debug_assert_eq!(columns.time.len(), samples.len(), "{reference:?}");
-        }
+        let samples = self.samples_of(pages.clone()).len();
+        let times = match self.time_reference() {
+            Some(_) => self.check_times(&pages, times).map_err(|what| BytesError { position: 0, what })?,
+            // The header was checked to have at most 8192 samples.
+            None => Vec::with_capacity(samples),
+        };
+        self.decode_rows(pages, body, times, 0..samples)
+    }
+
+    /// The samples of `range` alone, which lie in `pages`; of pages at its ends only the stamps are decoded
+    /// whole. As [`ChunkHeader::decode_pages`] else.
+    ///
+    /// # Errors
+    /// As [`ChunkHeader::decode_pages`].
+    pub fn decode_within(
+        &self,
+        range: TimeRange,
+        pages: Range<usize>,
+        body: &[u8],
+        times: Option<&[i64]>,
+    ) -> Result<SampleBlock, BytesError> {
+        let times = match self.time_reference() {
+            Some(_) => self.check_times(&pages, times).map_err(|what| BytesError { position: 0, what })?,
+            None => self.decode_times(pages.clone(), body)?,
+        };
+        let rows = times.partition_point(|time| *time < range.from.0)
+            ..times.partition_point(|time| *time < range.to.0);
+        self.decode_rows(pages, body, times, rows.start..rows.end.max(rows.start))
+    }
+
+    /// The samples `rows`, counted from the first of `pages`. `times`: the stamps of these pages, or none
+    /// where all rows are wanted and the stamps stand here.
+    fn decode_rows(
+        &self,
+        pages: Range<usize>,
+        body: &[u8],
+        mut times: Vec<i64>,
+        rows: Range<usize>,
+    ) -> Result<SampleBlock, BytesError> {
+        let without_times = times.is_empty();
         let empty = |column: &HeaderColumn| {
             let mut decoded = self.empty(column);
             if matches!(column.model, ColumnModel::Values(_)) {
-                decoded.reserve(samples.len());
+                decoded.reserve(rows.len());
             }
             decoded
         };
-        // The header was checked to have at most 8192 samples.
         let mut segments: Vec<_> = self.columns.iter().map(empty).collect();
-        if columns.time.is_empty() {
-            columns.time.reserve_exact(samples.len());
-        }
+        let start = self.samples_of(pages.clone()).start;
         for page in pages.clone() {
             let bytes = self.page_bytes(&pages, page, body)?;
-            let count = self.samples_of(page..page + 1).len();
+            let samples = self.samples_of(page..page + 1);
+            let within = |row: usize| (start + row).clamp(samples.start, samples.end) - samples.start;
+            let wanted = within(rows.start)..within(rows.end);
             let position = self.pages[page].offset;
             let mut cursor = Cursor::new(bytes);
             for (column, decoded) in self.columns.iter().zip(&mut segments) {
@@ -54,21 +86,35 @@ impl ChunkHeader {
                 let segment = cursor.counted_bytes().map_err(|error| at(error, position))?;
                 let position = position + cursor.position() - segment.len();
                 let mut segment = Cursor::new(segment);
-                let first = self.pages[page].first.0;
-                decode_segment(column, &mut segment, first, count, &mut columns.time, decoded)
-                    .map_err(|error| at(error, position))?;
+                let read = match &column.model {
+                    ColumnModel::Time(model) if without_times => {
+                        model.decode_page(&mut segment, self.pages[page].first.0, samples.len(), &mut times)
+                    }
+                    ColumnModel::Values(model) if wanted.len() == samples.len() => {
+                        model.decode(&mut segment, samples.len(), LIMITS, decoded)
+                    }
+                    ColumnModel::Values(model) => {
+                        model.decode_rows(&mut segment, samples.len(), wanted.clone(), LIMITS, decoded)
+                    }
+                    _ => continue,
+                };
+                read.and_then(|()| segment.finish()).map_err(|error| at(error, position))?;
             }
             cursor.finish().map_err(|error| at(error, position))?;
         }
+        if rows.len() < times.len() {
+            times = times[rows.clone()].to_vec();
+        }
+        let mut columns = Decoded { time: times, ..Decoded::default() };
         for (column, mut decoded) in self.columns.iter().zip(segments) {
             match &column.model {
-                ColumnModel::Constant(one) => decoded = repeat(one, samples.len()),
-                ColumnModel::Parts if !samples.is_empty() => decoded = self.decode_parts(body)?,
+                ColumnModel::Constant(one) => decoded = repeat(one, rows.len()),
+                ColumnModel::Parts if !rows.is_empty() => decoded = self.decode_parts(body)?,
                 _ => {}
             }
             columns.take(column.tag, decoded).map_err(|what| BytesError { position: 0, what })?;
         }
-        self.finish(columns, samples.len())
+        self.finish(columns, rows.len())
     }
 
     /// The stamps of `pages` alone, for a chunk that refers to them.
@@ -255,22 +301,6 @@ fn at(error: BytesError, offset: usize) -> BytesError {
     BytesError { position: offset.saturating_add(error.position), what: error.what }
 }
 
-fn decode_segment(
-    column: &HeaderColumn,
-    segment: &mut Cursor<'_>,
-    first: i64,
-    count: usize,
-    times: &mut Vec<i64>,
-    out: &mut Column,
-) -> Result<(), BytesError> {
-    match &column.model {
-        ColumnModel::Time(model) => model.decode_page(segment, first, count, times)?,
-        ColumnModel::Values(model) => model.decode(segment, count, LIMITS, out)?,
-        _ => return Ok(()),
-    }
-    segment.finish()
-}
-
 /// `count` times the one value of `one`.
 fn repeat(one: &Column, count: usize) -> Column {
     let mut column = one.clone();
@@ -311,7 +341,5 @@ pub fn decode_range(chunk: &[u8], range: TimeRange) -> Result<SampleBlock, Bytes
     let body = chunk
         .get(extent.start as usize..extent.end as usize)
         .ok_or(BytesError { position: 8, what: "a chunk is not as long as it says" })?;
-    let block = header.decode_pages(pages, body, None)?;
-    let inside = block.indices(range);
-    Ok(if inside.len() == block.len() { block } else { block.slice(inside.start, inside.end) })
+    header.decode_within(range, pages, body, None)
 }

@@ -5,6 +5,7 @@ use super::scale::{self, EXCEPTION_SHARE, Float, Scale};
 use super::trial_of;
 use crate::format::ColumnCodec;
 use disk::{BytesError, Cursor, put_f64, put_u8, put_u64, put_varint};
+use std::ops::Range;
 
 const DIVIDE: u8 = 1;
 const SINGLE: u8 = 2;
@@ -74,11 +75,12 @@ impl FloatModel {
         integers.encode(&ordered, out);
     }
 
-    /// Appends the `count` values of a page to `out`.
-    pub(crate) fn decode<F: Float>(
+    /// Appends the values `rows` of a page of `count` to `out`.
+    pub(crate) fn decode_rows<F: Float>(
         self,
         cursor: &mut Cursor<'_>,
         count: usize,
+        rows: Range<usize>,
         out: &mut Vec<F>,
     ) -> Result<(), BytesError> {
         let start = out.len();
@@ -87,12 +89,12 @@ impl FloatModel {
             _ => Vec::new(),
         };
         let mut ordered = Vec::with_capacity(count);
-        integer::decode(cursor, count, &mut ordered)?;
+        integer::decode_rows(cursor, count, rows.clone(), &mut ordered)?;
         match self {
             FloatModel::Scaled(scale) => {
                 scale.decode(&ordered, out);
-                for (at, pattern) in exceptions {
-                    out[start + at] = F::from_pattern(pattern);
+                for (at, pattern) in exceptions.into_iter().filter(|(at, _)| rows.contains(at)) {
+                    out[start + at - rows.start] = F::from_pattern(pattern);
                 }
             }
             FloatModel::Single => out

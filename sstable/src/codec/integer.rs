@@ -3,11 +3,12 @@
 //! In the cold profile a stream is one entropy-coded block where that is smaller. All arithmetic wraps, so
 //! every i64 (and every u64 seen as one) survives.
 
-use super::pack::{BLOCK_VALUES, pack, unpack, unpack_onto};
+use super::pack::{BLOCK_VALUES, pack, unpack, unpack_onto, unpack_rows_onto};
 use super::wide::wide;
 use super::{Profile, pco, split};
 use crate::format::BlockCodec;
 use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
+use std::ops::Range;
 
 /// Bits of a position inside a block.
 const POSITION_BITS: u32 = 10;
@@ -336,6 +337,65 @@ pub(crate) fn decode(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<i64>) 
     Ok(())
 }
 
+/// Appends the integers `rows` of a stream of `count`.
+pub(crate) fn decode_rows(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    rows: Range<usize>,
+    out: &mut Vec<i64>,
+) -> Result<(), BytesError> {
+    let mut at = 0;
+    while at < count {
+        let (left, start) = (count - at, out.len());
+        if left >= BLOCK_VALUES && decode_few(cursor, overlap(&rows, at, BLOCK_VALUES), out)? {
+            at += BLOCK_VALUES;
+            continue;
+        }
+        decode_block(cursor, left, out)?;
+        let len = out.len() - start;
+        keep(out, start, overlap(&rows, at, len));
+        at += len;
+    }
+    Ok(())
+}
+
+/// Which of the `len` values from `at` on are among `rows`, counted from `at`.
+fn overlap(rows: &Range<usize>, at: usize, len: usize) -> Range<usize> {
+    rows.start.clamp(at, at + len) - at..rows.end.clamp(at, at + len) - at
+}
+
+/// Keeps only `wanted` of the values from `start` on.
+fn keep(values: &mut Vec<i64>, start: usize, wanted: Range<usize>) {
+    values.truncate(start + wanted.end);
+    values.drain(start..start + wanted.start);
+}
+
+/// Appends the values `wanted` of a full block that can be unpacked in part; `false`, and nothing read or
+/// appended, when it cannot.
+fn decode_few(cursor: &mut Cursor<'_>, wanted: Range<usize>, out: &mut Vec<i64>) -> Result<bool, BytesError> {
+    let patched = match cursor.peek().and_then(BlockCodec::from_tag) {
+        Some(BlockCodec::Frame) => false,
+        Some(BlockCodec::Patched) => true,
+        _ => return Ok(false),
+    };
+    cursor.u8()?;
+    let width = u32::from(cursor.u8()?);
+    let base = cursor.varint_signed()?;
+    let zero = if patched { base.wrapping_sub(half_range(width)) } else { base };
+    let start = out.len();
+    let from = unpack_rows_onto(cursor, width, wanted.clone(), zero, out)?;
+    if patched {
+        let values = &mut out[start..];
+        read_patches(cursor, base, BLOCK_VALUES, |position, value| {
+            if let Some(to) = position.checked_sub(from).and_then(|at| values.get_mut(at)) {
+                *to = value;
+            }
+        })?;
+    }
+    keep(out, start, wanted.start - from..wanted.end - from);
+    Ok(true)
+}
+
 /// Appends one block of a stream of which `left` integers are missing.
 fn decode_block(cursor: &mut Cursor<'_>, left: usize, out: &mut Vec<i64>) -> Result<(), BytesError> {
     let codec = BlockCodec::from_tag(cursor.u8()?).ok_or_else(|| cursor.error("an unknown block codec"))?;
@@ -357,7 +417,8 @@ fn decode_block(cursor: &mut Cursor<'_>, left: usize, out: &mut Vec<i64>) -> Res
     let zero = if patched { base.wrapping_sub(half_range(width)) } else { base };
     unpack_onto(cursor, width, count, zero, out)?;
     if patched {
-        apply_patches(cursor, base, &mut out[start..])?;
+        let values = &mut out[start..];
+        read_patches(cursor, base, count, |position, value| values[position] = value)?;
     }
     if deltas {
         integrate(first, &mut out[start..]);
@@ -374,9 +435,16 @@ pub(super) fn integrate(first: i64, values: &mut [i64]) {
     }
 }
 
-fn apply_patches(cursor: &mut Cursor<'_>, base: i64, values: &mut [i64]) -> Result<(), BytesError> {
+/// Hands on the patches of a block of `values` values: positions inside the block, and what stands there.
+#[inline(always)]
+fn read_patches(
+    cursor: &mut Cursor<'_>,
+    base: i64,
+    values: usize,
+    mut patch: impl FnMut(usize, i64),
+) -> Result<(), BytesError> {
     let count = cursor.varint()?;
-    if count > values.len() as u64 {
+    if count > values as u64 {
         return Err(cursor.error("a block has more patches than values"));
     }
     let width = u32::from(cursor.u8()?);
@@ -386,10 +454,10 @@ fn apply_patches(cursor: &mut Cursor<'_>, base: i64, values: &mut [i64]) -> Resu
     unpack(cursor, POSITION_BITS, positions)?;
     unpack(cursor, width, outliers)?;
     for (position, outlier) in positions.iter().zip(outliers.iter()) {
-        match values.get_mut(*position as usize) {
-            Some(value) => *value = base.wrapping_add(unzigzag(*outlier)),
-            None => return Err(cursor.error("a patch lies outside its block")),
+        if *position >= values as u64 {
+            return Err(cursor.error("a patch lies outside its block"));
         }
+        patch(*position as usize, base.wrapping_add(unzigzag(*outlier)));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use super::wide::wide;
 use disk::{BytesError, Cursor};
+use std::ops::Range;
 
 /// Values of a full block.
 pub(crate) const BLOCK_VALUES: usize = 1024;
@@ -121,6 +122,32 @@ pub(crate) fn unpack_onto(
     Ok(())
 }
 
+/// Appends those rows of 16 of a full block that hold the values `wanted`, each plus `zero`; says which value
+/// the first of them is.
+pub(crate) fn unpack_rows_onto(
+    cursor: &mut Cursor<'_>,
+    width: u32,
+    wanted: Range<usize>,
+    zero: i64,
+    out: &mut Vec<i64>,
+) -> Result<usize, BytesError> {
+    if width > 64 {
+        return Err(cursor.error(WIDTH));
+    }
+    let bytes = cursor.bytes(packed_len(BLOCK_VALUES, width))?;
+    let rows = wanted.start / LANES..wanted.end.min(BLOCK_VALUES).div_ceil(LANES);
+    if width == 0 {
+        out.resize(out.len() + rows.len() * LANES, zero);
+    } else {
+        wide(|| {
+            for row in rows.clone() {
+                out.extend(unpack_row(bytes, width, row).map(|offset| zero.wrapping_add(offset as i64)));
+            }
+        });
+    }
+    Ok(rows.start * LANES)
+}
+
 /// Bytes of one word of all lanes.
 const WORD_BYTES: usize = LANES * 8;
 
@@ -189,6 +216,17 @@ mod tests {
                 unpack(&mut cursor, width, &mut back).unwrap();
                 let mut onto = vec![-1];
                 unpack_onto(&mut Cursor::new(&bytes), width, count, 5, &mut onto).unwrap();
+                if count == BLOCK_VALUES {
+                    for wanted in [0..1024, 0..1, 15..17, 100..200, 1023..1024] {
+                        let mut rows = Vec::new();
+                        let mut cursor = Cursor::new(&bytes);
+                        let from =
+                            unpack_rows_onto(&mut cursor, width, wanted.clone(), 5, &mut rows).unwrap();
+                        let inside = rows[wanted.start - from..].iter().take(wanted.len());
+                        let expected = values[wanted].iter().map(|value| (*value as i64).wrapping_add(5));
+                        assert!(cursor.is_empty() && inside.copied().eq(expected), "width {width}");
+                    }
+                }
                 let shifted = values.iter().map(|value| (*value as i64).wrapping_add(5));
                 assert!(onto.into_iter().eq([-1].into_iter().chain(shifted)), "width {width}, count {count}");
                 assert_eq!((back, cursor.is_empty()), (values, true), "width {width}, count {count}");

@@ -11,7 +11,7 @@ fn check<F: Float>(values: &[F]) -> (FloatModel, usize) {
     assert_eq!(FloatModel::parse(model.codec(), &mut Cursor::new(&parameters)), Ok(model));
     model.encode(values, &mut IntegerEncoder::new(Profile::Hot), &mut bytes);
     let mut cursor = Cursor::new(&bytes);
-    model.decode(&mut cursor, values.len(), &mut back).unwrap();
+    model.decode_rows(&mut cursor, values.len(), 0..values.len(), &mut back).unwrap();
     let patterns = |values: &[F]| values.iter().map(|value| value.pattern()).collect::<Vec<_>>();
     assert_eq!(patterns(&back), patterns(values));
     assert!(cursor.is_empty());

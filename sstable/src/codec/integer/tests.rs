@@ -11,6 +11,14 @@ fn encoded(values: &[i64], profile: Profile) -> Vec<u8> {
     decode(&mut cursor, values.len(), &mut back).unwrap();
     assert_eq!(back, values);
     assert!(cursor.is_empty());
+    let len = values.len();
+    for rows in [0..0, 0..len.min(1), len / 3..len / 2, len / 2..len, len..len, len / 8..len - len / 8] {
+        let mut cursor = Cursor::new(&bytes);
+        let mut some = vec![7];
+        decode_rows(&mut cursor, len, rows.clone(), &mut some).unwrap();
+        assert!(cursor.is_empty() && some[0] == 7);
+        assert_eq!(some[1..], values[rows]);
+    }
     bytes
 }
 
