@@ -2,10 +2,11 @@
 
 use super::header::{ChunkHeader, ColumnModel, HeaderColumn};
 use super::large;
+use crate::codec::time::TimeModel;
 use crate::codec::{Limits, by_class};
 use crate::format::*;
 use disk::{BytesError, Cursor, checksum};
-use sample::{Column, SampleBlock, TimeRange};
+use sample::{Column, SampleBlock, TimeRange, Timestamp};
 use std::ops::Range;
 
 const LIMITS: Limits = Limits { elements: CHUNK_ELEMENTS_MAX, bytes: CHUNK_VALUE_BYTES_MAX };
@@ -23,17 +24,17 @@ impl ChunkHeader {
         body: &[u8],
         times: Option<&[i64]>,
     ) -> Result<SampleBlock, BytesError> {
-        let samples = self.samples_of(pages.clone()).len();
+        let bytes = self.pages_bytes(&pages, body)?;
         let times = match self.time_reference() {
-            Some(_) => self.check_times(&pages, times).map_err(|what| BytesError { position: 0, what })?,
-            // The header was checked to have at most 8192 samples.
-            None => Vec::with_capacity(samples),
+            Some(_) => Some(self.check_times(&pages, times)?.to_vec()),
+            None => None,
         };
-        self.decode_rows(pages, body, times, 0..samples)
+        let rows = 0..self.samples_of(pages.clone()).len();
+        self.decode_rows(pages, &bytes, body, times, rows)
     }
 
-    /// The samples of `range` alone, which lie in `pages`; of pages at its ends only the stamps are decoded
-    /// whole. As [`ChunkHeader::decode_pages`] else.
+    /// The samples of `range` alone, which lie in `pages`: of pages at its ends the others are not decoded where
+    /// that can be. As [`ChunkHeader::decode_pages`] else.
     ///
     /// # Errors
     /// As [`ChunkHeader::decode_pages`].
@@ -44,25 +45,81 @@ impl ChunkHeader {
         body: &[u8],
         times: Option<&[i64]>,
     ) -> Result<SampleBlock, BytesError> {
-        let times = match self.time_reference() {
-            Some(_) => self.check_times(&pages, times).map_err(|what| BytesError { position: 0, what })?,
-            None => self.decode_times(pages.clone(), body)?,
+        let bytes = self.pages_bytes(&pages, body)?;
+        let (rows, times) = match self.time_reference() {
+            Some(_) => {
+                let times = self.check_times(&pages, times)?;
+                let before = |end: Timestamp| times.partition_point(|time| *time < end.0);
+                let rows = before(range.from)..before(range.to).max(before(range.from));
+                (rows.clone(), times[rows].to_vec())
+            }
+            None => self.times_within(range, &pages, &bytes)?,
         };
-        let rows = times.partition_point(|time| *time < range.from.0)
-            ..times.partition_point(|time| *time < range.to.0);
-        self.decode_rows(pages, body, times, rows.start..rows.end.max(rows.start))
+        self.decode_rows(pages, &bytes, body, Some(times), rows)
     }
 
-    /// The samples `rows`, counted from the first of `pages`. `times`: the stamps of these pages, or none
-    /// where all rows are wanted and the stamps stand here.
+    /// The rows of `range`, counted from the first of `pages`, with their stamps.
+    fn times_within(
+        &self,
+        range: TimeRange,
+        pages: &Range<usize>,
+        bytes: &[&[u8]],
+    ) -> Result<(Range<usize>, Vec<i64>), BytesError> {
+        let start = self.samples_of(pages.clone()).start;
+        let mut within: Option<(Range<usize>, Vec<i64>)> = None;
+        for (page, bytes) in pages.clone().zip(bytes) {
+            let samples = self.samples_of(page..page + 1);
+            let (model, mut segment) = self.time_segment(page, bytes)?;
+            let found = model
+                .decode_within(&mut segment, self.pages[page].first.0, samples.len(), range)
+                .and_then(|found| segment.finish().map(|()| found));
+            let (rows, times) = found.map_err(|error| at(error, self.pages[page].offset))?;
+            let rows = rows.start + samples.start - start..rows.end + samples.start - start;
+            match &mut within {
+                _ if rows.is_empty() => {}
+                None => within = Some((rows, times)),
+                Some((known, stamps)) if known.end == rows.start => {
+                    known.end = rows.end;
+                    stamps.extend(times);
+                }
+                Some(_) => {
+                    return Err(BytesError { position: self.pages[page].offset, what: "stamps decrease" });
+                }
+            }
+        }
+        Ok(within.unwrap_or_default())
+    }
+
+    /// The model of the stamps, and their segment in a page.
+    fn time_segment<'b>(&self, page: usize, bytes: &'b [u8]) -> Result<(&TimeModel, Cursor<'b>), BytesError> {
+        let position = self.pages[page].offset;
+        // The tag of time is the least: its segment is the first.
+        let Some(ColumnModel::Time(model)) = self.columns.first().map(|column| &column.model) else {
+            let what = "stamps are referred to that stand in another chunk themselves";
+            return Err(BytesError { position, what });
+        };
+        let segment = Cursor::new(bytes).counted_bytes().map_err(|error| at(error, position))?;
+        Ok((model, Cursor::new(segment)))
+    }
+
+    /// Checked bytes of each of `pages`.
+    fn pages_bytes<'b>(&self, pages: &Range<usize>, body: &'b [u8]) -> Result<Vec<&'b [u8]>, BytesError> {
+        pages.clone().map(|page| self.page_bytes(pages, page, body)).collect()
+    }
+
+    /// The samples `rows`, counted from the first of `pages`, whose bytes are `bytes`, and their stamps `times`; or
+    /// all of them, without stamps, where those stand here.
     fn decode_rows(
         &self,
         pages: Range<usize>,
+        bytes: &[&[u8]],
         body: &[u8],
-        mut times: Vec<i64>,
+        times: Option<Vec<i64>>,
         rows: Range<usize>,
     ) -> Result<SampleBlock, BytesError> {
-        let without_times = times.is_empty();
+        let without_times = times.is_none();
+        // The header was checked to have at most 8192 samples.
+        let mut times = times.unwrap_or_else(|| Vec::with_capacity(rows.len()));
         let empty = |column: &HeaderColumn| {
             let mut decoded = self.empty(column);
             if matches!(column.model, ColumnModel::Values(_)) {
@@ -72,8 +129,7 @@ impl ChunkHeader {
         };
         let mut segments: Vec<_> = self.columns.iter().map(empty).collect();
         let start = self.samples_of(pages.clone()).start;
-        for page in pages.clone() {
-            let bytes = self.page_bytes(&pages, page, body)?;
+        for (page, bytes) in pages.zip(bytes) {
             let samples = self.samples_of(page..page + 1);
             let within = |row: usize| (start + row).clamp(samples.start, samples.end) - samples.start;
             let wanted = within(rows.start)..within(rows.end);
@@ -102,9 +158,6 @@ impl ChunkHeader {
             }
             cursor.finish().map_err(|error| at(error, position))?;
         }
-        if rows.len() < times.len() {
-            times = times[rows.clone()].to_vec();
-        }
         let mut columns = Decoded { time: times, ..Decoded::default() };
         for (column, mut decoded) in self.columns.iter().zip(segments) {
             match &column.model {
@@ -125,23 +178,13 @@ impl ChunkHeader {
         let mut times = Vec::new();
         for page in pages.clone() {
             let position = self.pages.get(page).map_or(0, |page| page.offset);
-            let mut cursor = Cursor::new(self.page_bytes(&pages, page, body)?);
+            let bytes = self.page_bytes(&pages, page, body)?;
             let count = self.samples_of(page..page + 1).len();
-            // The tag of time is the least: its segment is the first.
-            match self.columns.first().map(|column| &column.model) {
-                Some(ColumnModel::Time(model)) => {
-                    let segment = cursor.counted_bytes().map_err(|error| at(error, position))?;
-                    let mut segment = Cursor::new(segment);
-                    model
-                        .decode_page(&mut segment, self.pages[page].first.0, count, &mut times)
-                        .and_then(|()| segment.finish())
-                        .map_err(|error| at(error, position))?;
-                }
-                _ => {
-                    let what = "stamps are referred to that stand in another chunk themselves";
-                    return Err(BytesError { position, what });
-                }
-            }
+            let (model, mut segment) = self.time_segment(page, bytes)?;
+            model
+                .decode_page(&mut segment, self.pages[page].first.0, count, &mut times)
+                .and_then(|()| segment.finish())
+                .map_err(|error| at(error, position))?;
         }
         Ok(times)
     }
@@ -187,14 +230,19 @@ impl ChunkHeader {
         if checksum(bytes) == page.crc { Ok(bytes) } else { Err(damaged("a page fails its checksum")) }
     }
 
-    fn check_times(&self, pages: &Range<usize>, times: Option<&[i64]>) -> Result<Vec<i64>, &'static str> {
-        let Some(times) = times else { return Err("the stamps stand in another chunk, which was not given") };
+    fn check_times<'t>(
+        &self,
+        pages: &Range<usize>,
+        times: Option<&'t [i64]>,
+    ) -> Result<&'t [i64], BytesError> {
+        let wrong = |what| BytesError { position: 0, what };
+        let times = times.ok_or_else(|| wrong("the stamps stand in another chunk, which was not given"))?;
         let samples = self.samples_of(pages.clone());
         let first = self.pages.get(pages.start).map(|page| page.first.0);
         if times.len() != samples.len() || (!pages.is_empty() && times.first().copied() != first) {
-            return Err("the stamps referred to are not those of this chunk");
+            return Err(wrong("the stamps referred to are not those of this chunk"));
         }
-        Ok(times.to_vec())
+        Ok(times)
     }
 
     fn empty(&self, column: &HeaderColumn) -> Column {

@@ -3,7 +3,7 @@
 //! In the cold profile a stream is one entropy-coded block where that is smaller. All arithmetic wraps, so
 //! every i64 (and every u64 seen as one) survives.
 
-use super::pack::{BLOCK_VALUES, pack, unpack, unpack_onto, unpack_rows_onto};
+use super::pack::{BLOCK_VALUES, pack, packed, unpack, unpack_one, unpack_onto, unpack_some};
 use super::wide::wide;
 use super::{Profile, pco, split};
 use crate::format::BlockCodec;
@@ -347,13 +347,16 @@ pub(crate) fn decode_rows(
     let mut at = 0;
     while at < count {
         let (left, start) = (count - at, out.len());
-        if left >= BLOCK_VALUES && decode_few(cursor, overlap(&rows, at, BLOCK_VALUES), out)? {
+        if let Some(block) = Seekable::read(cursor, left.min(BLOCK_VALUES))? {
+            block.get_some(overlap(&rows, at, BLOCK_VALUES), out);
             at += BLOCK_VALUES;
             continue;
         }
         decode_block(cursor, left, out)?;
         let len = out.len() - start;
-        keep(out, start, overlap(&rows, at, len));
+        let wanted = overlap(&rows, at, len);
+        out.truncate(start + wanted.end);
+        out.drain(start..start + wanted.start);
         at += len;
     }
     Ok(())
@@ -364,36 +367,53 @@ fn overlap(rows: &Range<usize>, at: usize, len: usize) -> Range<usize> {
     rows.start.clamp(at, at + len) - at..rows.end.clamp(at, at + len) - at
 }
 
-/// Keeps only `wanted` of the values from `start` on.
-fn keep(values: &mut Vec<i64>, start: usize, wanted: Range<usize>) {
-    values.truncate(start + wanted.end);
-    values.drain(start..start + wanted.start);
+/// A full block of which any value can be looked at alone.
+pub(crate) struct Seekable<'a> {
+    bytes: &'a [u8],
+    width: u32,
+    zero: i64,
+    /// Positions, ascending, with what stands there.
+    patches: Vec<(usize, i64)>,
 }
 
-/// Appends the values `wanted` of a full block that can be unpacked in part; `false`, and nothing read or
-/// appended, when it cannot.
-fn decode_few(cursor: &mut Cursor<'_>, wanted: Range<usize>, out: &mut Vec<i64>) -> Result<bool, BytesError> {
-    let patched = match cursor.peek().and_then(BlockCodec::from_tag) {
-        Some(BlockCodec::Frame) => false,
-        Some(BlockCodec::Patched) => true,
-        _ => return Ok(false),
-    };
-    cursor.u8()?;
-    let width = u32::from(cursor.u8()?);
-    let base = cursor.varint_signed()?;
-    let zero = if patched { base.wrapping_sub(half_range(width)) } else { base };
-    let start = out.len();
-    let from = unpack_rows_onto(cursor, width, wanted.clone(), zero, out)?;
-    if patched {
-        let values = &mut out[start..];
-        read_patches(cursor, base, BLOCK_VALUES, |position, value| {
-            if let Some(to) = position.checked_sub(from).and_then(|at| values.get_mut(at)) {
-                *to = value;
-            }
-        })?;
+impl<'a> Seekable<'a> {
+    /// Reads a block of `count` integers if it is such a one; else reads nothing.
+    pub(crate) fn read(cursor: &mut Cursor<'a>, count: usize) -> Result<Option<Seekable<'a>>, BytesError> {
+        let patched = match cursor.peek().and_then(BlockCodec::from_tag) {
+            Some(BlockCodec::Frame) if count == BLOCK_VALUES => false,
+            Some(BlockCodec::Patched) if count == BLOCK_VALUES => true,
+            _ => return Ok(None),
+        };
+        cursor.u8()?;
+        let width = u32::from(cursor.u8()?);
+        let base = cursor.varint_signed()?;
+        let zero = if patched { base.wrapping_sub(half_range(width)) } else { base };
+        let bytes = packed(cursor, width)?;
+        let mut patches = Vec::new();
+        if patched {
+            read_patches(cursor, base, BLOCK_VALUES, |position, value| patches.push((position, value)))?;
+            patches.sort_by_key(|(position, _)| *position);
+        }
+        Ok(Some(Seekable { bytes, width, zero, patches }))
     }
-    keep(out, start, wanted.start - from..wanted.end - from);
-    Ok(true)
+
+    /// Integer `at` of 0 to 1023.
+    pub(crate) fn get(&self, at: usize) -> i64 {
+        match self.patches.binary_search_by_key(&at, |(position, _)| *position) {
+            Ok(found) => self.patches[found].1,
+            Err(_) => self.zero.wrapping_add(unpack_one(self.bytes, self.width, at) as i64),
+        }
+    }
+
+    /// Appends the integers `wanted`.
+    pub(crate) fn get_some(&self, wanted: Range<usize>, out: &mut Vec<i64>) {
+        let start = out.len();
+        unpack_some(self.bytes, self.width, wanted.clone(), self.zero, out);
+        let before = self.patches.partition_point(|(position, _)| *position < wanted.start);
+        for (position, value) in self.patches[before..].iter().take_while(|(at, _)| *at < wanted.end) {
+            out[start + position - wanted.start] = *value;
+        }
+    }
 }
 
 /// Appends one block of a stream of which `left` integers are missing.

@@ -122,30 +122,42 @@ pub(crate) fn unpack_onto(
     Ok(())
 }
 
-/// Appends those rows of 16 of a full block that hold the values `wanted`, each plus `zero`; says which value
-/// the first of them is.
-pub(crate) fn unpack_rows_onto(
-    cursor: &mut Cursor<'_>,
-    width: u32,
-    wanted: Range<usize>,
-    zero: i64,
-    out: &mut Vec<i64>,
-) -> Result<usize, BytesError> {
+/// The bytes of a full block packed at `width`.
+pub(crate) fn packed<'a>(cursor: &mut Cursor<'a>, width: u32) -> Result<&'a [u8], BytesError> {
     if width > 64 {
         return Err(cursor.error(WIDTH));
     }
-    let bytes = cursor.bytes(packed_len(BLOCK_VALUES, width))?;
-    let rows = wanted.start / LANES..wanted.end.min(BLOCK_VALUES).div_ceil(LANES);
+    cursor.bytes(packed_len(BLOCK_VALUES, width))
+}
+
+/// Appends the values `wanted` of a full block packed at `width` (at most 64) into all of `bytes`, each plus
+/// `zero`.
+pub(crate) fn unpack_some(bytes: &[u8], width: u32, wanted: Range<usize>, zero: i64, out: &mut Vec<i64>) {
     if width == 0 {
-        out.resize(out.len() + rows.len() * LANES, zero);
-    } else {
-        wide(|| {
-            for row in rows.clone() {
-                out.extend(unpack_row(bytes, width, row).map(|offset| zero.wrapping_add(offset as i64)));
-            }
-        });
+        return out.resize(out.len() + wanted.len(), zero);
     }
-    Ok(rows.start * LANES)
+    let rows = wanted.start / LANES..wanted.end.min(BLOCK_VALUES).div_ceil(LANES);
+    let (start, from) = (out.len(), rows.start * LANES);
+    wide(|| {
+        for row in rows {
+            out.extend(unpack_row(bytes, width, row).map(|offset| zero.wrapping_add(offset as i64)));
+        }
+    });
+    out.truncate(start + wanted.end - from);
+    out.drain(start..start + wanted.start - from);
+}
+
+/// Value `at` of a full block packed at `width` (at most 64) into all of `bytes`.
+pub(crate) fn unpack_one(bytes: &[u8], width: u32, at: usize) -> u64 {
+    let bit = at / LANES * width as usize;
+    let (word, shift) = (bit / 64, (bit % 64) as u32);
+    let lane = |word: usize| {
+        let start = word * WORD_BYTES + at % LANES * 8;
+        let lane = bytes.get(start..start + 8).and_then(|lane| lane.try_into().ok());
+        lane.map_or(0, u64::from_le_bytes)
+    };
+    let high = if shift + width > 64 { lane(word + 1) << (64 - shift) } else { 0 };
+    (lane(word) >> shift | high) & mask(width)
 }
 
 /// Bytes of one word of all lanes.
@@ -217,14 +229,14 @@ mod tests {
                 let mut onto = vec![-1];
                 unpack_onto(&mut Cursor::new(&bytes), width, count, 5, &mut onto).unwrap();
                 if count == BLOCK_VALUES {
+                    for at in [0, 1, 15, 16, 500, 1023] {
+                        assert_eq!(unpack_one(&bytes, width, at), values[at], "width {width}, value {at}");
+                    }
                     for wanted in [0..1024, 0..1, 15..17, 100..200, 1023..1024] {
-                        let mut rows = Vec::new();
-                        let mut cursor = Cursor::new(&bytes);
-                        let from =
-                            unpack_rows_onto(&mut cursor, width, wanted.clone(), 5, &mut rows).unwrap();
-                        let inside = rows[wanted.start - from..].iter().take(wanted.len());
+                        let mut some = vec![-1];
+                        unpack_some(&bytes, width, wanted.clone(), 5, &mut some);
                         let expected = values[wanted].iter().map(|value| (*value as i64).wrapping_add(5));
-                        assert!(cursor.is_empty() && inside.copied().eq(expected), "width {width}");
+                        assert!(some.into_iter().eq([-1].into_iter().chain(expected)), "width {width}");
                     }
                 }
                 let shifted = values.iter().map(|value| (*value as i64).wrapping_add(5));

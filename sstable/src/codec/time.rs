@@ -1,16 +1,19 @@
 //! Stamps of a page: multiples of a unit, near a periodic grid where there is one.
 
-use super::integer::{self, IntegerEncoder};
+use super::integer::{self, IntegerEncoder, Seekable};
 use super::trial_of;
 use super::wide::wide;
 use crate::format::ColumnCodec;
 use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
+use sample::TimeRange;
+use std::ops::Range;
 
 /// Most bits of the period with its fraction, so that 1024 periods stay inside 63 bits.
 const PERIOD_BITS: u32 = 52;
 const FRACTION_BITS_MAX: u32 = 16;
 /// Points through which the period is refined.
 const REFINING_POINTS_MAX: usize = 128;
+const DISORDER: &str = "stamps of a page decrease or do not begin with its first time";
 /// Pages whose share of slips is larger than one in this many are not near a grid.
 const SLIP_SHARE: usize = 16;
 
@@ -137,9 +140,57 @@ impl TimeModel {
         // The whole page at once: a search that may end early is not vectorised.
         let sorted = wide(|| page.windows(2).fold(true, |sorted, pair| sorted & (pair[0] <= pair[1])));
         if page.first() != Some(&first) || !sorted {
-            return Err(cursor.error("stamps of a page decrease or do not begin with its first time"));
+            return Err(cursor.error(DISORDER));
         }
         Ok(())
+    }
+
+    /// The samples of a page that lie in `range`, and their stamps; the others are not unpacked where the block
+    /// allows it.
+    pub(crate) fn decode_within(
+        &self,
+        cursor: &mut Cursor<'_>,
+        first: i64,
+        count: usize,
+        range: TimeRange,
+    ) -> Result<(Range<usize>, Vec<i64>), BytesError> {
+        let start = cursor.clone();
+        let slips = if self.grid.is_some() { read_slips(cursor, count)? } else { Vec::new() };
+        let Some(block) = Seekable::read(cursor, count)? else {
+            *cursor = start;
+            let mut times = Vec::with_capacity(count);
+            self.decode_page(cursor, first, count, &mut times)?;
+            let from = times.partition_point(|time| *time < range.from.0);
+            let to = times.partition_point(|time| *time < range.to.0).max(from);
+            times.truncate(to);
+            times.drain(..from);
+            return Ok((from..to, times));
+        };
+        let at = |k: usize, deviation: i64| {
+            let ticks = match self.grid {
+                Some(grid) => {
+                    let slipped = slips.iter().take_while(|(at, _)| *at <= k);
+                    let slip = slipped.fold(0i64, |slip, (_, ticks)| slip.wrapping_add(*ticks));
+                    let position = (k as u64).wrapping_mul(grid.period) >> grid.fraction;
+                    deviation.wrapping_add(position as i64).wrapping_add(slip)
+                }
+                None => deviation,
+            };
+            first.wrapping_add(ticks.wrapping_mul(self.unit as i64))
+        };
+        let stamp = |k: usize| at(k, block.get(k));
+        if stamp(0) != first {
+            return Err(cursor.error(DISORDER));
+        }
+        let from = first_from(count, |k| stamp(k) >= range.from.0);
+        let to = from + first_from(count - from, |k| stamp(from + k) >= range.to.0);
+        let mut times = Vec::with_capacity(to - from + 32);
+        block.get_some(from..to, &mut times);
+        times.iter_mut().zip(from..).for_each(|(time, k)| *time = at(k, *time));
+        if !times.is_sorted() || times.first().is_some_and(|first| *first < range.from.0) {
+            return Err(cursor.error(DISORDER));
+        }
+        Ok((from..to, times))
     }
 
     /// Turns deviations of samples `k..` into stamps.
@@ -185,6 +236,16 @@ impl TimeModel {
         }
         Ok(TimeModel { unit, grid })
     }
+}
+
+/// The first of `0..count` for which `is_behind` holds, which holds for all behind it too.
+fn first_from(count: usize, is_behind: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if is_behind(middle) { high = middle } else { low = middle + 1 }
+    }
+    low
 }
 
 fn read_slips(cursor: &mut Cursor<'_>, count: usize) -> Result<Vec<(usize, i64)>, BytesError> {
