@@ -6,7 +6,7 @@ use engine::config::{Config, ConfigErrors, Plan};
 use engine::read::{Member, Reader};
 use engine::source::Source;
 use engine::{Engine, EngineParts};
-use retrieval_server::{HttpSettings, ServerState, router, serve};
+use retrieval_server::{HttpSettings, Opening, ServerState, router, serve};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -70,7 +70,8 @@ pub struct Running {
 }
 
 impl Running {
-    /// Listens, opens the archive, starts recording what `source` delivers, serves.
+    /// Listens, opens the archive, starts recording what `source` delivers, serves. Whoever asks before the
+    /// archive is open is told that it is not yet.
     ///
     /// # Errors
     /// The address is in use, the archive cannot be opened; nothing was changed then.
@@ -99,17 +100,19 @@ impl Running {
             address: format!("http://{}", reachable(address)),
             flush_every: seam::flush_every(),
         };
+        let opening = Opening::default();
+        let (shutdown, told) = oneshot::channel();
+        let server = runtime.spawn(serve(listener, opening.router(), idle_timeout, async {
+            // A dropped sender tells the same.
+            let _ = told.await;
+        }));
         let engine = Arc::new(Engine::start(parts).map_err(StartError::Engine)?);
         let archive = Arc::new(engine.archive());
         let reader = Reader::new(vec![Member { name: String::new(), priority: 1, archive }]);
         // Other processes that read the archive ask here for what is in memory only.
         let router = router(ServerState::new(reader, Some(engine.clone()), settings))
             .merge(retrieval_server::tail::routes(engine.archive()));
-        let (shutdown, told) = oneshot::channel();
-        let server = runtime.spawn(serve(listener, router, idle_timeout, async {
-            // A dropped sender tells the same.
-            let _ = told.await;
-        }));
+        opening.opened(router);
         Ok(Running {
             engine,
             address,

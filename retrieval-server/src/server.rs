@@ -122,7 +122,7 @@ fn cors(settings: &HttpSettings) -> CorsLayer {
         .expose_headers([VARVE_SAMPLES, VARVE_BYTES_ESTIMATE, VARVE_PROBLEMS, VARVE_NEXT, header::ETAG])
 }
 
-fn refusal(error: &ApiError) -> Response {
+pub(crate) fn refusal(error: &ApiError) -> Response {
     let mut response = Response::new(Body::from(error.body_json()));
     *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -108,7 +108,7 @@ impl Engine {
         self.process = Some(Guarded::start(&mut command)?);
         let client = self.client();
         loop {
-            if client.bytes("/health/live").is_ok() {
+            if client.status().is_ok() {
                 return Ok(began.elapsed());
             }
             let ended = self.process.as_mut().and_then(Guarded::ended);

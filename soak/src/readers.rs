@@ -118,7 +118,7 @@ fn archserver(programs: &Programs, rig: &Rig) -> Result<(Guarded, String), Failu
         Guarded::start(command(&programs.path("archserver")?).arg("--config").arg(&config).stderr(log))?;
     let url = format!("http://127.0.0.1:{port}");
     let (client, began) = (Client::new(&url), Instant::now());
-    while client.bytes("/health/live").is_err() {
+    while client.status().is_err() {
         if server.ended().is_some() || began.elapsed() > Duration::from_secs(60) {
             let log = fs::read_to_string(rig.folder.path().join("server.log")).unwrap_or_default();
             return Err(format!("archserver does not answer: {log}").into());
