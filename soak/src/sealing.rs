@@ -13,7 +13,7 @@ const SEALS: &str = "merge";
 
 pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> {
     let groups = scale.pick(200, 25);
-    let (channels, days) = scale.pick(("300", "14"), ("10", "8"));
+    let (channels, days) = scale.pick(("300", "14"), ("2", "8"));
     let how = format!(
         "{} records at 10 Hz, receive_time = true, into an archive that holds {days} old days of {channels} channels \
          at 1 Hz, unsealed: it seals them as soon as it runs. One thread asks as in the run `latency`, while \
