@@ -105,14 +105,16 @@ impl Source for Prepared {
 
     fn receive(&mut self, _: Duration, sink: &mut dyn Sink) -> usize {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let ids: Vec<ChannelId> = waiting.iter().map(|(channel, ..)| *channel).collect();
-        for (at, (channel, received, arrival)) in waiting.drain(..).enumerate() {
-            if let Some(ahead) = ids.get(at + AHEAD) {
+        for at in 0..waiting.len() {
+            if let Some((ahead, ..)) = waiting.get(at + AHEAD) {
                 sink.expect(*ahead);
             }
-            sink.arrive(channel, received, arrival);
+            let (channel, received, arrival) = &mut waiting[at];
+            sink.arrive(*channel, *received, arrival);
         }
-        ids.len()
+        let count = waiting.len();
+        waiting.clear();
+        count
     }
 
     fn queue_bytes(&self) -> (u64, u64) {

@@ -35,22 +35,21 @@ pub struct IngestGauges {
 struct Desk<'a> {
     writer: &'a mut Writer,
     intake: &'a mut Intake,
-    /// Channels that were announced last, the oldest first.
-    expected: [ChannelId; 3],
+    /// Channels that were announced last, in a ring: moving them costs more than asking for them.
+    expected: [ChannelId; 4],
+    /// How many were announced.
+    announced: usize,
 }
-
-/// No channel announced yet.
-const EXPECTED_NONE: [ChannelId; 3] = [ChannelId::ARCHIVE; 3];
 
 impl Sink for Desk<'_> {
     fn expect(&mut self, channel: ChannelId) {
-        let [oldest, middle, newest] = self.expected;
+        self.expected[self.announced % 4] = channel;
+        self.announced += 1;
         self.intake.expect(channel);
-        self.writer.expect(channel, oldest);
-        self.expected = [middle, newest, channel];
+        self.writer.expect(channel, self.expected[self.announced % 4]);
     }
 
-    fn arrive(&mut self, channel: ChannelId, received: Timestamp, arrival: Arrival) {
+    fn arrive(&mut self, channel: ChannelId, received: Timestamp, arrival: &mut Arrival) {
         let received = self.writer.at(received);
         self.intake.arrive(self.writer, channel, received, arrival);
     }
@@ -110,7 +109,8 @@ impl Ingest {
     pub fn turn(&mut self) -> usize {
         // What arrives while this batch is made may wait inside the source until the next one.
         let before = self.writer.shared().clock.now();
-        let mut desk = Desk { writer: &mut self.writer, intake: &mut self.intake, expected: EXPECTED_NONE };
+        let (writer, intake) = (&mut self.writer, &mut self.intake);
+        let mut desk = Desk { writer, intake, expected: [ChannelId::ARCHIVE; 4], announced: 0 };
         let arrived = self.source.receive(INGEST_WAIT, &mut desk);
         let clock = self.writer.shared().clock.now();
         self.writer.at(clock);

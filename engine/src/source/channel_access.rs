@@ -178,9 +178,9 @@ impl<C: Client> Desk<C> {
         let lost = entry.lost_total.saturating_sub(line.lost);
         if lost > 0 {
             line.lost = entry.lost_total;
-            sink.arrive(channel, entry.received, Arrival::Lost { count: lost });
+            sink.arrive(channel, entry.received, &mut Arrival::Lost { count: lost });
         }
-        let mut pass = |arrival| sink.arrive(channel, entry.received, arrival);
+        let mut pass = |mut arrival| sink.arrive(channel, entry.received, &mut arrival);
         let mut trouble = None;
         match &entry.kind {
             EntryKind::Value(raw) => match raw.decode() {
@@ -250,7 +250,7 @@ impl<C: Client> Desk<C> {
         };
         if let Some((channel, name)) = found.channel(self.monitors.names()) {
             let name = name.clone();
-            sink.arrive(channel, time, Arrival::TwoServers { what: found.servers.into() });
+            sink.arrive(channel, time, &mut Arrival::TwoServers { what: found.servers.into() });
             self.journal.trouble(Trouble::TwoServers, count, Some(name), found.servers.into(), now);
         }
     }

@@ -84,8 +84,8 @@ impl Source for SimulatedSource {
             .collect();
         drop(feed);
         let count = known.len();
-        for (channel, received, arrival) in known {
-            sink.arrive(channel, received, arrival);
+        for (channel, received, mut arrival) in known {
+            sink.arrive(channel, received, &mut arrival);
         }
         count
     }

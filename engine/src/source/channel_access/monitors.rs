@@ -162,7 +162,7 @@ impl<C: Client> Monitors<C> {
             if count > 0 {
                 line.lost = losses.values;
                 values += count;
-                sink.arrive(line.channel, now, Arrival::Lost { count });
+                sink.arrive(line.channel, now, &mut Arrival::Lost { count });
             }
             if losses.states > 0 {
                 stateless.push(token);
@@ -172,7 +172,7 @@ impl<C: Client> Monitors<C> {
             let before = self.renew(*token);
             if let Some(Line { channel, host: Some(host), .. }) = before {
                 let last_heard = last_heard(&host).unwrap_or(now);
-                sink.arrive(channel, now, Arrival::Disconnected { last_heard });
+                sink.arrive(channel, now, &mut Arrival::Disconnected { last_heard });
             }
         }
         (values, stateless.len() as u64)
