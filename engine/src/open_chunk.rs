@@ -1,6 +1,6 @@
 //! The chunk that a channel fills: rows of one cache line's half for plain scalars, columns for the rest.
 
-use sample::{Column, RunType, Sample, SampleBlock, Value};
+use sample::{Column, Kind, RunType, Sample, SampleBlock, Severity, Status, Timestamp, Value};
 
 /// One plain scalar sample. 32 bytes, so that a row never lies on two cache lines: with ten thousand
 /// channels taking turns, the lines touched per sample are what ingestion costs.
@@ -127,17 +127,52 @@ impl OpenChunk {
     /// The newest sample.
     pub(crate) fn last(&self) -> Option<Sample> {
         match self {
-            OpenChunk::Rows { run, rows } => {
-                let last = rows.last()?;
-                Some(block_of(run, std::slice::from_ref(last)).get(0))
-            }
+            OpenChunk::Rows { run, rows } => rows.last().map(|row| row.0.sample(run)),
             OpenChunk::Columns(block) => block.len().checked_sub(1).map(|i| block.get(i)),
         }
     }
 }
 
+impl Row {
+    /// As a sample; `run` is of scalars of fixed width.
+    fn sample(&self, run: &RunType) -> Sample {
+        Sample {
+            rank: self.rank,
+            severity: Severity::from_code(u16::from(self.severity)).unwrap_or(Severity::Invalid),
+            status: Status { domain: run.domain, code: self.status },
+            received: run.received.then_some(Timestamp(self.received)),
+            metadata_known: run.metadata_known,
+            ..Sample::new(Timestamp(self.time), value_of(run.value.kind, self.bits))
+        }
+    }
+}
+
+/// The scalar of fixed width whose [`bits_of`] these are.
+#[expect(clippy::cast_possible_truncation, reason = "the bits were widened from this type")]
+fn value_of(kind: Kind, bits: u64) -> Value {
+    match kind {
+        Kind::Bool => Value::Bool(bits != 0),
+        Kind::Int8 => Value::Int8((bits as u8).cast_signed()),
+        Kind::Int16 => Value::Int16((bits as u16).cast_signed()),
+        Kind::Int32 => Value::Int32((bits as u32).cast_signed()),
+        Kind::Int64 => Value::Int64(bits.cast_signed()),
+        Kind::UInt8 => Value::UInt8(bits as u8),
+        Kind::Enum => Value::Enum(bits as u16),
+        Kind::UInt16 => Value::UInt16(bits as u16),
+        Kind::UInt32 => Value::UInt32(bits as u32),
+        Kind::Float32 => Value::Float32(f32::from_bits(bits as u32)),
+        Kind::Float64 => Value::Float64(f64::from_bits(bits)),
+        Kind::UInt64 | Kind::String | Kind::Structure => Value::UInt64(bits),
+    }
+}
+
 /// The bits of a scalar of fixed width.
+#[inline]
 fn bits_of(value: &Value) -> Option<u64> {
+    // Before the others: nearly all are.
+    if let Value::Float64(v) = value {
+        return Some(v.to_bits());
+    }
     Some(match value {
         Value::Bool(v) => u64::from(*v),
         Value::Int8(v) => u64::from(v.cast_unsigned()),
@@ -189,7 +224,6 @@ fn fill(column: &mut Column, rows: &[OpenRow]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sample::{Severity, Status, Timestamp};
 
     #[test]
     fn rows_come_back_bit_equal_as_columns() {

@@ -38,6 +38,7 @@ impl RunType {
     }
 
     /// Whether `sample` may stand in a block of this type.
+    #[inline]
     pub fn admits(&self, sample: &Sample) -> bool {
         self.value == sample.value.value_type()
             && self.domain == sample.status.domain

@@ -82,6 +82,7 @@ impl Kind {
     }
 
     /// Bytes of one element in memory and on the wire; `None` for strings and structures.
+    #[inline]
     pub fn width(self) -> Option<usize> {
         match self {
             Kind::Bool | Kind::Int8 | Kind::UInt8 => Some(1),
@@ -166,7 +167,12 @@ impl Value {
     }
 
     /// Its type.
+    #[inline]
     pub fn value_type(&self) -> ValueType {
+        // Before the others, here and below: nearly all are, and a jump over a table costs more than a comparison.
+        if let Value::Float64(_) = self {
+            return ValueType::scalar(Kind::Float64);
+        }
         let kind = match self {
             Value::Bool(_) => Kind::Bool,
             Value::Enum(_) => Kind::Enum,
@@ -207,7 +213,11 @@ impl Value {
     }
 
     /// Bytes of the value itself, the measure of `max_bytes_per_second` and of a chunk's 1 MiB.
+    #[inline]
     pub fn byte_len(&self) -> usize {
+        if let Value::Float64(_) = self {
+            return size_of::<f64>();
+        }
         match self {
             Value::String(bytes) => bytes.len(),
             Value::Structure { bytes, .. } => bytes.len(),

@@ -18,7 +18,9 @@ pub(super) const DESCRIPTORS_MAX: usize = 256;
 /// [`BatchEncoder::clear`] between batches reuses the memory.
 #[derive(Debug, Default)]
 pub struct BatchEncoder {
+    /// The payload so far; behind [`BatchEncoder::len`] is room for rows, which means nothing.
     bytes: Vec<u8>,
+    len: usize,
     entries: u64,
     channel: u64,
     time: i64,
@@ -27,34 +29,38 @@ pub struct BatchEncoder {
     descriptors: Vec<Arc<[u8]>>,
 }
 
-/// The beginning of an entry, put together in registers and on the stack.
-struct Row {
-    bytes: [u8; ROW_BYTES_MAX],
+/// The beginning of an entry, put together where it is to stand: bytes that were written one by one elsewhere could
+/// not be copied in larger pieces before the processor has finished writing them.
+struct Row<'a> {
+    room: &'a mut [u8; ROW_ROOM_BYTES],
     len: usize,
 }
 
 /// Tag, type, channel, time, rank, severity, status, parts, user tag, receive time, scalar value.
 const ROW_BYTES_MAX: usize = 1 + 1 + 10 + 10 + 5 + 1 + 3 + 1 + 10 + 10 + 8;
+/// Eight bytes are written at a time, whatever is meant of them.
+const ROW_ROOM_BYTES: usize = ROW_BYTES_MAX + 8;
+/// Room that is made for rows at a time.
+const ROOM_BYTES: usize = 1 << 10;
 
-impl Row {
-    #[inline]
-    fn new() -> Row {
-        Row { bytes: [0; ROW_BYTES_MAX], len: 0 }
-    }
-
+impl Row<'_> {
     #[inline]
     fn byte(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
+        self.room[self.len] = byte;
         self.len += 1;
     }
 
+    /// Without a branch on the length, which differs from sample to sample.
     #[inline]
     fn varint(&mut self, mut value: u64) {
-        while value >= 0x80 {
+        while value >= 1 << 56 {
             self.byte(value as u8 | 0x80);
             value >>= 7;
         }
-        self.byte(value as u8);
+        let len = (70 - (value | 1).leading_zeros()) as usize / 7;
+        let followed = (1u64 << (8 * (len - 1))) - 1;
+        let bytes = seven_bits_a_byte(value) | (0x8080_8080_8080_8080 & followed);
+        self.scalar(bytes.to_le_bytes(), len);
     }
 
     #[inline]
@@ -63,13 +69,11 @@ impl Row {
         self.varint(((difference << 1) ^ (difference >> 63)).cast_unsigned());
     }
 
-    /// Appends what was put into it. All of it is copied and the rest cut off: a copy of known length is a few
-    /// instructions, one of any length a call.
+    /// Appends the first `len` of eight bytes.
     #[inline]
-    fn append_to(&self, out: &mut Vec<u8>) {
-        let end = out.len() + self.len;
-        out.extend_from_slice(&self.bytes);
-        out.truncate(end);
+    fn scalar(&mut self, bytes: [u8; 8], len: usize) {
+        self.room[self.len..self.len + 8].copy_from_slice(&bytes);
+        self.len += len;
     }
 }
 
@@ -81,17 +85,17 @@ impl BatchEncoder {
 
     /// The payload so far.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[..self.len]
     }
 
     /// Bytes so far.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.len
     }
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len == 0
     }
 
     /// Number of entries so far.
@@ -101,9 +105,25 @@ impl BatchEncoder {
 
     /// Begins the next batch.
     pub fn clear(&mut self) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        *self = BatchEncoder { bytes, ..BatchEncoder::default() };
+        *self = BatchEncoder { bytes: std::mem::take(&mut self.bytes), ..BatchEncoder::default() };
+    }
+
+    /// Room for one row behind the payload.
+    #[inline]
+    fn row(&mut self) -> Row<'_> {
+        let end = self.len + ROW_ROOM_BYTES;
+        if self.bytes.len() < end {
+            self.bytes.resize(end + ROOM_BYTES, 0);
+        }
+        let room = self.bytes[self.len..].first_chunk_mut().expect("room was made above");
+        Row { room, len: 0 }
+    }
+
+    /// Appends what has no bound.
+    fn append(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
+        self.bytes.truncate(self.len);
+        put(&mut self.bytes);
+        self.len = self.bytes.len();
     }
 
     /// Appends a sample.
@@ -112,20 +132,22 @@ impl BatchEncoder {
         let value_type = type_byte(&sample.value);
         let parts = parts_byte(placement, sample);
         let alarm = sample.severity != Severity::NoAlarm || sample.status.code != 0;
-        let mut row = Row::new();
+        let type_changes = value_type != self.value_type;
+        let (channel_before, time_before) = (self.channel, self.time);
+        (self.value_type, self.channel, self.time) = (value_type, channel.0, sample.time.0);
+        let mut row = self.row();
         row.byte(
             TAG_SAMPLE
-                | flag(value_type != self.value_type, HAS_TYPE)
+                | flag(type_changes, HAS_TYPE)
                 | flag(sample.rank != 0, HAS_RANK)
                 | flag(alarm, HAS_ALARM)
                 | flag(parts != 0, HAS_PARTS),
         );
-        if value_type != self.value_type {
+        if type_changes {
             row.byte(value_type);
-            self.value_type = value_type;
         }
-        self.place(&mut row, channel);
-        self.date(&mut row, sample.time);
+        row.difference(channel.0.cast_signed(), channel_before.cast_signed());
+        row.difference(sample.time.0, time_before);
         if sample.rank != 0 {
             row.varint(u64::from(sample.rank));
         }
@@ -143,36 +165,38 @@ impl BatchEncoder {
             }
         }
         let (scalar, len) = scalar_bytes(&sample.value);
-        if len > 0 && sample.message.is_none() {
-            row.bytes[row.len..row.len + 8].copy_from_slice(&scalar);
-            row.len += len;
-            row.append_to(&mut self.bytes);
-        } else {
-            row.append_to(&mut self.bytes);
+        let is_scalar = len > 0 && sample.message.is_none();
+        if is_scalar {
+            row.scalar(scalar, len);
+        }
+        self.len += row.len;
+        self.entries += 1;
+        if !is_scalar {
             self.sized_parts(sample);
         }
-        self.entries += 1;
     }
 
     /// Appends message, descriptor and value, whatever there is.
     fn sized_parts(&mut self, sample: &Sample) {
         if let Some(message) = &sample.message {
-            put_bytes(&mut self.bytes, message);
+            self.append(|bytes| put_bytes(bytes, message));
         }
         if let Value::Structure { descriptor, .. } = &sample.value {
             let same = |known: &Arc<[u8]>| Arc::ptr_eq(known, descriptor) || known == descriptor;
             match self.descriptors.iter().position(same) {
-                Some(at) => put_varint(&mut self.bytes, at as u64 + 1),
+                Some(at) => self.append(|bytes| put_varint(bytes, at as u64 + 1)),
                 None => {
-                    put_varint(&mut self.bytes, 0);
-                    put_bytes(&mut self.bytes, descriptor);
+                    self.append(|bytes| {
+                        put_varint(bytes, 0);
+                        put_bytes(bytes, descriptor);
+                    });
                     if self.descriptors.len() < DESCRIPTORS_MAX {
                         self.descriptors.push(Arc::clone(descriptor));
                     }
                 }
             }
         }
-        put_sized(&mut self.bytes, &sample.value);
+        self.append(|bytes| put_sized(bytes, &sample.value));
     }
 
     /// Appends an event. A dropped sample in it that is too large for a chunk is left out, as
@@ -202,10 +226,11 @@ impl BatchEncoder {
 
     /// Appends a heartbeat.
     pub fn heartbeat(&mut self, time: Timestamp) {
-        let mut row = Row::new();
+        let before = std::mem::replace(&mut self.time, time.0);
+        let mut row = self.row();
         row.byte(TAG_HEARTBEAT);
-        self.date(&mut row, time);
-        row.append_to(&mut self.bytes);
+        row.difference(time.0, before);
+        self.len += row.len;
         self.entries += 1;
     }
 
@@ -221,25 +246,22 @@ impl BatchEncoder {
     }
 
     fn payload(&mut self, tag: u8, channel: ChannelId, payload: &[u8]) {
-        let mut row = Row::new();
+        let before = std::mem::replace(&mut self.channel, channel.0);
+        let mut row = self.row();
         row.byte(tag);
-        self.place(&mut row, channel);
-        row.append_to(&mut self.bytes);
-        put_bytes(&mut self.bytes, payload);
+        row.difference(channel.0.cast_signed(), before.cast_signed());
+        self.len += row.len;
+        self.append(|bytes| put_bytes(bytes, payload));
         self.entries += 1;
     }
+}
 
-    #[inline]
-    fn place(&mut self, row: &mut Row, channel: ChannelId) {
-        row.difference(channel.0.cast_signed(), self.channel.cast_signed());
-        self.channel = channel.0;
-    }
-
-    #[inline]
-    fn date(&mut self, row: &mut Row, time: Timestamp) {
-        row.difference(time.0, self.time);
-        self.time = time.0;
-    }
+/// The 56 bits of `value`, 7 in each byte.
+#[inline]
+fn seven_bits_a_byte(value: u64) -> u64 {
+    let x = (value & 0x0FFF_FFFF) | ((value & 0x00FF_FFFF_F000_0000) << 4);
+    let x = (x & 0x0000_3FFF_0000_3FFF) | ((x & 0x0FFF_C000_0FFF_C000) << 2);
+    (x & 0x007F_007F_007F_007F) | ((x & 0x3F80_3F80_3F80_3F80) << 1)
 }
 
 #[inline]

@@ -26,6 +26,10 @@ pub(super) fn put_sized(out: &mut Vec<u8>, value: &Value) {
 /// A scalar's bytes, with how many there are; 0 for what is no scalar.
 #[inline]
 pub(super) fn scalar_bytes(value: &Value) -> ([u8; 8], usize) {
+    // Before the others: nearly all are.
+    if let Value::Float64(v) = value {
+        return (v.to_bits().to_le_bytes(), 8);
+    }
     match value {
         Value::Bool(v) => (u64::from(*v).to_le_bytes(), 1),
         Value::Int8(v) => (u64::from(v.cast_unsigned()).to_le_bytes(), 1),
