@@ -127,16 +127,23 @@ pub(crate) fn class_number(manifest: &mut Manifest, class: &str) -> u16 {
     u16::try_from(at).unwrap_or(u16::MAX)
 }
 
-/// I3: names of tables and of their directories are durable before a manifest names them.
+/// I3: names of tables and of their directories are durable before a manifest names them. The name of a directory
+/// is already where the live manifest names a table in it.
 fn sync_directories(shared: &Shared, directories: &BTreeSet<PathBuf>) -> Result<(), Error> {
-    if directories.is_empty() || planted(Bug::NoDirectorySync) {
+    if planted(Bug::NoDirectorySync) {
         return Ok(());
     }
     for directory in directories {
         shared.disk.sync_dir(directory)?;
     }
-    shared.disk.sync_dir(&shared.layout.weeks())?;
-    shared.disk.sync_dir(shared.layout.root())?;
+    let view = shared.view();
+    let live = |directory: &PathBuf| {
+        view.manifest.tables.iter().any(|table| table.path(&shared.layout).parent() == Some(directory))
+    };
+    if !directories.iter().all(live) {
+        shared.disk.sync_dir(&shared.layout.weeks())?;
+        shared.disk.sync_dir(shared.layout.root())?;
+    }
     Ok(())
 }
 
