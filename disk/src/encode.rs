@@ -41,6 +41,7 @@ pub fn put_f64(out: &mut Vec<u8>, value: f64) {
 }
 
 /// Appends a varint: 7 bits a byte, least significant first, bit 7 set on all but the last (1 to 10 bytes).
+#[inline]
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value as u8) | 0x80);
@@ -50,6 +51,7 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Appends a signed varint: zigzag (0, -1, 1, -2 .. become 0, 1, 2, 3 ..), then as [`put_varint`].
+#[inline]
 pub fn put_varint_signed(out: &mut Vec<u8>, value: i64) {
     put_varint(out, ((value << 1) ^ (value >> 63)) as u64);
 }

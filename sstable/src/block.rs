@@ -88,6 +88,11 @@ pub(crate) fn encode_block(kind: BlockKind, entries: u32, body: &[u8]) -> Vec<u8
     whole_block(kind, compression, entries, &stored)
 }
 
+/// A whole block with a checked body as it is.
+pub(crate) fn plain_block(kind: BlockKind, entries: u32, body: &[u8]) -> Vec<u8> {
+    whole_block(kind, Compression::Plain, entries, body)
+}
+
 /// A whole block of rows of the dictionary, which are compressed column by column.
 pub(crate) fn dictionary_block(rows: &[DictionaryRow], profile: Profile) -> Vec<u8> {
     let body = encode_rows(rows, profile);
@@ -97,7 +102,8 @@ pub(crate) fn dictionary_block(rows: &[DictionaryRow], profile: Profile) -> Vec<
 fn whole_block(kind: BlockKind, compression: Compression, entries: u32, stored: &[u8]) -> Vec<u8> {
     let header =
         BlockHeader { kind, compression, entries, body_len: stored.len() as u64, body_crc: checksum(stored) };
-    let mut block = header.encode().to_vec();
+    let mut block = Vec::with_capacity(BLOCK_HEADER_BYTES + stored.len());
+    block.extend_from_slice(&header.encode());
     block.extend_from_slice(stored);
     block
 }
@@ -183,9 +189,13 @@ pub(crate) fn read_key(cursor: &mut Cursor<'_>) -> Result<Key, BytesError> {
     Ok(Key { rate: cursor.varint()?, channel: ChannelId(cursor.varint()?), bin: cursor.i64()? })
 }
 
+/// About how many bytes an entry takes in the directory of a shared block.
+const DIRECTORY_BYTES: usize = 32;
+
 /// The body of a shared block: the directory, then the payloads.
 pub(crate) fn shared_body(entries: &[(Key, Timestamp, Vec<u8>)]) -> Vec<u8> {
-    let mut body = Vec::new();
+    let payloads: usize = entries.iter().map(|(_, _, payload)| payload.len()).sum();
+    let mut body = Vec::with_capacity(payloads + entries.len() * DIRECTORY_BYTES);
     for (key, last, payload) in entries {
         put_key(&mut body, *key);
         put_i64(&mut body, last.0);

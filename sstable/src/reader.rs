@@ -12,12 +12,12 @@ use std::ops::Range;
 const WHOLE_BYTES_MAX: u64 = 64 << 10;
 
 /// A chunk of which a part has been read.
-struct OpenChunk {
-    header: ChunkHeader,
+pub(crate) struct OpenChunk {
+    pub(crate) header: ChunkHeader,
     /// Where the chunk begins in the file (its block, for a shared one): errors name it.
-    offset: u64,
+    pub(crate) offset: u64,
     /// The whole chunk, if it was read or is in memory anyway.
-    bytes: Option<Vec<u8>>,
+    pub(crate) bytes: Option<Vec<u8>>,
 }
 
 impl Table {
@@ -126,7 +126,7 @@ impl Table {
     }
 
     /// Reads the header; the whole chunk too when it is small and `with_body` asks for it.
-    fn open_chunk(&self, entry: &Entry, with_body: bool) -> Result<OpenChunk, FormatError> {
+    pub(crate) fn open_chunk(&self, entry: &Entry, with_body: bool) -> Result<OpenChunk, FormatError> {
         let Some(summary) = &entry.chunk else {
             return Err(self.damaged(entry, "a chunk was expected, this entry is a record"));
         };

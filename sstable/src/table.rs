@@ -7,6 +7,7 @@ use crate::cache::BlockCache;
 use crate::chunk::{ChunkHeader, Statistics};
 use crate::footer::{Footer, TableInfo, TableSummary, decode_prologue};
 use crate::format::*;
+use crate::reader::OpenChunk;
 use crate::record::{DictionaryRow, Lineage};
 use disk::{Disk, File, FormatError};
 use sample::{ChannelId, TimeRange, Timestamp};
@@ -227,10 +228,11 @@ impl Table {
     /// # Errors
     /// When the entry is no chunk, cannot be read or is damaged.
     pub fn whole_chunk(&self, entry: &Entry) -> Result<WholeChunk, FormatError> {
-        let header = self.chunk_header(entry)?;
-        let bytes = self.payload(entry)?;
-        let offset =
-            entry.locator.offset + if entry.locator.slot.is_none() { BLOCK_HEADER_BYTES as u64 } else { 0 };
+        let OpenChunk { header, offset, bytes } = self.open_chunk(entry, true)?;
+        let bytes = match bytes {
+            Some(bytes) => bytes,
+            None => self.payload(entry)?,
+        };
         header.check_bytes(&bytes).map_err(|error| error.in_file(self.path(), offset))?;
         Ok(WholeChunk { header, bytes })
     }

@@ -1,7 +1,7 @@
 //! Writing a table in the order of its keys.
 
 use crate::Key;
-use crate::block::{BlockHeader, dictionary_block, encode_block, rows_body, shared_body};
+use crate::block::{BlockHeader, dictionary_block, encode_block, plain_block, rows_body, shared_body};
 use crate::block_index::{ChunkFacts, IndexRow};
 use crate::chunk::{self, ChunkHeader, TimeReference, split};
 use crate::codec::Profile;
@@ -23,6 +23,9 @@ const ROWS_BYTES: usize = 64 << 10;
 const DICTIONARY_BYTES: usize = 256 << 10;
 /// Time columns that may still be referred to; when there are more, all are forgotten.
 const SHARED_TIMES_MAX: usize = 1 << 16;
+/// Entries of so many bytes on average are packed values for the most part: compressing them again gains little, and
+/// costs as much as making them did. Not in the cold profile, which is to be dense.
+const PACKED_ENTRY_BYTES_MIN: usize = 1 << 10;
 /// Time columns of fewer bytes are written again.
 const SHARED_TIME_BYTES_MIN: usize = 64;
 
@@ -390,7 +393,12 @@ impl TableWriter {
         let entries = std::mem::take(&mut self.shared);
         self.shared_bytes = 0;
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
-        let block = encode_block(BlockKind::Shared, entries.len() as u32, &shared_body(&entries));
+        let (count, body) = (entries.len() as u32, shared_body(&entries));
+        let block = if self.profile == Profile::Hot && body.len() / entries.len() >= PACKED_ENTRY_BYTES_MIN {
+            plain_block(BlockKind::Shared, count, &body)
+        } else {
+            encode_block(BlockKind::Shared, count, &body)
+        };
         self.rows.push(IndexRow {
             offset: self.position(),
             len: block.len() as u64,
