@@ -15,7 +15,7 @@ use crate::wal;
 use disk::{Disk, FormatError};
 use index::{Named, Names};
 use sample::{ChannelId, ChannelName, DropCause, Timestamp};
-use sstable::BlockCache;
+use sstable::{BlockCache, KnownModels};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -210,6 +210,8 @@ pub struct Shared {
     pub gate: BatchGate,
     /// Decoded blocks of tables.
     pub cache: Arc<BlockCache>,
+    /// How columns of channels were written last.
+    pub(crate) models: KnownModels,
     /// The index files.
     pub(crate) indexes: Arc<OpenIndexes>,
     health: Mutex<Health>,
@@ -238,6 +240,7 @@ impl Shared {
         Shared {
             log,
             cache,
+            models: KnownModels::default(),
             indexes,
             gate: BatchGate::default(),
             disk,

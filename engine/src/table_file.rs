@@ -80,7 +80,7 @@ pub(crate) fn write(
         known_until: place.known_until,
         tier: 0,
     };
-    let mut writer = TableWriter::create(disk, &path, &info)?;
+    let mut writer = TableWriter::create(disk, &path, &info)?.knowing(&shared.models);
     let value_bytes = value_bytes(parts);
     let lineage = Lineage { value_bytes, sequences: sequences(parts), ..place.made.clone() };
     writer.descend(&lineage)?;

@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod header;
+mod known;
 mod large;
 mod split;
 mod statistics;
@@ -15,6 +16,7 @@ pub use decode::{decode, decode_range};
 pub use encode::encode;
 pub(crate) use encode::encode_with;
 pub use header::{ChunkHeader, Page, TimeReference, chunk_header_len};
+pub(crate) use known::ColumnModels;
 pub use split::split;
 pub use statistics::{Extremes, NumericStatistics, Statistics};
 

@@ -103,6 +103,20 @@ impl ValueModel {
         })
     }
 
+    /// Whether the model of one column of values tells of the next: numbers, not texts.
+    pub(crate) fn outlasts(column: &Column) -> bool {
+        !column.value_type().array && column.kind().width().is_some()
+    }
+
+    /// Whether a model of numbers of this kind brings a column of them back to the bit.
+    pub(crate) fn suits(&self, column: &Column) -> bool {
+        by_class!(column,
+        integers _v => matches!(self, ValueModel::Integers),
+        floats v => matches!(self, ValueModel::Floats(model) if model.suits(v)),
+        texts _v => false,
+        arrays _ends _elements => false)
+    }
+
     /// The model for array elements, where zstd may win.
     pub(crate) fn fit_elements(elements: &Column, integers: &mut IntegerEncoder) -> ValueModel {
         let model = ValueModel::fit(elements, integers);

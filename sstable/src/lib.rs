@@ -25,6 +25,7 @@ mod format;
 #[cfg(test)]
 mod golden_tests;
 mod key;
+mod known_models;
 mod reader;
 mod record;
 mod salvage;
@@ -43,6 +44,7 @@ pub use fingerprint::fingerprint;
 pub use footer::{TableInfo, TableKind, TableSummary};
 pub use format::{CARRIED_VALUE_BYTES_MAX, CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX, SAMPLE_VALUE_BYTES_MAX};
 pub use key::Key;
+pub use known_models::KnownModels;
 pub use record::{
     Archiving, CarriedSample, CarryIn, ChannelChange, ChannelRecord, Connection, DictionaryRow, Lineage,
     NewestReading, ValueDescription, decode_carry_in, decode_channel_records, decode_events, decode_metadata,

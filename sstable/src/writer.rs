@@ -7,6 +7,7 @@ use crate::chunk::{self, ChunkHeader, TimeReference, split};
 use crate::codec::Profile;
 use crate::footer::{Footer, TableInfo, TableSummary, encode_prologue};
 use crate::format::*;
+use crate::known_models::KnownModels;
 use crate::record::{DictionaryRow, Lineage, ValueDescription, encode_lineage};
 use crate::table::WholeChunk;
 use disk::{Disk, File, FormatError};
@@ -48,6 +49,7 @@ pub struct TableWriter {
     /// Channels with samples, ascending as their keys do.
     channels: VecDeque<(ChannelId, ChannelTally)>,
     times: HashMap<u128, ChannelId>,
+    models: Option<KnownModels>,
     /// Copied chunks that hold their stamps, as others refer to them.
     copied: HashSet<TimeReference>,
 }
@@ -94,6 +96,7 @@ impl TableWriter {
             },
             channels: VecDeque::new(),
             times: HashMap::new(),
+            models: None,
             copied: HashSet::new(),
         })
     }
@@ -101,6 +104,12 @@ impl TableWriter {
     /// Writes samples added from now on for `profile`; [`Profile::Hot`] unless this says otherwise.
     pub fn for_profile(mut self, profile: Profile) -> TableWriter {
         self.profile = profile;
+        self
+    }
+
+    /// Writes columns as `models` know them from earlier tables where that suits, and tells what it learns.
+    pub fn knowing(mut self, models: &KnownModels) -> TableWriter {
+        self.models = Some(models.clone());
         self
     }
 
@@ -143,7 +152,12 @@ impl TableWriter {
     ) -> Result<(), FormatError> {
         let hash = chunk::time_hash(&block.time);
         let times_of = self.times.get(&hash).copied().filter(|owner| *owner != channel);
-        let encoded = chunk::encode_with(channel, block, late, times_of, self.profile, hash)?;
+        let models = self.models.as_ref().filter(|_| !late);
+        let mut known = models.map(|models| models.of(channel)).unwrap_or_default();
+        let encoded = chunk::encode_with(channel, block, late, times_of, self.profile, hash, &mut known)?;
+        if let Some(models) = models {
+            models.keep(channel, known);
+        }
         let header = ChunkHeader::parse(&encoded.bytes)
             .map_err(|error| error.in_file(self.file.path(), self.position()))?;
         self.put_chunk(&header, encoded.bytes)?;

@@ -94,7 +94,7 @@ fn write(
     path: &Path,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<TableSummary>, Error> {
-    let mut writer = TableWriter::create(&*shared.disk, path, info)?;
+    let mut writer = TableWriter::create(&*shared.disk, path, info)?.knowing(&shared.models);
     writer.descend(lineage)?;
     let Some(summary) = super::join(inputs, writer, stop)? else { return Ok(None) };
     if let Some(directory) = path.parent().filter(|_| !planted(Bug::NoDirectorySync)) {

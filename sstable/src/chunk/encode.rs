@@ -1,5 +1,6 @@
 //! A block of samples becomes a chunk.
 
+use super::known::{self, Chosen, ColumnModels};
 use super::large;
 use super::split::total_size;
 use super::statistics::{Gatherer, PageExtremes};
@@ -14,13 +15,16 @@ use disk::{
 use sample::{ChannelId, Column, Kind, SampleBlock, Severity, StatusDomain};
 use std::ops::Range;
 
+/// Bytes that a value in a column takes at most as a rule.
+const BYTES_EXPECTED: usize = 2;
+
 /// One column, encoded.
-struct EncodedColumn {
+pub(super) struct EncodedColumn {
     tag: ColumnTag,
     codec: ColumnCodec,
     parameters: Vec<u8>,
     /// Segments of all pages, one after the other.
-    data: Vec<u8>,
+    pub(super) data: Vec<u8>,
     /// Where each page's segment ends in `data`; empty where the column has none.
     ends: Vec<usize>,
 }
@@ -43,7 +47,8 @@ pub fn encode(
     profile: Profile,
 ) -> Result<Vec<u8>, FormatError> {
     let hash = super::time_hash(&block.time);
-    encode_with(channel, block, late, times_of, profile, hash).map(|encoded| encoded.bytes)
+    let mut known = ColumnModels::default();
+    encode_with(channel, block, late, times_of, profile, hash, &mut known).map(|encoded| encoded.bytes)
 }
 
 /// A chunk, and how much of it is stamps.
@@ -53,7 +58,7 @@ pub(crate) struct EncodedChunk {
     pub(crate) time_bytes: usize,
 }
 
-/// As [`encode`], with the hash of the stamps known.
+/// As [`encode`], with the hash of the stamps known, and the models of the channel's last chunk.
 pub(crate) fn encode_with(
     channel: ChannelId,
     block: &SampleBlock,
@@ -61,6 +66,7 @@ pub(crate) fn encode_with(
     times_of: Option<ChannelId>,
     profile: Profile,
     time_hash: u128,
+    known: &mut ColumnModels,
 ) -> Result<EncodedChunk, FormatError> {
     check_limits(block)?;
     let (value_bytes, elements) = total_size(block);
@@ -74,7 +80,7 @@ pub(crate) fn encode_with(
     let in_parts = block.len() == 1 && large::needs_parts(block.values.byte_len(), elements);
     let mut columns = vec![match times_of {
         Some(channel) => reference_column(channel),
-        None => time_column(&block.time, &pages, profile),
+        None => time_column(&block.time, &pages, profile, known),
     }];
     if block.rank.iter().any(|rank| *rank != 0) {
         columns.push(column(ColumnTag::Rank, &Column::UInt32(block.rank.clone())));
@@ -86,7 +92,7 @@ pub(crate) fn encode_with(
         columns.push(header_column(ColumnTag::Value, ColumnCodec::Parts, parameters));
         parts
     } else {
-        columns.push(column(ColumnTag::Value, &block.values));
+        columns.push(known_column(&block.values, &pages, profile, known));
         Vec::new()
     };
     columns.push(column(ColumnTag::Severity, &Column::UInt8(block.severity.clone())));
@@ -161,25 +167,42 @@ fn reference_column(channel: ChannelId) -> EncodedColumn {
     header_column(ColumnTag::Time, ColumnCodec::TimeReference, parameters)
 }
 
-fn time_column(times: &[i64], pages: &[Range<usize>], profile: Profile) -> EncodedColumn {
-    let mut integers = IntegerEncoder::new(profile);
-    let model = TimeModel::fit(times, pages[0].len(), &mut integers);
-    pages_of_time(model, times, pages, integers)
-        .or_else(|| pages_of_time(model.without_grid(), times, pages, IntegerEncoder::new(profile)))
-        .unwrap_or_else(|| header_column(ColumnTag::Time, ColumnCodec::Steps, Vec::new()))
+fn time_column(
+    times: &[i64],
+    pages: &[Range<usize>],
+    profile: Profile,
+    known: &mut ColumnModels,
+) -> EncodedColumn {
+    let again = |known: &Chosen<TimeModel>| {
+        let mut integers = IntegerEncoder::expecting(profile, known.deltas);
+        known.model.suits(times).then(|| pages_of_time(known.model, times, pages, &mut integers)).flatten()
+    };
+    let fitted = || {
+        let mut integers = IntegerEncoder::new(profile);
+        let mut model = TimeModel::fit(times, pages[0].len(), &mut integers);
+        let mut column = pages_of_time(model, times, pages, &mut integers);
+        if column.is_none() {
+            (model, integers) = (model.without_grid(), IntegerEncoder::new(profile));
+            column = pages_of_time(model, times, pages, &mut integers);
+        }
+        let column = column.unwrap_or_else(|| header_column(ColumnTag::Time, ColumnCodec::Steps, Vec::new()));
+        (column, Chosen { model, deltas: integers.deltas_won() })
+    };
+    known::write(&mut known.times, profile, times.len(), again, fitted)
 }
 
 fn pages_of_time(
     model: TimeModel,
     times: &[i64],
     pages: &[Range<usize>],
-    mut integers: IntegerEncoder,
+    integers: &mut IntegerEncoder,
 ) -> Option<EncodedColumn> {
     let mut parameters = Vec::new();
     model.put_parameters(&mut parameters);
     let mut column = header_column(ColumnTag::Time, model.codec(), parameters);
+    column.data.reserve(times.len() * BYTES_EXPECTED);
     for page in pages {
-        if !model.encode_page(&times[page.clone()], &mut integers, &mut column.data) {
+        if !model.encode_page(&times[page.clone()], integers, &mut column.data) {
             return None;
         }
         column.ends.push(column.data.len());
@@ -193,11 +216,53 @@ fn value_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>], profile
     }
     let mut integers = IntegerEncoder::new(profile);
     let model = ValueModel::fit(values, &mut integers);
+    pages_of_values(&model, tag, values, pages, &mut integers)
+}
+
+/// The column of values, whose models are remembered where they are numbers.
+fn known_column(
+    values: &Column,
+    pages: &[Range<usize>],
+    profile: Profile,
+    known: &mut ColumnModels,
+) -> EncodedColumn {
+    if !ValueModel::outlasts(values) {
+        return value_column(ColumnTag::Value, values, pages, profile);
+    }
+    if let Some(constant) = constant(values) {
+        return header_column(ColumnTag::Value, ColumnCodec::Constant, constant);
+    }
+    let again = |known: &Chosen<ValueModel>| {
+        let mut integers = IntegerEncoder::expecting(profile, known.deltas);
+        let write = || pages_of_values(&known.model, ColumnTag::Value, values, pages, &mut integers);
+        known.model.suits(values).then(write)
+    };
+    let fitted = || {
+        let mut integers = IntegerEncoder::new(profile);
+        let model = ValueModel::fit(values, &mut integers);
+        let column = pages_of_values(&model, ColumnTag::Value, values, pages, &mut integers);
+        (column, Chosen { model, deltas: integers.deltas_won() })
+    };
+    let kind = values.kind();
+    let mut of_kind = known.values.take().and_then(|(known, model)| (known == kind).then_some(model));
+    let column = known::write(&mut of_kind, profile, values.len(), again, fitted);
+    known.values = of_kind.map(|model| (kind, model));
+    column
+}
+
+fn pages_of_values(
+    model: &ValueModel,
+    tag: ColumnTag,
+    values: &Column,
+    pages: &[Range<usize>],
+    integers: &mut IntegerEncoder,
+) -> EncodedColumn {
     let mut parameters = Vec::new();
     model.put_parameters(&mut parameters);
     let mut column = header_column(tag, model.codec(), parameters);
+    column.data.reserve(values.len() * BYTES_EXPECTED);
     for page in pages {
-        model.encode(values, page.clone(), &mut integers, &mut column.data);
+        model.encode(values, page.clone(), integers, &mut column.data);
         column.ends.push(column.data.len());
     }
     column
@@ -220,7 +285,8 @@ fn constant(values: &Column) -> Option<Vec<u8>> {
 fn page_bodies(columns: &[EncodedColumn], pages: usize) -> Vec<Vec<u8>> {
     (0..pages)
         .map(|page| {
-            let mut body = Vec::new();
+            let segment = |column: &EncodedColumn| column.data.len() / pages + 2;
+            let mut body = Vec::with_capacity(columns.iter().map(segment).sum());
             for column in columns.iter().filter(|column| !column.ends.is_empty()) {
                 let start = if page == 0 { 0 } else { column.ends[page - 1] };
                 put_bytes(&mut body, &column.data[start..column.ends[page]]);

@@ -105,12 +105,59 @@ fn check_profile(block: &SampleBlock, profile: Profile) -> Vec<u8> {
     bytes
 }
 
+/// The hot chunk that a writer makes who knows how the channel was written last.
+fn knowing(block: &SampleBlock, known: &mut ColumnModels) -> Vec<u8> {
+    let hash = time_hash(&block.time);
+    encode_with(ChannelId(7), block, false, None, Profile::Hot, hash, known).unwrap().bytes
+}
+
+/// Samples `range` of a signal on a jittery grid with as many decimals as asked for; `shape` says what it does.
+fn signal(range: std::ops::Range<i64>, decimals: f64, shape: impl Fn(i64) -> i64) -> SampleBlock {
+    let mut block = SampleBlock::new(RunType::plain(ValueType::scalar(Kind::Float64)));
+    for i in range {
+        let time = i * 100_000_000 + (i * 7919 % 101) * 1000;
+        let value = Value::Float64(shape(i) as f64 / decimals);
+        assert!(block.push(&Sample::new(Timestamp(time), value)));
+    }
+    block
+}
+
+#[test]
+fn chunks_written_with_the_models_of_the_last_one_are_about_as_small() {
+    let noise = |i: i64| i.wrapping_mul(0x5DEE_CE66_D00B_7919) >> 50;
+    let mut known = ColumnModels::default();
+    let (mut alone, mut after) = (0, 0);
+    for chunk in 0..60 {
+        let range = chunk * 600..(chunk + 1) * 600;
+        // Another signal each twenty chunks.
+        let block = match chunk / 20 {
+            0 => signal(range, 100.0, |i| i * 40 + noise(i) % 16),
+            1 => signal(range, 1000.0, |i| noise(i) % 2000),
+            _ => signal(range, 7.0, |i| noise(i) % 3),
+        };
+        let bytes = knowing(&block, &mut known);
+        assert_eq!(decode(&bytes), Ok(block.clone()));
+        after += bytes.len();
+        alone += encode(ChannelId(7), &block, false, None, Profile::Hot).unwrap().len();
+    }
+    assert!(after * 100 <= alone * 103, "{after} bytes, {alone} with trials");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn any_block_comes_back(block in any_block(1..40)) {
         check(&block);
+    }
+
+    #[test]
+    fn whatever_a_chunk_is_written_after_it_comes_back(blocks in prop::collection::vec(any_block(1..40), 1..5)) {
+        let mut known = ColumnModels::default();
+        for block in blocks.iter().chain(&blocks) {
+            let bytes = knowing(block, &mut known);
+            prop_assert_eq!(decode(&bytes), Ok(block.clone()));
+        }
     }
 
     #[test]

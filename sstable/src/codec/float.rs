@@ -56,6 +56,11 @@ impl FloatModel {
         model
     }
 
+    /// Whether the model brings `values` back to the bit, with exceptions where it has some.
+    pub(crate) fn suits<F: Float>(self, values: &[F]) -> bool {
+        self != FloatModel::Single || values.iter().all(|value| value.single().is_some())
+    }
+
     /// Appends a page.
     pub(crate) fn encode<F: Float>(self, values: &[F], integers: &mut IntegerEncoder, out: &mut Vec<u8>) {
         let mut ordered = Vec::with_capacity(values.len());

@@ -28,6 +28,9 @@ const CLEAR_SHARE: usize = 8;
 /// Bits that a run takes at least.
 const RUN_BITS_MIN: usize = 16;
 
+/// Most bytes of a number as a varint.
+const VARINT_BYTES_MAX: usize = 10;
+
 /// Shorter streams are not entropy-coded.
 const DENSE_VALUES_MIN: usize = 64;
 /// An entropy-coded stream, slower to decode, has to be smaller by more than one part in so many.
@@ -80,6 +83,16 @@ impl IntegerEncoder {
             deltas: Vec::new(),
             offsets: Vec::new(),
         }
+    }
+
+    /// As [`IntegerEncoder::new`], where it is known whether differences won in streams like these.
+    pub(crate) fn expecting(profile: Profile, deltas_won: bool) -> IntegerEncoder {
+        IntegerEncoder { deltas_won, trust: TRUST_BLOCKS, ..IntegerEncoder::new(profile) }
+    }
+
+    /// Whether differences won in the last block.
+    pub(crate) fn deltas_won(&self) -> bool {
+        self.deltas_won
     }
 
     /// Counts what the hot profile would write, and writes nothing.
@@ -188,6 +201,8 @@ fn run_bits(values: &[i64]) -> usize {
 /// Writes runs unless they need more than `bits_max`; says whether it did.
 fn encode_runs(values: &[i64], bits_max: usize, out: &mut Vec<u8>) -> bool {
     let start = out.len();
+    // Room for what is too much as well: growing costs more than the runs.
+    out.reserve(bits_max / 8 + 2 * VARINT_BYTES_MAX);
     put_u8(out, BlockCodec::Runs as u8);
     let mut before = 0i64;
     for run in values.chunk_by(|a, b| a == b) {

@@ -50,6 +50,15 @@ impl TimeModel {
         model
     }
 
+    /// Whether all stamps are multiples of the unit behind the first.
+    pub(crate) fn suits(&self, times: &[i64]) -> bool {
+        let divisor = ExactDivisor::new(self.unit);
+        let first = times.first().copied().unwrap_or(0);
+        // All of them at once: a search that may end early is not vectorised.
+        let rest = |rest, time: &i64| rest | divisor.rest(time.wrapping_sub(first) as u64);
+        self.unit == 1 || wide(|| times.iter().fold(0, rest)) == 0
+    }
+
     /// Stamps in units behind the first.
     fn units(&self, times: &[i64]) -> Vec<i64> {
         let divisor = ExactDivisor::new(self.unit);
@@ -378,6 +387,13 @@ impl ExactDivisor {
     #[inline(always)]
     fn divide(self, multiple: u64) -> u64 {
         (multiple >> self.shift).wrapping_mul(self.inverse)
+    }
+
+    /// 0 for multiples of the divisor, and for nothing else.
+    #[inline(always)]
+    fn rest(self, value: u64) -> u64 {
+        let low = value & ((1 << self.shift) - 1);
+        low | u64::from(self.divide(value) > self.quotient_max)
     }
 
     fn divides(self, value: u64) -> bool {
