@@ -93,8 +93,8 @@ impl Source for Replay {
             let fresh = std::mem::take(&mut self.fresh);
             for at in &fresh {
                 let host = "127.0.0.1:5064".into();
-                let connected = Arrival::Connected { host, readable: true, metadata_follows: false };
-                sink.arrive(self.ids[*at as usize], Timestamp(now), connected);
+                let mut connected = Arrival::Connected { host, readable: true, metadata_follows: false };
+                sink.arrive(self.ids[*at as usize], Timestamp(now), &mut connected);
                 let first = now + (self.uniform() * self.periods[*at as usize] as f64) as i64;
                 self.due.push(Reverse((first, *at)));
             }
@@ -122,7 +122,7 @@ impl Source for Replay {
             sink.arrive(
                 self.ids[channel as usize],
                 Timestamp(now),
-                Arrival::Sample(Sample::new(Timestamp(at), value)),
+                &mut Arrival::Sample(Sample::new(Timestamp(at), value)),
             );
             self.due.push(Reverse((at + self.periods[channel as usize], channel)));
             delivered += 1;
