@@ -136,7 +136,7 @@ fn a_flush_that_fails_anywhere_works_when_it_is_tried_again() {
         }
     }
     println!("{failed} flushes failed");
-    assert!(failed > 80);
+    assert!(failed > 60);
 }
 
 #[test]
