@@ -1,4 +1,4 @@
-//! What stamps tell of the clocks of servers, and of the engine's own.
+//! What stamps tell of clocks: those of servers, the engine's own.
 
 use sample::Timestamp;
 use std::collections::HashMap;

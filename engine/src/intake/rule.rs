@@ -1,4 +1,4 @@
-//! Rules and running state of one channel.
+//! What the rules of one channel make of its samples.
 
 use super::clocks::{Clocks, NO_SERVER};
 use crate::config::{ChannelSettings, Mode, StampRule};

@@ -1,4 +1,4 @@
-//! The batch that a writer makes: what becomes of each sample, and what goes to the log.
+//! The batch that a writer makes: what becomes of each sample.
 
 use super::{Outcome, insert};
 use crate::limits::{
