@@ -1,5 +1,6 @@
 //! One channel's samples of one type as self-describing bytes.
 
+mod choice;
 mod decode;
 mod encode;
 mod header;
@@ -12,9 +13,10 @@ mod tests;
 #[cfg(test)]
 pub(crate) use tests::any_block;
 
+pub use choice::ColumnChoices;
 pub use decode::{decode, decode_range};
-pub use encode::encode;
-pub(crate) use encode::encode_with;
+pub(crate) use encode::{Learnt, encode_with};
+pub use encode::{encode, encode_next};
 pub use header::{ChunkHeader, Page, TimeReference, chunk_header_len};
 pub(crate) use known::ColumnModels;
 pub use split::split;

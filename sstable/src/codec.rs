@@ -15,6 +15,7 @@ use crate::format::ColumnCodec;
 use disk::{BytesError, Cursor, put_bytes, put_u8, put_varint};
 use float::FloatModel;
 use integer::IntegerEncoder;
+use pco::PcoColumn;
 use sample::{Column, Kind, ValueType};
 use std::ops::Range;
 use text::TextModel;
@@ -49,6 +50,8 @@ pub(crate) enum ValueModel {
     Texts(TextModel),
     /// Fixed-width elements as little-endian bytes through zstd.
     Compressed,
+    /// Numbers through pco.
+    Pco(PcoColumn),
     /// Arrays; the length where all have the same.
     Arrays {
         /// Elements of every array, if that is one number.
@@ -180,6 +183,13 @@ impl ValueModel {
             text::read_compressed(cursor, count * width, &mut bytes)?;
             return extend_fixed(out, &bytes).map_err(|what| cursor.error(what));
         }
+        if let ValueModel::Pco(column) = self {
+            return by_class!(out,
+                integers v => column.decode(cursor, count, v),
+                floats v => column.decode(cursor, count, v),
+                texts _v => Err(cursor.error(NOT_OF_TYPE)),
+                arrays _ends _elements => Err(cursor.error(NOT_OF_TYPE)));
+        }
         by_class!(out,
         integers v => {
             let mut wide = Vec::with_capacity(count);
@@ -234,6 +244,7 @@ impl ValueModel {
             ValueModel::Floats(model) => model.codec(),
             ValueModel::Texts(model) => model.codec(),
             ValueModel::Compressed => ColumnCodec::Compressed,
+            ValueModel::Pco(_) => ColumnCodec::Pco,
             ValueModel::Arrays { .. } => ColumnCodec::Array,
         }
     }
@@ -242,6 +253,7 @@ impl ValueModel {
     pub(crate) fn put_parameters(&self, out: &mut Vec<u8>) {
         match self {
             ValueModel::Integers | ValueModel::Compressed => {}
+            ValueModel::Pco(column) => column.put_parameters(out),
             ValueModel::Floats(model) => model.put_parameters(out),
             ValueModel::Texts(model) => model.put_parameters(out),
             ValueModel::Arrays { length, elements } => {
@@ -273,6 +285,9 @@ impl ValueModel {
             }),
             (_, true) => Err(cursor.error(NOT_OF_TYPE)),
             (ColumnCodec::Compressed, false) if kind.width().is_some() => Ok(ValueModel::Compressed),
+            (ColumnCodec::Pco, false) if kind.width().is_some() => {
+                PcoColumn::parse(cursor).map(ValueModel::Pco)
+            }
             (ColumnCodec::Integers, false) if is_integer(kind) => Ok(ValueModel::Integers),
             (ColumnCodec::Double, false) if kind == Kind::Float32 => Err(cursor.error(NOT_OF_TYPE)),
             (_, false) if matches!(kind, Kind::Float32 | Kind::Float64) => {

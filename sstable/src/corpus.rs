@@ -46,6 +46,8 @@ pub(crate) fn blocks() -> Vec<SampleBlock> {
         block_of((0..20).map(|i| text(i % 3)), false, false),
         block_of((0..12).map(|i| Value::Array(Box::new(bytes(i)))), false, false),
         block_of((0..12).map(|i| Value::Array(Box::new(doubles(i)))), false, false),
+        stray(true),
+        stray(false),
         block_of(
             (0..4).map(|i| Value::Structure {
                 descriptor: b"struct".as_slice().into(),
@@ -58,7 +60,7 @@ pub(crate) fn blocks() -> Vec<SampleBlock> {
 }
 
 /// Larger blocks, which the cold profile codes otherwise than the hot one: with integers about a centre, with
-/// differences about one, with doubles whose every bit counts.
+/// differences about one, with doubles whose every bit counts, with stamps and values that only pco follows.
 pub(crate) fn dense_blocks() -> Vec<SampleBlock> {
     // Half are 0, a quarter 1, and so on.
     let geometric = |i: u64| i64::from(mixed(i).leading_zeros());
@@ -68,7 +70,24 @@ pub(crate) fn dense_blocks() -> Vec<SampleBlock> {
         block_of((0..200).map(|i| Value::Int32(geometric(i) as i32 * 7)), true, false),
         block_of((0..200).map(|i| Value::Int64(sum(i) * 1000)), false, false),
         block_of((0..200).map(|i| Value::Float64(apart(i))), true, false),
+        cubes(),
     ]
+}
+
+/// Stamps in whole microseconds but one.
+fn stray(periodic: bool) -> SampleBlock {
+    let mut block = block_of((0..100).map(|_| Value::Int8(1)), periodic, false);
+    let first = block.time[0] / 1000 * 1000;
+    block.time = block.time.iter().map(|time| first + (time - block.time[0]) * 1000).collect();
+    block.time[70] += 3;
+    block
+}
+
+/// Stamps and values whose differences grow.
+fn cubes() -> SampleBlock {
+    let mut block = block_of((0..200).map(|i| Value::Int64(i * i * i)), true, false);
+    block.time = (0..200i64).map(|i| block.time[0] + i * i * i).collect();
+    block
 }
 
 /// A value of three parts.

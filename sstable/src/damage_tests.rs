@@ -181,6 +181,9 @@ fn the_corpus_covers_the_tag_tables() {
         &mut tags,
         &mut codecs,
     );
+    for block in &corpus::dense_blocks() {
+        tags_of(&encode(ChannelId(1), block, false, None, Profile::Cold).unwrap(), &mut tags, &mut codecs);
+    }
     // Elements of arrays have codecs of their own.
     codecs.insert(ColumnCodec::Compressed as u8);
     assert_eq!(tags, ColumnTag::ALL.map(|tag| tag as u8).into());

@@ -36,8 +36,8 @@ mod writer;
 
 pub use cache::BlockCache;
 pub use chunk::{
-    ChunkHeader, Extremes, NumericStatistics, Page, Statistics, TimeReference, chunk_header_len, decode,
-    decode_range, encode, split,
+    ChunkHeader, ColumnChoices, Extremes, NumericStatistics, Page, Statistics, TimeReference,
+    chunk_header_len, decode, decode_range, encode, encode_next, split,
 };
 pub use codec::Profile;
 pub use fingerprint::fingerprint;

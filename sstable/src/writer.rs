@@ -3,7 +3,7 @@
 use crate::Key;
 use crate::block::{BlockHeader, dictionary_block, encode_block, plain_block, rows_body, shared_body};
 use crate::block_index::{ChunkFacts, IndexRow};
-use crate::chunk::{self, ChunkHeader, TimeReference, split};
+use crate::chunk::{self, ChunkHeader, ColumnChoices, Learnt, TimeReference, split};
 use crate::codec::Profile;
 use crate::footer::{Footer, TableInfo, TableSummary, encode_prologue};
 use crate::format::*;
@@ -38,6 +38,7 @@ const SHARED_TIME_BYTES_MIN: usize = 64;
 pub struct TableWriter {
     file: Arc<dyn File>,
     profile: Profile,
+    choices: ColumnChoices,
     offset: u64,
     buffer: Vec<u8>,
     prologue_crc: u32,
@@ -75,6 +76,7 @@ impl TableWriter {
         Ok(TableWriter {
             file: disk.create(path)?,
             profile: Profile::Hot,
+            choices: ColumnChoices::default(),
             offset: 0,
             buffer: prologue,
             prologue_crc: u32::from_le_bytes(crc),
@@ -154,7 +156,8 @@ impl TableWriter {
         let times_of = self.times.get(&hash).copied().filter(|owner| *owner != channel);
         let models = self.models.as_ref().filter(|_| !late);
         let mut known = models.map(|models| models.of(channel)).unwrap_or_default();
-        let encoded = chunk::encode_with(channel, block, late, times_of, self.profile, hash, &mut known)?;
+        let learnt = Learnt { known: &mut known, choices: &mut self.choices };
+        let encoded = chunk::encode_with(channel, block, late, times_of, self.profile, hash, learnt)?;
         if let Some(models) = models {
             models.keep(channel, known);
         }

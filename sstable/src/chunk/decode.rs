@@ -2,8 +2,7 @@
 
 use super::header::{ChunkHeader, ColumnModel, HeaderColumn};
 use super::large;
-use crate::codec::time::TimeModel;
-use crate::codec::{Limits, by_class};
+use crate::codec::{Limits, by_class, time};
 use crate::format::*;
 use disk::{BytesError, Cursor, checksum};
 use sample::{Column, SampleBlock, TimeRange, Timestamp};
@@ -70,9 +69,16 @@ impl ChunkHeader {
         for (page, bytes) in pages.clone().zip(bytes) {
             let samples = self.samples_of(page..page + 1);
             let (model, mut segment) = self.time_segment(page, bytes)?;
-            let found = model
-                .decode_within(&mut segment, self.pages[page].first.0, samples.len(), range)
-                .and_then(|found| segment.finish().map(|()| found));
+            let first = self.pages[page].first.0;
+            let found = match model {
+                ColumnModel::Time(model) => model.decode_within(&mut segment, first, samples.len(), range),
+                model => {
+                    let mut times = Vec::with_capacity(samples.len());
+                    decode_stamps(model, &mut segment, first, samples.len(), &mut times)
+                        .map(|()| time::within(times, range))
+                }
+            };
+            let found = found.and_then(|found| segment.finish().map(|()| found));
             let (rows, times) = found.map_err(|error| at(error, self.pages[page].offset))?;
             let rows = rows.start + samples.start - start..rows.end + samples.start - start;
             match &mut within {
@@ -91,10 +97,15 @@ impl ChunkHeader {
     }
 
     /// The model of the stamps, and their segment in a page.
-    fn time_segment<'b>(&self, page: usize, bytes: &'b [u8]) -> Result<(&TimeModel, Cursor<'b>), BytesError> {
+    fn time_segment<'b>(
+        &self,
+        page: usize,
+        bytes: &'b [u8],
+    ) -> Result<(&ColumnModel, Cursor<'b>), BytesError> {
         let position = self.pages[page].offset;
         // The tag of time is the least: its segment is the first.
-        let Some(ColumnModel::Time(model)) = self.columns.first().map(|column| &column.model) else {
+        let model = self.columns.first().map(|column| &column.model);
+        let Some(model @ (ColumnModel::Time(_) | ColumnModel::PcoTime(_))) = model else {
             let what = "stamps are referred to that stand in another chunk themselves";
             return Err(BytesError { position, what });
         };
@@ -143,8 +154,9 @@ impl ChunkHeader {
                 let position = position + cursor.position() - segment.len();
                 let mut segment = Cursor::new(segment);
                 let read = match &column.model {
-                    ColumnModel::Time(model) if without_times => {
-                        model.decode_page(&mut segment, self.pages[page].first.0, samples.len(), &mut times)
+                    model @ (ColumnModel::Time(_) | ColumnModel::PcoTime(_)) if without_times => {
+                        let first = self.pages[page].first.0;
+                        decode_stamps(model, &mut segment, first, samples.len(), &mut times)
                     }
                     ColumnModel::Values(model) if wanted.len() == samples.len() => {
                         model.decode(&mut segment, samples.len(), LIMITS, decoded)
@@ -181,8 +193,8 @@ impl ChunkHeader {
             let bytes = self.page_bytes(&pages, page, body)?;
             let count = self.samples_of(page..page + 1).len();
             let (model, mut segment) = self.time_segment(page, bytes)?;
-            model
-                .decode_page(&mut segment, self.pages[page].first.0, count, &mut times)
+            let first = self.pages[page].first.0;
+            decode_stamps(model, &mut segment, first, count, &mut times)
                 .and_then(|()| segment.finish())
                 .map_err(|error| at(error, position))?;
         }
@@ -347,6 +359,25 @@ impl Decoded {
 
 fn at(error: BytesError, offset: usize) -> BytesError {
     BytesError { position: offset.saturating_add(error.position), what: error.what }
+}
+
+/// Appends the stamps of a page that begins with `first`.
+fn decode_stamps(
+    model: &ColumnModel,
+    segment: &mut Cursor<'_>,
+    first: i64,
+    count: usize,
+    times: &mut Vec<i64>,
+) -> Result<(), BytesError> {
+    match model {
+        ColumnModel::Time(model) => model.decode_page(segment, first, count, times),
+        ColumnModel::PcoTime(column) => {
+            let start = times.len();
+            column.decode(segment, count, times)?;
+            time::check_page(segment, first, &times[start..])
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `count` times the one value of `one`.

@@ -1,32 +1,46 @@
 //! A block of samples becomes a chunk.
 
+use super::choice::ColumnChoices;
 use super::known::{self, Chosen, ColumnModels};
 use super::large;
 use super::split::total_size;
 use super::statistics::{Gatherer, PageExtremes};
 use crate::codec::integer::IntegerEncoder;
+use crate::codec::pco::PcoColumn;
 use crate::codec::time::TimeModel;
-use crate::codec::{Profile, ValueModel, by_class, fixed_bytes};
+use crate::codec::{Profile, ValueModel, by_class, fixed_bytes, text};
 use crate::format::*;
 use disk::{
     FormatError, checksum, put_bytes, put_f32, put_i64, put_u8, put_u16, put_u32, put_u64, put_varint,
     put_varint_signed,
 };
+use pco::data_types::Number;
 use sample::{ChannelId, Column, Kind, SampleBlock, Severity, StatusDomain};
 use std::ops::Range;
 
 /// Bytes that a value in a column takes at most as a rule.
 const BYTES_EXPECTED: usize = 2;
+/// Columns of fewer numbers are not tried with pco.
+const PCO_VALUES_MIN: usize = 64;
 
 /// One column, encoded.
 pub(super) struct EncodedColumn {
     tag: ColumnTag,
-    codec: ColumnCodec,
+    pub(super) codec: ColumnCodec,
     parameters: Vec<u8>,
     /// Segments of all pages, one after the other.
     pub(super) data: Vec<u8>,
     /// Where each page's segment ends in `data`; empty where the column has none.
     ends: Vec<usize>,
+    /// Whether pco decodes it.
+    pub(super) pco: bool,
+}
+
+impl EncodedColumn {
+    /// Bytes of the column in header and pages.
+    pub(super) fn bytes(&self) -> usize {
+        self.parameters.len() + self.data.len()
+    }
 }
 
 /// A block as a chunk of `channel`.
@@ -46,9 +60,26 @@ pub fn encode(
     times_of: Option<ChannelId>,
     profile: Profile,
 ) -> Result<Vec<u8>, FormatError> {
+    encode_next(channel, block, late, times_of, profile, &mut ColumnChoices::default())
+}
+
+/// As [`encode`], for chunks of a channel that are written one after the other: in the cold profile `choices`
+/// remember what makes their columns smallest, so that it is not tried for every chunk.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_next(
+    channel: ChannelId,
+    block: &SampleBlock,
+    late: bool,
+    times_of: Option<ChannelId>,
+    profile: Profile,
+    choices: &mut ColumnChoices,
+) -> Result<Vec<u8>, FormatError> {
     let hash = super::time_hash(&block.time);
     let mut known = ColumnModels::default();
-    encode_with(channel, block, late, times_of, profile, hash, &mut known).map(|encoded| encoded.bytes)
+    let learnt = Learnt { known: &mut known, choices };
+    encode_with(channel, block, late, times_of, profile, hash, learnt).map(|encoded| encoded.bytes)
 }
 
 /// A chunk, and how much of it is stamps.
@@ -58,7 +89,15 @@ pub(crate) struct EncodedChunk {
     pub(crate) time_bytes: usize,
 }
 
-/// As [`encode`], with the hash of the stamps known, and the models of the channel's last chunk.
+/// What earlier chunks of a channel teach.
+pub(crate) struct Learnt<'a> {
+    /// The models of the last one.
+    pub(crate) known: &'a mut ColumnModels,
+    /// Where pco won.
+    pub(crate) choices: &'a mut ColumnChoices,
+}
+
+/// As [`encode_next`], with the hash of the stamps known.
 pub(crate) fn encode_with(
     channel: ChannelId,
     block: &SampleBlock,
@@ -66,7 +105,7 @@ pub(crate) fn encode_with(
     times_of: Option<ChannelId>,
     profile: Profile,
     time_hash: u128,
-    known: &mut ColumnModels,
+    learnt: Learnt<'_>,
 ) -> Result<EncodedChunk, FormatError> {
     check_limits(block)?;
     let (value_bytes, elements) = total_size(block);
@@ -76,14 +115,18 @@ pub(crate) fn encode_with(
         .map(|from| from..(from + (1 << shift)).min(block.len()))
         .collect();
 
-    let column = |tag, values: &Column| value_column(tag, values, &pages, profile);
+    let Learnt { known, choices } = learnt;
+    choices.expect(channel, block.run.value.kind);
     let in_parts = block.len() == 1 && large::needs_parts(block.values.byte_len(), elements);
     let mut columns = vec![match times_of {
         Some(channel) => reference_column(channel),
-        None => time_column(&block.time, &pages, profile, known),
+        None => time_column_of(&block.time, &pages, profile, known, choices),
     }];
+    let column = |tag, values: &Column, choices: &mut ColumnChoices| {
+        value_column_of(tag, values, &pages, profile, choices)
+    };
     if block.rank.iter().any(|rank| *rank != 0) {
-        columns.push(column(ColumnTag::Rank, &Column::UInt32(block.rank.clone())));
+        columns.push(column(ColumnTag::Rank, &Column::UInt32(block.rank.clone()), choices));
     }
     let parts = if in_parts {
         let (units, parts) = large::encode_parts(&block.values, profile);
@@ -92,20 +135,21 @@ pub(crate) fn encode_with(
         columns.push(header_column(ColumnTag::Value, ColumnCodec::Parts, parameters));
         parts
     } else {
-        columns.push(known_column(&block.values, &pages, profile, known));
+        let own = || known_column(&block.values, &pages, profile, known);
+        columns.push(pco_or(own, ColumnTag::Value, &block.values, &pages, profile, choices));
         Vec::new()
     };
-    columns.push(column(ColumnTag::Severity, &Column::UInt8(block.severity.clone())));
-    columns.push(column(ColumnTag::Status, &Column::UInt16(block.status.clone())));
+    columns.push(column(ColumnTag::Severity, &Column::UInt8(block.severity.clone()), choices));
+    columns.push(column(ColumnTag::Status, &Column::UInt16(block.status.clone()), choices));
     if block.run.user_tag {
-        columns.push(column(ColumnTag::UserTag, &Column::Int64(block.user_tag.clone())));
+        columns.push(column(ColumnTag::UserTag, &Column::Int64(block.user_tag.clone()), choices));
     }
     if block.run.message {
-        columns.push(column(ColumnTag::Message, &Column::String(block.message.clone())));
+        columns.push(column(ColumnTag::Message, &Column::String(block.message.clone()), choices));
     }
     let delays: Vec<i64> = block.received.iter().zip(&block.time).map(|(r, t)| r.wrapping_sub(*t)).collect();
     if block.run.received {
-        columns.push(column(ColumnTag::Received, &Column::Int64(delays.clone())));
+        columns.push(column(ColumnTag::Received, &Column::Int64(delays.clone()), choices));
     }
 
     let body = page_bodies(&columns, pages.len());
@@ -158,7 +202,7 @@ fn page_shift(value_bytes: usize, count: usize, profile: Profile) -> u8 {
 }
 
 fn header_column(tag: ColumnTag, codec: ColumnCodec, parameters: Vec<u8>) -> EncodedColumn {
-    EncodedColumn { tag, codec, parameters, data: Vec::new(), ends: Vec::new() }
+    EncodedColumn { tag, codec, parameters, data: Vec::new(), ends: Vec::new(), pco: false }
 }
 
 fn reference_column(channel: ChannelId) -> EncodedColumn {
@@ -207,6 +251,60 @@ fn pages_of_time(
         }
         column.ends.push(column.data.len());
     }
+    Some(column)
+}
+
+/// The column by its model, or in the cold profile by pco where that is smaller.
+fn time_column_of(
+    times: &[i64],
+    pages: &[Range<usize>],
+    profile: Profile,
+    known: &mut ColumnModels,
+    choices: &mut ColumnChoices,
+) -> EncodedColumn {
+    let mut own = || time_column(times, pages, profile, known);
+    if profile == Profile::Hot || times.len() < PCO_VALUES_MIN {
+        return own();
+    }
+    choices.choose(ColumnTag::Time, own, || pco_column(ColumnTag::Time, times, pages))
+}
+
+/// As [`time_column_of`], of values.
+fn value_column_of(
+    tag: ColumnTag,
+    values: &Column,
+    pages: &[Range<usize>],
+    profile: Profile,
+    choices: &mut ColumnChoices,
+) -> EncodedColumn {
+    let own = || value_column(tag, values, pages, profile);
+    pco_or(own, tag, values, pages, profile, choices)
+}
+
+/// What `own` writes, or in the cold profile pco where that is smaller.
+fn pco_or(
+    own: impl FnOnce() -> EncodedColumn,
+    tag: ColumnTag,
+    values: &Column,
+    pages: &[Range<usize>],
+    profile: Profile,
+    choices: &mut ColumnChoices,
+) -> EncodedColumn {
+    if profile == Profile::Hot || values.len() < PCO_VALUES_MIN || constant(values).is_some() {
+        return own();
+    }
+    by_class!(values,
+        integers v => choices.choose(tag, own, || pco_column(tag, v, pages)),
+        floats v => choices.choose(tag, own, || pco_column(tag, v, pages)),
+        texts _v => own(),
+        arrays _ends _elements => own())
+}
+
+/// The numbers as pco writes them; `None` when it refuses.
+fn pco_column<T: Number>(tag: ColumnTag, values: &[T], pages: &[Range<usize>]) -> Option<EncodedColumn> {
+    let mut column = header_column(tag, ColumnCodec::Pco, Vec::new());
+    let pco = PcoColumn::encode(values, pages, &mut column.data, &mut column.ends)?;
+    pco.put_parameters(&mut column.parameters);
     Some(column)
 }
 
@@ -263,6 +361,25 @@ fn pages_of_values(
     column.data.reserve(values.len() * BYTES_EXPECTED);
     for page in pages {
         model.encode(values, page.clone(), integers, &mut column.data);
+        column.ends.push(column.data.len());
+    }
+    column.pco = integers.wrote_pco();
+    // What no model makes smaller is copied fastest.
+    let plain = values.kind().width().map(|width| width * values.len());
+    if integers.profile() == Profile::Cold
+        && plain.is_some_and(|plain| column.data.len() >= plain)
+        && values.len() >= PCO_VALUES_MIN
+    {
+        return plain_column(tag, values, pages);
+    }
+    column
+}
+
+/// Fixed-width values as their bytes.
+fn plain_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>]) -> EncodedColumn {
+    let mut column = header_column(tag, ColumnCodec::Compressed, Vec::new());
+    for page in pages {
+        text::put_plain(&fixed_bytes(values, page.clone()), &mut column.data);
         column.ends.push(column.data.len());
     }
     column

@@ -4,6 +4,7 @@ use super::large;
 use super::statistics::Statistics;
 use crate::codec::ValueModel;
 use crate::codec::extend_fixed;
+use crate::codec::pco::PcoColumn;
 use crate::codec::time::TimeModel;
 use crate::format::*;
 use disk::{BytesError, Cursor, checksum};
@@ -96,6 +97,7 @@ pub(super) enum ColumnModel {
     Constant(Column),
     TimeReference(ChannelId),
     Time(TimeModel),
+    PcoTime(PcoColumn),
     Values(ValueModel),
     Parts,
     /// An optional column that this program does not know, and whether it has segments.
@@ -107,7 +109,7 @@ pub(super) enum ColumnModel {
 impl HeaderColumn {
     pub(super) fn in_pages(&self) -> bool {
         match &self.model {
-            ColumnModel::Time(_) | ColumnModel::Values(_) => true,
+            ColumnModel::Time(_) | ColumnModel::PcoTime(_) | ColumnModel::Values(_) => true,
             ColumnModel::Unknown { in_pages } => *in_pages,
             ColumnModel::Constant(_) | ColumnModel::TimeReference(_) | ColumnModel::Parts => false,
         }
@@ -272,6 +274,7 @@ impl ChunkHeader {
             (ColumnTag::Time, ColumnCodec::TimeReference) => {
                 ColumnModel::TimeReference(ChannelId(cursor.varint()?))
             }
+            (ColumnTag::Time, ColumnCodec::Pco) => ColumnModel::PcoTime(PcoColumn::parse(&mut cursor)?),
             (ColumnTag::Time, codec) => ColumnModel::Time(TimeModel::parse(codec, &mut cursor)?),
             (ColumnTag::Value, ColumnCodec::Parts) if self.count() == 1 => {
                 *units = Some(cursor.varint()?);

@@ -108,7 +108,8 @@ fn check_profile(block: &SampleBlock, profile: Profile) -> Vec<u8> {
 /// The hot chunk that a writer makes who knows how the channel was written last.
 fn knowing(block: &SampleBlock, known: &mut ColumnModels) -> Vec<u8> {
     let hash = time_hash(&block.time);
-    encode_with(ChannelId(7), block, false, None, Profile::Hot, hash, known).unwrap().bytes
+    let learnt = super::Learnt { known, choices: &mut super::ColumnChoices::default() };
+    encode_with(ChannelId(7), block, false, None, Profile::Hot, hash, learnt).unwrap().bytes
 }
 
 /// Samples `range` of a signal on a jittery grid with as many decimals as asked for; `shape` says what it does.

@@ -43,6 +43,8 @@ pub(crate) struct IntegerEncoder {
     profile: Profile,
     deltas_won: bool,
     trust: u8,
+    /// Whether a stream went through pco.
+    pco: bool,
     /// Bits counted so far, where nothing is written.
     counted: Option<usize>,
     /// Room for the differences of a block, and for its offsets.
@@ -79,6 +81,7 @@ impl IntegerEncoder {
             profile,
             deltas_won: false,
             trust: 0,
+            pco: false,
             counted: None,
             deltas: Vec::new(),
             offsets: Vec::new(),
@@ -110,6 +113,11 @@ impl IntegerEncoder {
         (self.deltas_won, self.trust) = (trial.deltas_won, trial.trust);
     }
 
+    /// Whether a stream was written that pco has to decode.
+    pub(crate) fn wrote_pco(&self) -> bool {
+        self.pco
+    }
+
     /// For whom the streams are written.
     pub(crate) fn profile(&self) -> Profile {
         self.profile
@@ -122,7 +130,7 @@ impl IntegerEncoder {
             self.encode_block(block, out);
         }
         if self.profile == Profile::Cold && values.len() >= DENSE_VALUES_MIN {
-            shrink(values, start, out);
+            self.pco |= shrink(values, start, out);
         }
     }
 
@@ -164,23 +172,24 @@ impl IntegerEncoder {
     }
 }
 
-/// Replaces the stream that begins at `start` by an entropy-coded one where that is smaller.
-fn shrink(values: &[i64], start: usize, out: &mut Vec<u8>) {
+/// Replaces the stream that begins at `start` by an entropy-coded one where that is smaller; says whether it is pco's.
+fn shrink(values: &[i64], start: usize, out: &mut Vec<u8>) -> bool {
     let replace = |dense: &[u8], out: &mut Vec<u8>| {
-        if dense.len() + dense.len() / DENSE_GAIN < out.len() - start {
+        let smaller = dense.len() + dense.len() / DENSE_GAIN < out.len() - start;
+        if smaller {
             out.truncate(start);
             out.extend_from_slice(dense);
         }
+        smaller
     };
     if let Some(dense) = split::encode(values) {
         replace(&dense, out);
     }
-    if out.len() - start > values.len() * PCO_VALUE_BYTES_MIN {
-        let mut dense = vec![BlockCodec::Pco as u8];
-        if pco::encode(values, &mut dense) {
-            replace(&dense, out);
-        }
+    if out.len() - start <= values.len() * PCO_VALUE_BYTES_MIN {
+        return false;
     }
+    let mut dense = vec![BlockCodec::Pco as u8];
+    pco::encode(values, &mut dense) && replace(&dense, out)
 }
 
 /// Bits of a number as a varint.
@@ -377,6 +386,22 @@ pub(crate) fn decode_rows(
     Ok(())
 }
 
+/// As [`decode`], of a stream whose blocks are all packed or runs.
+pub(super) fn decode_packed(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    out: &mut Vec<i64>,
+) -> Result<(), BytesError> {
+    let end = out.len() + count;
+    while out.len() < end {
+        if cursor.clone().u8()? > BlockCodec::Runs as u8 {
+            return Err(cursor.error("a block that is packed or of runs was expected"));
+        }
+        decode_block(cursor, end - out.len(), out)?;
+    }
+    Ok(())
+}
+
 /// Which of the `len` values from `at` on are among `rows`, counted from `at`.
 fn overlap(rows: &Range<usize>, at: usize, len: usize) -> Range<usize> {
     rows.start.clamp(at, at + len) - at..rows.end.clamp(at, at + len) - at
@@ -437,8 +462,10 @@ fn decode_block(cursor: &mut Cursor<'_>, left: usize, out: &mut Vec<i64>) -> Res
     let count = left.min(BLOCK_VALUES);
     let (patched, deltas) = match codec {
         BlockCodec::Runs => return decode_runs(cursor, count, out),
-        BlockCodec::Split => return split::decode(cursor, left, false, out),
-        BlockCodec::SplitDelta => return split::decode(cursor, left, true, out),
+        BlockCodec::Split => return split::decode(cursor, left, (false, false), out),
+        BlockCodec::SplitDelta => return split::decode(cursor, left, (true, false), out),
+        BlockCodec::SplitStream => return split::decode(cursor, left, (false, true), out),
+        BlockCodec::SplitDeltaStream => return split::decode(cursor, left, (true, true), out),
         BlockCodec::Pco => return pco::decode(cursor, left, out),
         BlockCodec::Frame => (false, false),
         BlockCodec::FrameDelta => (false, true),

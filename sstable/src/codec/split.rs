@@ -1,10 +1,10 @@
 //! Integers as raw low bits with one entropy-coded byte above them.
 
-use super::integer::{bit_width, integrate, robust_mean, stride_of, unzigzag, zigzag};
-use super::pack::{BLOCK_VALUES, pack, unpack, unpack_onto};
-use super::text::{put_compressed, read_compressed};
+use super::Profile;
+use super::integer::{self, IntegerEncoder, bit_width, integrate, robust_mean, stride_of, unzigzag, zigzag};
+use super::pack::{BLOCK_VALUES, pack, packed_len, unpack, unpack_onto};
+use super::text::{put_symbols, read_compressed};
 use super::wide::wide;
-use super::zstd;
 use crate::format::BlockCodec;
 use disk::{BytesError, Cursor, put_u8, put_varint_signed};
 
@@ -14,12 +14,19 @@ const ESCAPE: u8 = 0;
 const CENTRE: i64 = 128;
 /// Most low bits.
 const SHIFT_MAX: u32 = 56;
-/// Bits of the byte that the bulk of the values should span, so that few lie outside all 8.
-const SYMBOL_BITS: u32 = 7;
-/// Of so many values one may need more bits than the bulk.
-const BULK_SHARE: usize = 32;
-/// About how many bits the code of one symbol takes in the table of codes.
-const TABLE_BITS: usize = 4;
+/// Bits of the byte that the bulk of the values spans at the fewest low bits that are looked at.
+const SYMBOL_BITS: u32 = 8;
+/// How many numbers of low bits are looked at.
+const SHIFTS: u32 = 7;
+/// Half of the width of the finest histogram: values farther from the centre are escaped.
+const REACH: i64 = 1 << 12;
+/// Of so many values one may need more bits than the bulk; the second for values with many outliers.
+const BULK_SHARES: [usize; 2] = [32, 4];
+/// About how many bits each symbol takes in the table of codes, a third of that for every third value, and how many the
+/// entropy of a few values is too low for it.
+const SYMBOL_COST_BITS: f64 = 4.0 / 3.0 + 0.72;
+/// About how many bits an escape takes beside those of its distance from the centre.
+const ESCAPE_BITS: f64 = 2.0;
 
 /// How values will be split, with the estimated size.
 struct Plan {
@@ -59,76 +66,128 @@ impl Plan {
         let centre = robust_mean(values);
         let stride = if values.len() >= 2048 { stride_of(values) } else { 1 };
         let mut histogram = [0usize; 65];
-        let mut any = 0;
-        for value in values {
-            any |= zigzag(value.wrapping_sub(centre));
-        }
         for value in values.iter().step_by(stride) {
             histogram[bit_width(zigzag(value.wrapping_sub(centre))) as usize] += 1;
         }
-        let mut outside = values.len().div_ceil(stride);
-        let allowed = outside / BULK_SHARE;
-        let bulk = histogram.iter().position(|count| {
-            outside -= count;
-            outside <= allowed
-        })?;
-        let middle = (bulk as u32).saturating_sub(SYMBOL_BITS);
-        let shifts = middle.saturating_sub(1)..=(middle + 1).min(SHIFT_MAX);
-        let plans = shifts.map(|shift| {
-            let bits = estimate(values, centre, shift, stride, bit_width(any));
-            Plan { centre, shift, bits }
+        let all = values.len().div_ceil(stride);
+        let finest = BULK_SHARES.map(|share| {
+            let mut outside = all;
+            let inside = |count: &usize| {
+                outside -= count;
+                outside <= all / share
+            };
+            let bulk = histogram.iter().position(inside).unwrap_or(0) as u32;
+            bulk.saturating_sub(SYMBOL_BITS).min(SHIFT_MAX)
         });
-        plans.min_by_key(|plan| plan.bits)
+        let plan = |finest: u32| {
+            let mut counts = count_places(values, centre, finest, stride);
+            let shifts = finest..=(finest + SHIFTS - 1).min(SHIFT_MAX);
+            let plans = shifts.map(|shift| {
+                if shift > finest {
+                    halve(&mut counts);
+                }
+                let bits = estimate(&counts, &histogram, all, shift) * stride as f64;
+                Plan { centre, shift, bits: bits as usize + shift as usize * values.len() }
+            });
+            plans.min_by_key(|plan| plan.bits)
+        };
+        let wide = plan(finest[0]);
+        // Where many lie far outside, those are better escaped.
+        let narrow = (finest[1] + SHIFTS / 2 < finest[0]).then(|| plan(finest[1])).flatten();
+        [wide, narrow].into_iter().flatten().min_by_key(|plan| plan.bits)
     }
 
     /// Appends the block; `first` is the value before the prefix sum where `values` are deltas.
     fn write(&self, values: &[i64], first: Option<i64>, out: &mut Vec<u8>) {
+        let start = out.len();
         put_u8(out, if first.is_some() { BlockCodec::SplitDelta } else { BlockCodec::Split } as u8);
         if let Some(first) = first {
             put_varint_signed(out, first);
         }
+        let mut symbols: Vec<u8> =
+            values.iter().map(|value| symbol(*value, self.centre, self.shift)).collect();
+        // The table of codes begins with the least symbol that may be.
+        let unused = symbols.iter().map(|symbol| symbol.wrapping_sub(1)).min().unwrap_or(0);
+        let unused = if unused == u8::MAX { 0 } else { unused };
+        symbols.iter_mut().for_each(|symbol| *symbol = symbol.saturating_sub(unused));
+        let centre = self.centre.wrapping_add(i64::from(unused) << self.shift);
         put_u8(out, self.shift as u8);
-        put_varint_signed(out, self.centre);
-        let symbols: Vec<u8> = values.iter().map(|value| symbol(*value, self.centre, self.shift)).collect();
-        put_compressed(&symbols, zstd::LEVEL_FAST, out);
+        put_varint_signed(out, centre);
+        put_symbols(&symbols, out);
         let mut low = [0u64; BLOCK_VALUES];
         for values in values.chunks(BLOCK_VALUES) {
             for (low, value) in low.iter_mut().zip(values) {
-                *low = value.wrapping_sub(self.centre) as u64;
+                *low = value.wrapping_sub(centre) as u64;
             }
             pack(&low[..values.len()], self.shift, out);
         }
         let escaped = values.iter().zip(&symbols).filter(|(_, symbol)| **symbol == ESCAPE);
-        let escaped: Vec<u64> = escaped.map(|(value, _)| zigzag(value.wrapping_sub(self.centre))).collect();
-        if !escaped.is_empty() {
-            let width = bit_width(escaped.iter().fold(0, |any, value| any | value));
+        let escaped: Vec<i64> = escaped.map(|(value, _)| value.wrapping_sub(centre)).collect();
+        if escaped.is_empty() {
+            return;
+        }
+        let width = bit_width(escaped.iter().fold(0, |any, value| any | zigzag(*value)));
+        let mut stream = Vec::new();
+        IntegerEncoder::new(Profile::Hot).encode(&escaped, &mut stream);
+        if stream.len() <= packed_len(escaped.len(), width) {
+            out[start] =
+                if first.is_some() { BlockCodec::SplitDeltaStream } else { BlockCodec::SplitStream } as u8;
+            out.append(&mut stream);
+        } else {
             put_u8(out, width as u8);
+            let escaped: Vec<u64> = escaped.iter().map(|value| zigzag(*value)).collect();
             escaped.chunks(BLOCK_VALUES).for_each(|values| pack(values, width, out));
         }
     }
 }
 
-/// About how many bits the values take, from every `stride`th.
-fn estimate(values: &[i64], centre: i64, shift: u32, stride: usize, widest: u32) -> usize {
-    let mut histogram = [0u32; 256];
+/// How many values lie at each place about the centre, every `stride`th counted.
+fn count_places(values: &[i64], centre: i64, shift: u32, stride: usize) -> Vec<u32> {
+    let mut counts = vec![0u32; 2 * REACH as usize];
     for value in values.iter().step_by(stride) {
-        histogram[usize::from(symbol(*value, centre, shift))] += 1;
+        let place = (value.wrapping_sub(centre) >> shift).wrapping_add(REACH);
+        if let Some(count) = usize::try_from(place).ok().and_then(|place| counts.get_mut(place)) {
+            *count += 1;
+        }
     }
-    let all = values.len().div_ceil(stride) as f64;
-    let (mut entropy, mut table) = (0.0, 0);
-    for count in histogram.into_iter().filter(|count| *count > 0) {
-        entropy += f64::from(count) * (all / f64::from(count)).log2();
-        table += TABLE_BITS;
+    counts
+}
+
+/// Makes one place of two.
+fn halve(counts: &mut Vec<u32>) {
+    let half = counts.len() / 2;
+    for i in 0..half {
+        counts[i] = counts[2 * i] + counts[2 * i + 1];
     }
-    let escapes = histogram[usize::from(ESCAPE)] as usize * widest as usize;
-    table + (entropy as usize + escapes) * stride + shift as usize * values.len()
+    counts.truncate(half);
+}
+
+/// About how many bits symbols and escapes of `all` values take: how many lie at each place about the centre, and how
+/// many need each number of bits as a distance from it.
+fn estimate(counts: &[u32], widths: &[usize; 65], all: usize, shift: u32) -> f64 {
+    let centre = counts.len() / 2;
+    let reach = centre.min(CENTRE as usize - 1);
+    let (mut inside, mut symbols, mut sum) = (0u32, 0u32, 0f64);
+    for count in counts[centre - reach..centre + reach].iter().filter(|count| **count > 0) {
+        inside += count;
+        symbols += 1;
+        sum += f64::from(*count) * f64::from(*count).log2();
+    }
+    let escapes = all as f64 - f64::from(inside);
+    let far = (shift as usize + SYMBOL_BITS as usize).min(64);
+    let (count, bits) =
+        (far..65).fold((0, 0), |(count, bits), width| (count + widths[width], bits + widths[width] * width));
+    let mean = if count > 0 { bits as f64 / count as f64 } else { far as f64 };
+    let escape = if escapes > 0.0 { escapes * (escapes.log2() - mean - ESCAPE_BITS) } else { 0.0 };
+    let entropy = all as f64 * (all as f64).log2() - sum - escape;
+    entropy + f64::from(symbols) * SYMBOL_COST_BITS
 }
 
 /// Appends `count` integers to `out`, behind the tag. The caller has checked `count` against a limit.
 pub(crate) fn decode(
     cursor: &mut Cursor<'_>,
     count: usize,
-    deltas: bool,
+    (deltas, stream): (bool, bool),
     out: &mut Vec<i64>,
 ) -> Result<(), BytesError> {
     let first = if deltas { cursor.varint_signed()? } else { 0 };
@@ -141,17 +200,23 @@ pub(crate) fn decode(
     read_compressed(cursor, count, &mut symbols)?;
     let start = out.len();
     let zero = centre.wrapping_sub(CENTRE << shift);
-    for symbols in symbols.chunks(BLOCK_VALUES) {
-        let at = out.len();
-        unpack_onto(cursor, shift, symbols.len(), zero, out)?;
-        wide(|| {
-            for (value, symbol) in out[at..].iter_mut().zip(symbols) {
-                *value = value.wrapping_add(i64::from(*symbol) << shift);
-            }
-        });
+    if shift == 0 {
+        wide(|| out.extend(symbols.iter().map(|symbol| zero.wrapping_add(i64::from(*symbol)))));
+    } else {
+        for symbols in symbols.chunks(BLOCK_VALUES) {
+            let at = out.len();
+            unpack_onto(cursor, shift, symbols.len(), zero, out)?;
+            wide(|| {
+                for (value, symbol) in out[at..].iter_mut().zip(symbols) {
+                    *value = value.wrapping_add(i64::from(*symbol) << shift);
+                }
+            });
+        }
     }
     if symbols.contains(&ESCAPE) {
-        read_escaped(cursor, centre, &symbols, &mut out[start..])?;
+        let escaped = symbols.iter().zip(&mut out[start..]).filter(|(symbol, _)| **symbol == ESCAPE);
+        let escaped: Vec<&mut i64> = escaped.map(|(_, value)| value).collect();
+        if stream { read_stream(cursor, centre, escaped)? } else { read_packed(cursor, centre, escaped)? }
     }
     if deltas {
         integrate(first, &mut out[start..]);
@@ -159,15 +224,8 @@ pub(crate) fn decode(
     Ok(())
 }
 
-fn read_escaped(
-    cursor: &mut Cursor<'_>,
-    centre: i64,
-    symbols: &[u8],
-    values: &mut [i64],
-) -> Result<(), BytesError> {
+fn read_packed(cursor: &mut Cursor<'_>, centre: i64, mut escaped: Vec<&mut i64>) -> Result<(), BytesError> {
     let width = u32::from(cursor.u8()?);
-    let escaped = symbols.iter().zip(values).filter(|(symbol, _)| **symbol == ESCAPE);
-    let mut escaped: Vec<&mut i64> = escaped.map(|(_, value)| value).collect();
     let mut block = [0u64; BLOCK_VALUES];
     for values in escaped.chunks_mut(BLOCK_VALUES) {
         let block = &mut block[..values.len()];
@@ -175,6 +233,15 @@ fn read_escaped(
         for (value, from) in values.iter_mut().zip(block.iter()) {
             **value = centre.wrapping_add(unzigzag(*from));
         }
+    }
+    Ok(())
+}
+
+fn read_stream(cursor: &mut Cursor<'_>, centre: i64, escaped: Vec<&mut i64>) -> Result<(), BytesError> {
+    let mut distances = Vec::with_capacity(escaped.len());
+    integer::decode_packed(cursor, escaped.len(), &mut distances)?;
+    for (value, distance) in escaped.into_iter().zip(distances) {
+        *value = centre.wrapping_add(distance);
     }
     Ok(())
 }

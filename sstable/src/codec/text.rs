@@ -148,8 +148,17 @@ pub(crate) fn level(profile: Profile) -> i32 {
 
 /// Appends bytes whose number the reader knows, through zstd at `level` where that is smaller.
 pub(crate) fn put_compressed(bytes: &[u8], level: i32, out: &mut Vec<u8>) {
+    put_smaller(bytes, |bytes| zstd::compress(bytes, level), out);
+}
+
+/// As [`put_compressed`], of symbols that only their frequencies make smaller.
+pub(crate) fn put_symbols(bytes: &[u8], out: &mut Vec<u8>) {
+    put_smaller(bytes, zstd::compress_symbols, out);
+}
+
+fn put_smaller(bytes: &[u8], compress: impl FnOnce(&[u8]) -> Option<Vec<u8>>, out: &mut Vec<u8>) {
     if bytes.len() >= ZSTD_BYTES_MIN
-        && let Some(small) = zstd::compress(bytes, level)
+        && let Some(small) = compress(bytes)
         && small.len() + 4 < bytes.len()
     {
         put_u8(out, ZSTD);

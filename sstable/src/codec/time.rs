@@ -16,13 +16,27 @@ const REFINING_POINTS_MAX: usize = 128;
 const DISORDER: &str = "stamps of a page decrease or do not begin with its first time";
 /// Pages whose share of slips is larger than one in this many are not near a grid.
 const SLIP_SHARE: usize = 16;
+/// Pairs of stamps that are looked at for a larger unit.
+const PROBES: usize = 16;
+/// The least unit in ns from which some may stray.
+const UNIT_MIN: u64 = 1000;
+/// Of so many stamps one may stray.
+const STRAY_SHARE: usize = 64;
 
 /// What all pages of a time column have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct TimeModel {
     /// Every stamp is the first plus a multiple of this many ns.
     unit: u64,
+    phase: Option<Phase>,
     grid: Option<Grid>,
+}
+
+/// All stamps but a few strays are multiples of a larger unit behind `offset`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Phase {
+    unit: u64,
+    offset: u64,
 }
 
 /// Sample k of a page lies near `k * period / 2^fraction` units behind the page's first.
@@ -35,7 +49,8 @@ struct Grid {
 impl TimeModel {
     /// The model for the stamps of a chunk, which never decrease.
     pub(crate) fn fit(times: &[i64], page_samples: usize, integers: &mut IntegerEncoder) -> TimeModel {
-        let steps = TimeModel { unit: common_unit(times), grid: None };
+        let unit = common_unit(times);
+        let steps = TimeModel { unit, phase: Phase::of(times, unit), grid: None };
         let Some(grid) = steps.fit_grid(times) else { return steps };
         let on_grid = TimeModel { grid: Some(grid), ..steps };
         let page = &times[..page_samples.min(trial_of(times.len()))];
@@ -56,13 +71,17 @@ impl TimeModel {
         let first = times.first().copied().unwrap_or(0);
         // All of them at once: a search that may end early is not vectorised.
         let rest = |rest, time: &i64| rest | divisor.rest(time.wrapping_sub(first) as u64);
-        self.unit == 1 || wide(|| times.iter().fold(0, rest)) == 0
+        self.phase.is_none() && (self.unit == 1 || wide(|| times.iter().fold(0, rest)) == 0)
     }
 
     /// Stamps in units behind the first.
     fn units(&self, times: &[i64]) -> Vec<i64> {
-        let divisor = ExactDivisor::new(self.unit);
         let first = times.first().copied().unwrap_or(0);
+        if let Some(phase) = self.phase {
+            let origin = phase.origin(first);
+            return times.iter().map(|time| (time.wrapping_sub(origin) as u64 / phase.unit) as i64).collect();
+        }
+        let divisor = ExactDivisor::new(self.unit);
         wide(|| times.iter().map(|time| divisor.divide(time.wrapping_sub(first) as u64) as i64).collect())
     }
 
@@ -101,6 +120,9 @@ impl TimeModel {
         out: &mut Vec<u8>,
     ) -> bool {
         let mut units = self.units(times);
+        if let Some(phase) = self.phase {
+            phase.put_strays(times, out);
+        }
         if let Some(grid) = self.grid {
             let slips = grid.slips(&units);
             if slips.len() > 2 + times.len() / SLIP_SHARE {
@@ -128,6 +150,8 @@ impl TimeModel {
         out: &mut Vec<i64>,
     ) -> Result<(), BytesError> {
         let start = out.len();
+        let strays = if self.phase.is_some() { read_strays(cursor, count)? } else { Vec::new() };
+        let (origin, unit) = self.phase.map_or((first, self.unit), |phase| (phase.origin(first), phase.unit));
         let slips = if self.grid.is_some() { read_slips(cursor, count)? } else { Vec::new() };
         integer::decode(cursor, count, out)?;
         let page = &mut out[start..];
@@ -135,23 +159,21 @@ impl TimeModel {
             Some(grid) => {
                 let (mut from, mut slip) = (0, 0i64);
                 for (to, ticks) in slips.into_iter().chain([(count, 0)]) {
-                    wide(|| self.stamp(grid, first, from, slip, &mut page[from..to]));
+                    wide(|| grid.stamp((origin, unit), from, slip, &mut page[from..to]));
                     from = to;
                     slip = slip.wrapping_add(ticks);
                 }
             }
             None => wide(|| {
                 for time in &mut *page {
-                    *time = first.wrapping_add(time.wrapping_mul(self.unit as i64));
+                    *time = origin.wrapping_add(time.wrapping_mul(unit as i64));
                 }
             }),
         }
-        // The whole page at once: a search that may end early is not vectorised.
-        let sorted = wide(|| page.windows(2).fold(true, |sorted, pair| sorted & (pair[0] <= pair[1])));
-        if page.first() != Some(&first) || !sorted {
-            return Err(cursor.error(DISORDER));
+        for (at, more) in strays {
+            page[at] = page[at].wrapping_add(more as i64);
         }
-        Ok(())
+        check_page(cursor, first, page)
     }
 
     /// The samples of a page that lie in `range`, and their stamps; the others are not unpacked where the block
@@ -165,15 +187,12 @@ impl TimeModel {
     ) -> Result<(Range<usize>, Vec<i64>), BytesError> {
         let start = cursor.clone();
         let slips = if self.grid.is_some() { read_slips(cursor, count)? } else { Vec::new() };
-        let Some(block) = Seekable::read(cursor, count)? else {
+        let block = if self.phase.is_none() { Seekable::read(cursor, count)? } else { None };
+        let Some(block) = block else {
             *cursor = start;
             let mut times = Vec::with_capacity(count);
             self.decode_page(cursor, first, count, &mut times)?;
-            let from = times.partition_point(|time| *time < range.from.0);
-            let to = times.partition_point(|time| *time < range.to.0).max(from);
-            times.truncate(to);
-            times.drain(..from);
-            return Ok((from..to, times));
+            return Ok(within(times, range));
         };
         let at = |k: usize, deviation: i64| {
             let ticks = match self.grid {
@@ -202,17 +221,6 @@ impl TimeModel {
         Ok((from..to, times))
     }
 
-    /// Turns deviations of samples `k..` into stamps.
-    #[inline(always)]
-    fn stamp(&self, grid: Grid, first: i64, k: usize, slip: i64, page: &mut [i64]) {
-        let mut position = (k as u64).wrapping_mul(grid.period);
-        for time in page {
-            let ticks = time.wrapping_add((position >> grid.fraction) as i64).wrapping_add(slip);
-            *time = first.wrapping_add(ticks.wrapping_mul(self.unit as i64));
-            position = position.wrapping_add(grid.period);
-        }
-    }
-
     /// The same unit without a grid: every page can be written so.
     pub(crate) fn without_grid(self) -> TimeModel {
         TimeModel { grid: None, ..self }
@@ -220,12 +228,20 @@ impl TimeModel {
 
     /// Codec of the column.
     pub(crate) fn codec(&self) -> ColumnCodec {
-        if self.grid.is_some() { ColumnCodec::Grid } else { ColumnCodec::Steps }
+        match (self.grid, self.phase) {
+            (Some(_), None) => ColumnCodec::Grid,
+            (None, None) => ColumnCodec::Steps,
+            (Some(_), Some(_)) => ColumnCodec::GridStrays,
+            (None, Some(_)) => ColumnCodec::StepsStrays,
+        }
     }
 
     /// Appends the parameters of the column.
     pub(crate) fn put_parameters(&self, out: &mut Vec<u8>) {
-        put_varint(out, self.unit);
+        put_varint(out, self.phase.map_or(self.unit, |phase| phase.unit));
+        if let Some(phase) = self.phase {
+            put_varint(out, phase.offset);
+        }
         if let Some(grid) = self.grid {
             put_varint(out, grid.period);
             put_u8(out, grid.fraction as u8);
@@ -235,16 +251,43 @@ impl TimeModel {
     /// Reads the parameters of a column of `codec`.
     pub(crate) fn parse(codec: ColumnCodec, cursor: &mut Cursor<'_>) -> Result<TimeModel, BytesError> {
         let unit = cursor.varint()?;
+        let phase = match codec {
+            ColumnCodec::GridStrays | ColumnCodec::StepsStrays => {
+                Some(Phase { unit, offset: cursor.varint()? })
+            }
+            _ => None,
+        };
         let grid = match codec {
-            ColumnCodec::Grid => Some(Grid { period: cursor.varint()?, fraction: u32::from(cursor.u8()?) }),
-            ColumnCodec::Steps => None,
+            ColumnCodec::Grid | ColumnCodec::GridStrays => {
+                Some(Grid { period: cursor.varint()?, fraction: u32::from(cursor.u8()?) })
+            }
+            ColumnCodec::Steps | ColumnCodec::StepsStrays => None,
             _ => return Err(cursor.error("a codec that is not one of stamps")),
         };
         if unit == 0 || grid.is_some_and(|grid| grid.fraction > FRACTION_BITS_MAX) {
             return Err(cursor.error("a unit of 0 ns or a fraction above 16 bits"));
         }
-        Ok(TimeModel { unit, grid })
+        if phase.is_some_and(|phase| phase.offset >= unit || unit > i64::MAX as u64) {
+            return Err(cursor.error("a phase that is not below its unit"));
+        }
+        Ok(TimeModel { unit, phase, grid })
     }
+}
+
+/// Which of the stamps of a page lie in `range`, and they alone.
+pub(crate) fn within(mut times: Vec<i64>, range: TimeRange) -> (Range<usize>, Vec<i64>) {
+    let from = times.partition_point(|time| *time < range.from.0);
+    let to = times.partition_point(|time| *time < range.to.0).max(from);
+    times.truncate(to);
+    times.drain(..from);
+    (from..to, times)
+}
+
+/// Checks that the stamps of a page that were read begin with `first` and never decrease.
+pub(crate) fn check_page(cursor: &Cursor<'_>, first: i64, page: &[i64]) -> Result<(), BytesError> {
+    // The whole page at once: a search that may end early is not vectorised.
+    let sorted = wide(|| page.windows(2).fold(true, |sorted, pair| sorted & (pair[0] <= pair[1])));
+    if page.first() == Some(&first) && sorted { Ok(()) } else { Err(cursor.error(DISORDER)) }
 }
 
 /// The first of `0..count` for which `is_behind` holds, which holds for all behind it too.
@@ -271,6 +314,70 @@ fn read_slips(cursor: &mut Cursor<'_>, count: usize) -> Result<Vec<(usize, i64)>
     Ok(list)
 }
 
+fn read_strays(cursor: &mut Cursor<'_>, count: usize) -> Result<Vec<(usize, u64)>, BytesError> {
+    let strays = cursor.count(2)?;
+    let (mut list, mut behind) = (Vec::with_capacity(strays), 0usize);
+    for _ in 0..strays {
+        let step = cursor.varint()?;
+        if step >= (count - behind) as u64 {
+            return Err(cursor.error("a stray stamp lies outside its page"));
+        }
+        let at = behind + step as usize;
+        list.push((at, cursor.varint()?));
+        behind = at + 1;
+    }
+    Ok(list)
+}
+
+impl Phase {
+    /// The largest power of ten ns from 1000 on, above `unit`, of which nearly all stamps are multiples behind an
+    /// offset.
+    fn of(times: &[i64], unit: u64) -> Option<Phase> {
+        let step = (times.len() / PROBES).max(1);
+        let probes: Vec<&[i64]> = times.windows(2).step_by(step).collect();
+        // Beyond, distances from an origin below the first stamp might wrap.
+        let far = |time: Option<&i64>| time.is_none_or(|time| time.unsigned_abs() >= 1 << 62);
+        let fits = |unit: u64| {
+            let divides = |pair: &&&[i64]| (pair[1] - pair[0]).unsigned_abs().is_multiple_of(unit);
+            probes.iter().filter(divides).count() * 4 >= probes.len() * 3
+        };
+        if unit >= UNIT_MIN
+            || times.len() < PROBES
+            || far(times.first())
+            || far(times.last())
+            || !fits(UNIT_MIN)
+        {
+            return None;
+        }
+        let larger = std::iter::successors(Some(UNIT_MIN), |unit| unit.checked_mul(10)).take(7);
+        let unit = larger.take_while(|unit| fits(*unit)).last()?;
+        let offset_of = |time: i64| time.rem_euclid(unit as i64) as u64;
+        let mut offsets: Vec<u64> = probes.iter().map(|pair| offset_of(pair[0])).collect();
+        offsets.sort_unstable();
+        let offset = offsets.chunk_by(|a, b| a == b).max_by_key(|equal| equal.len())?[0];
+        let strays = times.iter().filter(|time| offset_of(**time) != offset).count();
+        (strays <= times.len() / STRAY_SHARE).then_some(Phase { unit, offset })
+    }
+
+    /// The multiple at or below the first stamp of a page.
+    fn origin(self, first: i64) -> i64 {
+        first.wrapping_sub(first.wrapping_sub(self.offset as i64).rem_euclid(self.unit as i64))
+    }
+
+    fn put_strays(self, times: &[i64], out: &mut Vec<u8>) {
+        let origin = self.origin(times.first().copied().unwrap_or(0));
+        let more = |time: i64| time.wrapping_sub(origin) as u64 % self.unit;
+        let strays = || times.iter().enumerate().filter(|(_, time)| more(**time) != 0);
+        put_varint(out, strays().count() as u64);
+        let mut behind = 0;
+        for (at, time) in strays() {
+            put_varint(out, (at - behind) as u64);
+            put_varint(out, more(*time));
+            behind = at + 1;
+        }
+    }
+}
+
 /// Leaves the deviations from the grid.
 fn subtract_grid(grid: Grid, slips: &[(usize, i64)], units: &mut [i64]) {
     let mut slips = slips.iter().peekable();
@@ -286,6 +393,17 @@ fn subtract_grid(grid: Grid, slips: &[(usize, i64)], units: &mut [i64]) {
 }
 
 impl Grid {
+    /// Turns deviations of samples `k..` into stamps.
+    #[inline(always)]
+    fn stamp(self, (origin, unit): (i64, u64), k: usize, slip: i64, page: &mut [i64]) {
+        let mut position = (k as u64).wrapping_mul(self.period);
+        for time in page {
+            let ticks = time.wrapping_add((position >> self.fraction) as i64).wrapping_add(slip);
+            *time = origin.wrapping_add(ticks.wrapping_mul(unit as i64));
+            position = position.wrapping_add(self.period);
+        }
+    }
+
     /// Where the stamps leave the grid for good: index, units. Whole periods where the phase is kept.
     fn slips(self, units: &[i64]) -> Vec<(usize, i64)> {
         let period = (self.period >> self.fraction) as i64;

@@ -2,13 +2,19 @@
 
 use std::cell::RefCell;
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::CParameter;
 
-/// Level for what is written in passing, and for bytes that only their frequencies make smaller.
+/// Level for what is written in passing, and for symbols.
 pub(crate) const LEVEL_FAST: i32 = 1;
 /// Level for what is written once and kept.
 pub(crate) const LEVEL_DENSE: i32 = 9;
 
+/// Least bytes of a repetition among symbols that have few repetitions but those by chance, which cost more than they
+/// save.
+const SYMBOL_MATCH: u32 = 7;
+
 thread_local! {
+    static SYMBOLS: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
@@ -22,6 +28,18 @@ pub(crate) fn compress(bytes: &[u8], level: i32) -> Option<Vec<u8>> {
         let compressor = kept.as_mut()?;
         compressor.set_compression_level(level).ok()?;
         compressor.compress(bytes).ok()
+    })
+}
+
+/// Bytes that their frequencies make smaller as a zstd frame; `None` when zstd refuses.
+pub(crate) fn compress_symbols(bytes: &[u8]) -> Option<Vec<u8>> {
+    SYMBOLS.with_borrow_mut(|kept| {
+        if kept.is_none() {
+            let mut compressor = Compressor::new(LEVEL_FAST).ok()?;
+            compressor.set_parameter(CParameter::MinMatch(SYMBOL_MATCH)).ok()?;
+            *kept = Some(compressor);
+        }
+        kept.as_mut()?.compress(bytes).ok()
     })
 }
 

@@ -147,6 +147,12 @@ tags! {
         Array = 0x89,
         /// Fixed-width elements through zstd.
         Compressed = 0x8A,
+        /// Stamps or numbers through pco, its tables in the header.
+        Pco = 0x8C,
+        /// As Grid, with strays.
+        GridStrays = 0x8D,
+        /// As Steps, with strays.
+        StepsStrays = 0x8E,
     }
 }
 
@@ -169,5 +175,9 @@ tags! {
         SplitDelta = 7,
         /// Through pco, all that is left of the stream.
         Pco = 8,
+        /// Split with an integer stream of escapes.
+        SplitStream = 9,
+        /// Split of differences with an integer stream of escapes.
+        SplitDeltaStream = 10,
     }
 }

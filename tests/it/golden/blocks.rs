@@ -204,6 +204,41 @@ pub(super) fn pages() -> Vec<SampleBlock> {
     vec![numbers, regular(texts)]
 }
 
+/// Stamps and values of several types whose differences grow; the first of two pages.
+pub(super) fn growing() -> Vec<SampleBlock> {
+    let cubes = || (0..5000i64).map(|i| i * i * i);
+    let mut stamps = regular(cubes().map(Value::Int64));
+    stamps.time = cubes().map(|cube| MONDAY + cube).collect();
+    let squares = (0..100u16).map(|i| Value::UInt16(i * i));
+    vec![stamps, regular(squares), regular((0..100).map(|i| Value::Float32(f32::from_bits(i * i * i))))]
+}
+
+/// Stamps in whole microseconds but one, on a grid or without a period; values with a few outliers and more of them.
+pub(super) fn strays() -> Vec<SampleBlock> {
+    let tailed = |i: usize| match i % 100 {
+        7 => 1i64 << 40,
+        at if at % 10 == 3 => (noise(i) >> 50) as i64,
+        _ => (noise(i) >> 58) as i64,
+    };
+    let sums = (0..300).scan(0, |sum, i| {
+        *sum += tailed(i);
+        Some(Value::Int64(*sum))
+    });
+    let stray = |mut block: SampleBlock, step: fn(usize) -> i64| {
+        let steps = (0..block.len()).scan(MONDAY, |time, i| {
+            *time += step(i) * 1000;
+            Some(*time)
+        });
+        block.time = steps.collect();
+        block.time[70] += 3;
+        block
+    };
+    vec![
+        stray(regular((0..300).map(|i| Value::Int64(tailed(i)))), |i| 1_000_000 + (noise(i) >> 54) as i64),
+        stray(regular(sums), |i| (noise(i) >> 44) as i64),
+    ]
+}
+
 /// Three channels with the same noisy stamps.
 pub(super) fn shared_stamps() -> Vec<SampleBlock> {
     let values: [fn(usize) -> f64; 3] = [|i| i as f64, |i| i as f64 / 8.0, |i| -(i as f64)];

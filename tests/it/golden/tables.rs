@@ -83,6 +83,8 @@ fn of_samples() -> Vec<(&'static str, Content)> {
         ("floats", of_blocks(blocks::float_models())),
         ("stamps", of_blocks(blocks::stamps())),
         ("pages", of_blocks(blocks::pages())),
+        ("strays", of_blocks(blocks::strays())),
+        ("growing", of_blocks(blocks::growing())),
         ("shared-stamps", of_blocks(blocks::shared_stamps())),
         ("large-values", of_blocks(blocks::large())),
     ]

@@ -41,6 +41,15 @@ fn bell(i: i64) -> i64 {
     (0..12).map(|k| noise(i * 12 + k)).sum()
 }
 
+/// One in ten is far from the others, one in a hundred much farther.
+fn tailed(i: i64) -> i64 {
+    match i % 100 {
+        7 => 1 << 40,
+        at if at % 10 == 3 => bell(i) * 64,
+        _ => noise(i),
+    }
+}
+
 #[test]
 fn values_too_far_from_the_bulk_are_escaped() {
     for outliers in [1usize, 11, 400] {
@@ -83,7 +92,7 @@ fn each_form_is_chosen_where_it_is_small() {
 
 #[test]
 fn codecs_in_the_stream_cover_the_tag_table() {
-    let streams: [Vec<i64>; 8] = [
+    let streams: [Vec<i64>; 10] = [
         (0..100).map(noise).collect(),
         (0..100).map(|i| i * 1000 + (noise(i) & 1)).collect(),
         (0..1024).map(|i| if i % 200 == 7 { 1 << 40 } else { noise(i) }).collect(),
@@ -92,11 +101,13 @@ fn codecs_in_the_stream_cover_the_tag_table() {
         (0..1500).map(bell).collect(),
         (0..1500).map(|i| i * 1_000_000 + (bell(i) & 255)).collect(),
         (0..400).map(|i| if i % 2 == 0 { noise(i) << 50 } else { bell(i) }).collect(),
+        (0..1500).map(tailed).collect(),
+        (0..1500).map(|i| (0..i).map(tailed).sum()).collect(),
     ];
     let profile = |i| if i < 5 { Profile::Hot } else { Profile::Cold };
     let seen: Vec<u8> =
         streams.iter().enumerate().map(|(i, stream)| encoded(stream, profile(i))[0]).collect();
-    assert_eq!(seen, [1, 3, 2, 4, 5, 6, 7, 8]);
+    assert_eq!(seen, [1, 3, 2, 4, 5, 6, 7, 8, 9, 10]);
     assert_eq!(seen.len(), BlockCodec::ALL.len());
 }
 
