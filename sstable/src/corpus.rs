@@ -65,11 +65,19 @@ pub(crate) fn dense_blocks() -> Vec<SampleBlock> {
     // Half are 0, a quarter 1, and so on.
     let geometric = |i: u64| i64::from(mixed(i).leading_zeros());
     let sum = |i: u64| (0..i).map(geometric).sum::<i64>();
+    // One in ten is far from the others, one in a hundred much farther.
+    let tailed = |i: u64| match i % 100 {
+        7 => 1 << 40,
+        at if at % 10 == 3 => (mixed(i) >> 50) as i64,
+        _ => geometric(i),
+    };
     let apart = |i: u64| [1.0, 1e9][i as usize % 2] * (1.0 + ((mixed(i) >> 44) as f64).sqrt() * 1e-9);
     vec![
         block_of((0..200).map(|i| Value::Int32(geometric(i) as i32 * 7)), true, false),
         block_of((0..200).map(|i| Value::Int64(sum(i) * 1000)), false, false),
         block_of((0..200).map(|i| Value::Float64(apart(i))), true, false),
+        block_of((0..200).map(|i| Value::Int64(tailed(i))), true, false),
+        block_of((0..200).map(|i| Value::Int64((0..i).map(tailed).sum())), true, false),
         cubes(),
     ]
 }
@@ -85,8 +93,8 @@ fn stray(periodic: bool) -> SampleBlock {
 
 /// Stamps and values whose differences grow.
 fn cubes() -> SampleBlock {
-    let mut block = block_of((0..200).map(|i| Value::Int64(i * i * i)), true, false);
-    block.time = (0..200i64).map(|i| block.time[0] + i * i * i).collect();
+    let mut block = block_of((0..300).map(|i| Value::Int64(i * i * i)), true, false);
+    block.time = (0..300i64).map(|i| block.time[0] + i * i * i).collect();
     block
 }
 

@@ -20,8 +20,8 @@ use std::ops::Range;
 
 /// Bytes that a value in a column takes at most as a rule.
 const BYTES_EXPECTED: usize = 2;
-/// Columns of fewer numbers are not tried with pco.
-const PCO_VALUES_MIN: usize = 64;
+/// Columns of fewer numbers are not tried with pco, whose tables take too much of them.
+const PCO_VALUES_MIN: usize = 256;
 
 /// One column, encoded.
 pub(super) struct EncodedColumn {

@@ -209,8 +209,8 @@ pub(super) fn growing() -> Vec<SampleBlock> {
     let cubes = || (0..5000i64).map(|i| i * i * i);
     let mut stamps = regular(cubes().map(Value::Int64));
     stamps.time = cubes().map(|cube| MONDAY + cube).collect();
-    let squares = (0..100u16).map(|i| Value::UInt16(i * i));
-    vec![stamps, regular(squares), regular((0..100).map(|i| Value::Float32(f32::from_bits(i * i * i))))]
+    let squares = (0..256u16).map(|i| Value::UInt16(i * i));
+    vec![stamps, regular(squares), regular((0..300).map(|i| Value::Float32(f32::from_bits(i * i))))]
 }
 
 /// Stamps in whole microseconds but one, on a grid or without a period; values with a few outliers and more of them.
@@ -218,9 +218,9 @@ pub(super) fn strays() -> Vec<SampleBlock> {
     let tailed = |i: usize| match i % 100 {
         7 => 1i64 << 40,
         at if at % 10 == 3 => (noise(i) >> 50) as i64,
-        _ => (noise(i) >> 58) as i64,
+        _ => i64::from(noise(i).leading_zeros()),
     };
-    let sums = (0..300).scan(0, |sum, i| {
+    let sums = (0..200).scan(0, |sum, i| {
         *sum += tailed(i);
         Some(Value::Int64(*sum))
     });
@@ -234,7 +234,7 @@ pub(super) fn strays() -> Vec<SampleBlock> {
         block
     };
     vec![
-        stray(regular((0..300).map(|i| Value::Int64(tailed(i)))), |i| 1_000_000 + (noise(i) >> 54) as i64),
+        stray(regular((0..200).map(|i| Value::Int64(tailed(i)))), |i| 1_000_000 + (noise(i) >> 54) as i64),
         stray(regular(sums), |i| (noise(i) >> 44) as i64),
     ]
 }
