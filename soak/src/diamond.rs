@@ -25,6 +25,9 @@ const SPREAD: f64 = 2.0;
 /// Longest time between two samples of a channel: a scan of 10 s at a hundredth of it would be slower.
 const PERIOD_MAX_NS: f64 = 600e9;
 
+/// Samples that are delivered at once: a source that is late has a bounded queue.
+const BATCH_MAX: u64 = 4096;
+
 /// What was sent, by the place of the channel in the configuration.
 #[derive(Default)]
 struct Sent {
@@ -114,7 +117,10 @@ impl Source for Replay {
         let sent = self.sent.clone();
         let mut counts = sent.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let mut delivered = 0;
-        while let Some(Reverse((at, channel))) = self.due.peek().copied().filter(|due| due.0.0 <= now) {
+        let due = |due: &Reverse<(i64, u32)>| due.0.0 <= now;
+        while delivered < BATCH_MAX
+            && let Some(Reverse((at, channel))) = self.due.peek().copied().filter(due)
+        {
             self.due.pop();
             let count = &mut counts[channel as usize];
             let value = self.value(channel, *count);
