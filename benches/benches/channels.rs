@@ -10,14 +10,15 @@ use disk::RealDisk;
 use engine::clock::{Clock, ManualClock};
 use engine::read::{Archive, ChannelFilter, Member, Reader};
 use engine::recovery::{Opening, Recovered, open};
-use engine::{Connector, ForeignArchive, Outcome, SealStep, StorageSettings};
-use sample::{EventKind, Sample, TimeRange, Timestamp, Value, WEEK_NS};
+use engine::{Connector, ForeignArchive, Frozen, Keeper, Outcome, SealStep, Shared, StorageSettings, Writer};
+use sample::{ChannelId, EventKind, Sample, TimeRange, Timestamp, Value, WEEK_NS};
 use sstable::{Scan, ScannedContent};
 use std::alloc::{GlobalAlloc, Layout};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 /// Monday 2026-11-16.
 const MONDAY: i64 = 1_794_787_200_000_000_000;
@@ -114,9 +115,82 @@ fn fill(directory: &Path, clock: &ManualClock, channels: u64, samples: u64) {
         memory("VmRSS") >> 20
     );
 
-    let (total, begun, cpu) = (channels * samples, Instant::now(), cpu_s());
-    let mut random = Random(3);
-    let mut sent = 0u64;
+    let total = channels * samples;
+    let (begun, cpu) = (Instant::now(), cpu_s());
+    beside(&keeper, |beside| ingest((&shared, &keeper, &mut writer), &ids, total, clock, beside));
+    assert_eq!(shared.memory.load(Ordering::Relaxed), 0);
+    println!(
+        "{:.2} us of CPU a sample, merges included; memory at most {} MiB; with all in tables {} bytes allocated a \
+         channel, the process has {} MiB",
+        (cpu_s() - cpu) * 1e6 / total as f64,
+        memory("VmHWM") >> 20,
+        (IN_USE.load(Ordering::Relaxed) - before) / channels as i64,
+        memory("VmRSS") >> 20
+    );
+    println!("with flushes and merges: {:.0} samples a second", total as f64 / begun.elapsed().as_secs_f64());
+    clock.set(Timestamp(MONDAY + 3 * WEEK_NS));
+    let (begun, cpu) = (Instant::now(), cpu_s());
+    while keeper.seal(&|| false).expect("a seal") != SealStep::Idle {}
+    println!("sealed in {:.1} s ({:.1} s of CPU)", begun.elapsed().as_secs_f64(), cpu_s() - cpu);
+    let (begun, cpu) = (Instant::now(), cpu_s());
+    while keeper.index(&|| false).expect("an index") {}
+    println!("indexed in {:.1} s ({:.1} s of CPU)", begun.elapsed().as_secs_f64(), cpu_s() - cpu);
+    keeper.remove_dropped().expect("removed");
+    println!("memory at most {} MiB", memory("VmHWM") >> 20);
+}
+
+/// Flushes and merges in threads of their own, as in an engine.
+struct Background {
+    frozen: SyncSender<Frozen>,
+    /// Whether a flush is under way.
+    flushing: Arc<AtomicBool>,
+}
+
+/// Runs `ingest` with flushes and merges beside it; ends when all is written.
+fn beside(keeper: &Keeper, ingest: impl FnOnce(&Background)) {
+    let (hand_over, frozen) = sync_channel::<Frozen>(1);
+    let background = Background { frozen: hand_over, flushing: Arc::default() };
+    let (flushing, done) = (background.flushing.clone(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let flusher = scope.spawn(move || {
+            for frozen in frozen {
+                // The log first: a table must never hold what the log has yet to number.
+                keeper.write_log().expect("the log is written");
+                keeper.flush(frozen).expect("a flush");
+                keeper.remove_dropped().expect("removed");
+                flushing.store(false, Ordering::Release);
+            }
+        });
+        scope.spawn(|| {
+            loop {
+                let last = done.load(Ordering::Acquire);
+                if keeper.merge(&|| false).expect("a merge") {
+                    continue;
+                }
+                if last {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        ingest(&background);
+        drop(background);
+        flusher.join().expect("a thread");
+        done.store(true, Ordering::Release);
+    });
+}
+
+/// Appends `total` samples, one channel after the other, again and again.
+fn ingest(
+    (shared, keeper, writer): (&Shared, &Keeper, &mut Writer),
+    ids: &[ChannelId],
+    total: u64,
+    clock: &ManualClock,
+    background: &Background,
+) {
+    let limit = shared.settings.memtable_bytes;
+    let memory = || shared.memory.load(Ordering::Relaxed);
+    let (begun, mut random, mut sent, mut waited) = (Instant::now(), Random(3), 0u64, Duration::ZERO);
     while sent < total {
         for _ in 0..LOG_EVERY {
             let from = sent;
@@ -128,36 +202,32 @@ fn fill(directory: &Path, clock: &ManualClock, channels: u64, samples: u64) {
             while sent < total && sent - from < BATCH as u64 {
                 let value = Value::Float64(random.below(100_000) as f64 / 100.0);
                 let stamp = Timestamp(time - (random.below(5_000_000)) as i64);
-                let stored = writer.append(ids[(sent % channels) as usize], Sample::new(stamp, value), false);
-                assert_eq!(stored, Outcome::Stored);
+                let id = ids[(sent % ids.len() as u64) as usize];
+                assert_eq!(writer.append(id, Sample::new(stamp, value), false), Outcome::Stored);
                 sent += 1;
             }
             writer.commit();
         }
         keeper.write_log().expect("the log is written");
-        if shared.memory.load(Ordering::Relaxed) >= shared.settings.memtable_bytes || sent == total {
-            keeper.sync_log().expect("the log is synced");
-            keeper.flush(writer.freeze().expect("between batches")).expect("a flush");
-            while keeper.merge(&|| false).expect("a merge") {}
-            keeper.remove_dropped().expect("removed");
+        keeper.sync_log().expect("the log is synced");
+        if memory() >= limit && !background.flushing.swap(true, Ordering::AcqRel) {
+            background.frozen.send(writer.freeze().expect("between batches")).expect("a thread");
         }
+        // Twice as much is the limit, at which an engine would drop samples.
+        let waiting = Instant::now();
+        while memory() >= limit * 2 - limit / 8 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        waited += waiting.elapsed();
     }
-    let rate = total as f64 / begun.elapsed().as_secs_f64();
+    background.frozen.send(writer.freeze().expect("between batches")).expect("a thread");
+    let took = begun.elapsed();
     println!(
-        "{total} samples round robin at {rate:.0} a second ({:.2} us of CPU each, merges included); memory at most \
-         {} MiB",
-        (cpu_s() - cpu) * 1e6 / total as f64,
-        memory("VmHWM") >> 20
+        "{total} samples round robin at {:.0} a second, {:.1} s of these {:.1} waiting for flushes",
+        total as f64 / took.as_secs_f64(),
+        waited.as_secs_f64(),
+        took.as_secs_f64(),
     );
-    clock.set(Timestamp(MONDAY + 3 * WEEK_NS));
-    let (begun, cpu) = (Instant::now(), cpu_s());
-    while keeper.seal(&|| false).expect("a seal") != SealStep::Idle {}
-    println!("sealed in {:.1} s ({:.1} s of CPU)", begun.elapsed().as_secs_f64(), cpu_s() - cpu);
-    let (begun, cpu) = (Instant::now(), cpu_s());
-    while keeper.index(&|| false).expect("an index") {}
-    println!("indexed in {:.1} s ({:.1} s of CPU)", begun.elapsed().as_secs_f64(), cpu_s() - cpu);
-    keeper.remove_dropped().expect("removed");
-    println!("memory at most {} MiB", memory("VmHWM") >> 20);
 }
 
 /// What the week takes for each channel beside its samples.

@@ -1,81 +1,90 @@
 //! What held when a week began: the first records of its partition.
 
 use crate::error::Error;
-use crate::gather::{Gathered, archiving_after};
+use crate::gather::{Gathered, TableKey, archiving_after};
 use crate::read::{ReadError, Snapshot};
 use crate::shared::Shared;
 use crate::slot::{BeforeWeek, Slot, SlotState};
 use crate::snapshot;
+use crate::table_contents::Section;
 use crate::tail::Tail;
 use crate::view::View;
-use crate::writer::Frozen;
 use sample::{ChannelId, Event, EventKind, Sample, TimeRange, Timestamp, Week};
 use sstable::{CarriedSample, CarryIn, ChannelChange, ChannelRecord, Connection};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Adds carry-in to the weeks that open with this flush, and overrides where late samples change what later
+/// A week that opens with a flush.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    pub(crate) week: Week,
+    /// Whether it has tables already: stamps from the near future are flushed before their week opens.
+    begun: bool,
+}
+
+/// Plans carry-in for the weeks that open with this flush, and overrides where late samples change what later
 /// weeks hold at their begin. The latest week opens, never one of the past or the future, whose begin is not
 /// known.
-pub(crate) fn open_weeks(
-    shared: &Shared,
-    view: &View,
-    frozen: Frozen,
-    gathered: &mut Gathered,
-) -> Result<(), Error> {
+pub(crate) fn open_weeks(view: &View, gathered: &mut Gathered) {
     override_opened(view, gathered);
-    let present = Week::containing(frozen.at);
+    let present = Week::containing(gathered.frozen().at);
     let newest_open = view.manifest.tables.iter().filter(|t| t.holds_carry_in).map(|t| t.week).max();
     let opening: BTreeSet<Week> = gathered
-        .partitions
+        .tables
         .keys()
         .map(|(week, _)| *week)
         .filter(|week| *week <= present && newest_open.is_none_or(|open| *week > open))
         .collect();
     // The first week of an archive has nothing before it, and an older one may still come.
-    let Some(week) = opening.last().copied() else { return Ok(()) };
-    // Stamps from the near future are flushed before their week opens. Samples that came late behind them
-    // may be the last ones before the week, and memory does not know them any more.
-    let begun = view.manifest.tables.iter().any(|table| table.week == week);
-    let slots: Vec<Arc<Slot>> = shared.directory().slots.iter().flatten().cloned().collect();
-    for slot in slots {
-        if slot.id == ChannelId::ARCHIVE {
-            continue;
-        }
-        let ((mut carry_in, in_files), class, late, overtaken) = {
-            let state = slot.lock();
-            let known = known(&state, week, frozen.epoch);
-            (known, state.retention.clone(), state.late_next > 0, is_overtaken(&state, week))
-        };
-        if overtaken {
-            look_up_state(shared, &slot, week, &mut carry_in)?;
-        }
-        if carry_in.sample.is_none() && in_files {
-            carry_in.sample = look_up(shared, &slot, week)?;
-        } else if begun && late {
-            let found = look_up(shared, &slot, week)?;
-            if found.as_ref().map(position) > carry_in.sample.as_ref().map(position) {
-                carry_in.sample = found;
-            }
-        }
-        if carry_in.connection.is_none() {
-            carry_in.connection = look_up_connection(shared, &slot, week)?;
-        }
-        replace_by_gathered(&mut carry_in.sample, gathered, slot.id, week);
-        let part = gathered.partitions.entry((week, class)).or_default().entry(slot.id).or_default();
-        part.carry_in = Some(Box::new(carry_in));
-        gathered.facts.entry(slot.id).or_insert_with(|| {
-            let state = slot.lock();
-            crate::gather::ChannelFacts {
-                name: state.name.clone(),
-                archiving: state.flushed_archiving,
-                metadata: None,
-                first_sample: state.first_sample.filter(|_| state.flushed_samples > 0),
-                known: None,
-            }
-        });
+    let Some(week) = opening.last().copied() else { return };
+    let mut of_class: BTreeMap<Arc<str>, Vec<ChannelId>> = BTreeMap::new();
+    for slot in gathered.slots().filter(|slot| slot.id != ChannelId::ARCHIVE) {
+        of_class.entry(slot.lock().retention.clone()).or_default().push(slot.id);
     }
-    Ok(())
+    for (class, channels) in of_class {
+        gathered.tables.entry((week, class)).or_default().add_carry_in(channels);
+    }
+    let begun = view.manifest.tables.iter().any(|table| table.week == week);
+    gathered.opening = Some(Opening { week, begun });
+}
+
+/// What held for a channel when `opening` began.
+pub(crate) fn at_opening(
+    shared: &Shared,
+    gathered: &Gathered,
+    slot: &Slot,
+    opening: &Opening,
+) -> Result<CarryIn, Error> {
+    let Opening { week, begun } = *opening;
+    let ((mut carry_in, in_files), late, overtaken) = {
+        let state = slot.lock();
+        let known = known(&state, week, gathered.frozen().epoch);
+        (known, state.late_next > 0, is_overtaken(&state, week))
+    };
+    if overtaken {
+        look_up_state(shared, slot, week, &mut carry_in)?;
+    }
+    if carry_in.sample.is_none() && in_files {
+        carry_in.sample = look_up(shared, slot, week)?;
+    } else if begun && late {
+        // Samples that came late behind stamps of this week may be the last ones before it, and memory does not
+        // know them any more.
+        let found = look_up(shared, slot, week)?;
+        if found.as_ref().map(position) > carry_in.sample.as_ref().map(position) {
+            carry_in.sample = found;
+        }
+    }
+    if carry_in.connection.is_none() {
+        carry_in.connection = look_up_connection(shared, slot, week)?;
+    }
+    // A sample that is flushed together with the week's opening may be the last one before it: a late one, or
+    // one that memory does not know as such any more.
+    if let Some(newest) = gathered.last_before(slot.id, week)
+        && carry_in.sample.as_ref().is_none_or(|known| position(known) < (newest.time, newest.rank))
+    {
+        carry_in.sample = Some(CarriedSample::of(&newest, Week::containing(newest.time), false));
+    }
+    Ok(carry_in)
 }
 
 /// What memory knows of a channel's state at the begin of `week`, and whether the last sample before it has
@@ -226,20 +235,6 @@ fn connection_after<'a>(events: impl Iterator<Item = &'a Event>) -> Option<Conne
     found
 }
 
-/// A sample that is flushed together with the week's opening may be the last one before it: a late one, or
-/// one that memory does not know as such any more.
-fn replace_by_gathered(carried: &mut Option<CarriedSample>, gathered: &Gathered, id: ChannelId, week: Week) {
-    let before = TimeRange::new(Timestamp::MIN, week.start());
-    let parts = gathered.partitions.iter().filter(|((of, _), _)| *of <= week);
-    let blocks = parts.filter_map(|(_, parts)| parts.get(&id)).flat_map(|part| &part.blocks);
-    let lasts = blocks.filter_map(|(block, _)| Some((block, block.indices(before).last()?)));
-    let Some((block, at)) = lasts.max_by_key(|(block, at)| block.position(*at)) else { return };
-    let newest = block.get(at);
-    if carried.as_ref().is_none_or(|known| position(known) < (newest.time, newest.rank)) {
-        *carried = Some(CarriedSample::of(&newest, Week::containing(newest.time), false));
-    }
-}
-
 pub(crate) fn position(carried: &CarriedSample) -> (Timestamp, u32) {
     match carried {
         CarriedSample::Here(sample) => (sample.time, sample.rank),
@@ -252,25 +247,27 @@ pub(crate) fn position(carried: &CarriedSample) -> (Timestamp, u32) {
 fn override_opened(view: &View, gathered: &mut Gathered) {
     let opened: BTreeSet<Week> =
         view.manifest.tables.iter().filter(|t| t.holds_carry_in).map(|t| t.week).collect();
-    let mut overrides: BTreeMap<(Week, Arc<str>, ChannelId), Sample> = BTreeMap::new();
-    for ((week, class), parts) in &gathered.partitions {
-        for (channel, part) in parts {
-            let newest = part.blocks.iter().max_by_key(|(block, _)| block.position(block.len() - 1));
+    let mut overrides: BTreeMap<(TableKey, ChannelId), Sample> = BTreeMap::new();
+    for ((week, class), planned) in &gathered.tables {
+        if opened.range(week.next()..).next().is_none() {
+            continue;
+        }
+        for share in planned.shares().iter().filter(|share| share.has(Section::Samples)) {
+            let blocks = gathered.blocks(share.channel, *week);
+            let newest = blocks.iter().max_by_key(|(block, _)| block.position(block.len() - 1));
             let Some((block, _)) = newest else { continue };
             let sample = block.get(block.len() - 1);
             for later in opened.range(week.next()..) {
-                let known = overrides.get(&(*later, class.clone(), *channel));
+                let key = ((*later, class.clone()), share.channel);
+                let known = overrides.get(&key);
                 if known.is_none_or(|k| (k.time, k.rank) < (sample.time, sample.rank)) {
-                    overrides.insert((*later, class.clone(), *channel), sample.clone());
+                    overrides.insert(key, sample.clone());
                 }
             }
         }
     }
-    for ((week, class, channel), sample) in overrides {
-        let part = gathered.partitions.entry((week, class)).or_default().entry(channel).or_default();
-        part.carry_in = Some(Box::new(CarryIn {
-            sample: Some(CarriedSample::of(&sample, Week::containing(sample.time), false)),
-            ..CarryIn::default()
-        }));
+    for ((table, channel), sample) in overrides {
+        gathered.overrides.insert((table.0, channel), sample);
+        gathered.tables.entry(table).or_default().add_carry_in([channel]);
     }
 }

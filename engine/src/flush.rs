@@ -12,9 +12,9 @@ use crate::table_file::{self, Place, Written};
 use crate::view::View;
 use crate::wal;
 use crate::writer::Frozen;
-use sample::{ChannelId, Timestamp};
+use sample::ChannelId;
 use sstable::{Lineage, Table};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,12 +23,12 @@ use std::sync::atomic::Ordering;
 pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> {
     let view = shared.view();
     let mut gathered = gather(shared, frozen);
-    carry_in::open_weeks(shared, &view, frozen, &mut gathered)?;
+    carry_in::open_weeks(&view, &mut gathered);
     let mut next = Next {
         manifest: view.manifest.clone(),
         tables: view.tables.clone(),
         files: Vec::new(),
-        added: HashMap::new(),
+        added: Vec::new(),
         bytes: 0,
     };
     let made = Lineage {
@@ -36,14 +36,10 @@ pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> 
         next_channel: next.manifest.next_channel.max(shared.directory().slots.len() as u64),
         next_sequence: next.manifest.next_sequence.max(shared.sequence.load(Ordering::Relaxed)),
         // Numbers of a flush that failed are not used again: its manifest may have become the live one.
-        group: gathered
-            .partitions
-            .keys()
-            .map(|_| shared.next_table.fetch_add(1, Ordering::Relaxed))
-            .collect(),
+        group: gathered.tables.keys().map(|_| shared.next_table.fetch_add(1, Ordering::Relaxed)).collect(),
         ..Lineage::default()
     };
-    if let Err(error) = write_tables(shared, &gathered, frozen.at, &made, &mut next) {
+    if let Err(error) = write_tables(shared, &gathered, &made, &mut next) {
         remove(shared, &next.files);
         return Err(error);
     }
@@ -66,7 +62,7 @@ pub(crate) fn flush(shared: &Arc<Shared>, frozen: Frozen) -> Result<u64, Error> 
     }
     // I2: whoever sees the new tables no longer sees in memory what they hold.
     shared.publish(View::new(manifest, tables, frozen.epoch));
-    let_go(shared, &gathered, &added, frozen.epoch);
+    let_go(shared, &gathered, added);
     Ok(bytes)
 }
 
@@ -76,30 +72,23 @@ struct Next {
     tables: Vec<Arc<Table>>,
     /// Files of this flush, the one that failed included.
     files: Vec<PathBuf>,
-    /// Samples and bytes of each channel in them.
-    added: HashMap<ChannelId, (u64, u64)>,
+    /// Samples and bytes of each channel in each of them.
+    added: Vec<(ChannelId, u64, u64)>,
     bytes: u64,
 }
 
-fn write_tables(
-    shared: &Shared,
-    gathered: &Gathered,
-    known_until: Timestamp,
-    made: &Lineage,
-    next: &mut Next,
-) -> Result<(), Error> {
+fn write_tables(shared: &Shared, gathered: &Gathered, made: &Lineage, next: &mut Next) -> Result<(), Error> {
     let mut directories: BTreeSet<PathBuf> = BTreeSet::new();
-    for (((week, class), parts), id) in gathered.partitions.iter().zip(made.group.iter().copied()) {
+    let known_until = gathered.frozen().at;
+    for (((week, class), planned), id) in gathered.tables.iter().zip(made.group.iter().copied()) {
         let class = (class_number(&mut next.manifest, class), &**class);
         let directory = next.manifest.flushed_to(*week);
         let place = Place { id, week: *week, directory, class, known_until, made };
         next.files.push(place.path_in(&shared.layout));
         directories.insert(place.directory_in(&shared.layout));
-        let Written { entry, table, channels } = table_file::write(shared, &place, parts, &gathered.facts)?;
-        for (channel, samples, bytes) in channels {
-            let sum = next.added.entry(channel).or_default();
-            *sum = (sum.0 + samples, sum.1 + bytes);
-        }
+        let contents = gathered.contents(shared, *week, planned);
+        let Written { entry, table, channels } = table_file::write(shared, &place, &contents)?;
+        next.added.extend(channels);
         next.bytes += entry.len;
         next.manifest.tables.push(entry);
         next.tables.push(table);
@@ -147,18 +136,18 @@ fn sync_directories(shared: &Shared, directories: &BTreeSet<PathBuf>) -> Result<
     Ok(())
 }
 
-/// Frees the memory of flushed epochs.
-fn let_go(shared: &Shared, gathered: &Gathered, added: &HashMap<ChannelId, (u64, u64)>, epoch: u64) {
+/// Frees the memory of flushed epochs. `added` are the samples and bytes of channels in each new table.
+fn let_go(shared: &Shared, gathered: &Gathered, mut added: Vec<(ChannelId, u64, u64)>) {
+    added.sort_by_key(|(channel, ..)| *channel);
+    let mut added = added.into_iter().peekable();
     let slots: Vec<Arc<Slot>> = shared.directory().slots.iter().flatten().cloned().collect();
     for slot in slots {
         let mut state = slot.lock();
-        state.let_go(epoch);
-        if let Some((samples, bytes)) = added.get(&slot.id) {
+        state.flushed_archiving = gathered.archiving(&state);
+        state.let_go(gathered.frozen().epoch);
+        while let Some((_, samples, bytes)) = added.next_if(|(channel, ..)| *channel == slot.id) {
             state.flushed_samples += samples;
             state.flushed_bytes += bytes;
-        }
-        if let Some(facts) = gathered.facts.get(&slot.id) {
-            state.flushed_archiving = facts.archiving;
         }
     }
     shared.memory.fetch_sub(gathered.memory.min(shared.memory.load(Ordering::Relaxed)), Ordering::Relaxed);

@@ -47,6 +47,7 @@ mod snapshot;
 pub mod source;
 pub mod status;
 mod sync_times;
+mod table_contents;
 mod table_file;
 mod table_run;
 mod tail;

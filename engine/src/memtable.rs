@@ -107,7 +107,8 @@ impl ChannelData {
             return row_bytes(sample) + RECORD_BYTES;
         };
         if open.len() == open.capacity() && open.len() < CHUNK_SAMPLES_FIRST {
-            open.reserve(CHUNK_SAMPLES_FIRST - open.len());
+            // Doubling: of a million channels each may have a few samples.
+            open.reserve(open.len().clamp(1, CHUNK_SAMPLES_FIRST - open.len()));
         }
         let full = open.len() >= open.capacity() || open.value_bytes() >= CHUNK_VALUE_BYTES_MAX;
         if !full && open.push(sample) {
@@ -137,19 +138,19 @@ impl ChannelData {
 
     /// Keeps an event; returns the bytes that memory grew by.
     pub fn push_event(&mut self, event: Event) -> usize {
-        self.beside().events.push(event);
+        push_first(&mut self.beside().events, event);
         self.account(RECORD_BYTES)
     }
 
     /// Keeps a change of metadata; returns the bytes that memory grew by.
     pub fn push_metadata(&mut self, time: Timestamp, metadata: Arc<Metadata>) -> usize {
-        self.beside().metadata.push((time, metadata));
+        push_first(&mut self.beside().metadata, (time, metadata));
         self.account(2 * RECORD_BYTES)
     }
 
     /// Keeps a channel record; returns the bytes that memory grew by.
     pub fn push_record(&mut self, record: ChannelRecord) -> usize {
-        self.beside().records.push(record);
+        push_first(&mut self.beside().records, record);
         self.account(RECORD_BYTES)
     }
 
@@ -203,9 +204,20 @@ impl ChannelData {
 
     /// In-order samples as blocks; the growing one is copied.
     pub fn blocks(&self) -> Vec<Arc<SampleBlock>> {
-        let mut blocks = self.closed.clone();
-        blocks.extend(self.open.as_ref().map(|open| Arc::new(open.to_block())));
-        blocks
+        self.chunks().map(|chunk| chunk.block()).collect()
+    }
+
+    /// In-order samples, nothing copied.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = Chunk<'_>> {
+        self.closed.iter().map(Chunk::Closed).chain(self.open.as_ref().map(Chunk::Open))
+    }
+
+    /// Whether there are samples of any kind.
+    pub(crate) fn has_samples(&self) -> bool {
+        self.open.is_some()
+            || !self.closed.is_empty()
+            || !self.late().is_empty()
+            || !self.carried().is_empty()
     }
 
     /// Late samples by (time, rank) as blocks.
@@ -239,6 +251,49 @@ impl ChannelData {
             + self.late().len()
             + self.carried().len()
     }
+}
+
+/// A chunk of in-order samples in memory.
+pub(crate) enum Chunk<'a> {
+    /// Full.
+    Closed(&'a Arc<SampleBlock>),
+    /// The one that grows.
+    Open(&'a OpenChunk),
+}
+
+impl Chunk<'_> {
+    /// Its first and last time; `None` without samples.
+    pub(crate) fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        match self {
+            Chunk::Closed(block) if block.is_empty() => None,
+            Chunk::Closed(block) => Some((block.first(), block.last())),
+            Chunk::Open(open) => open.span(),
+        }
+    }
+
+    /// Bytes of its values, as a block of them counts.
+    pub(crate) fn value_bytes(&self) -> usize {
+        match self {
+            Chunk::Closed(block) => block.values.byte_len(),
+            Chunk::Open(open) => open.block_value_bytes(),
+        }
+    }
+
+    /// Its samples; those of the growing one are copied.
+    pub(crate) fn block(&self) -> Arc<SampleBlock> {
+        match self {
+            Chunk::Closed(block) => Arc::clone(block),
+            Chunk::Open(open) => Arc::new(open.to_block()),
+        }
+    }
+}
+
+/// Appends to a list that most often stays one of one: it takes no more room than that.
+pub(crate) fn push_first<T>(list: &mut Vec<T>, item: T) {
+    if list.is_empty() {
+        list.reserve_exact(1);
+    }
+    list.push(item);
 }
 
 /// Samples that the first chunk of an idle channel has room for.
@@ -321,5 +376,27 @@ impl Run for BlockRun {
         };
         let inside = block.indices(range);
         Ok(block.slice(inside.start, inside.end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sample::Value;
+
+    #[test]
+    fn a_few_samples_take_little_room() {
+        let mut data = ChannelData::new(1);
+        for count in 1..=CHUNK_SAMPLES_FIRST {
+            data.push(&Sample::new(Timestamp(count as i64), Value::Float64(0.5)));
+            let room = data.open.as_ref().map_or(0, OpenChunk::capacity);
+            assert!((count..=(2 * count).max(FIRST_RESERVE)).contains(&room), "{room} for {count}");
+        }
+        assert_eq!(data.closed.len(), 0);
+        data.push(&Sample::new(Timestamp(100), Value::Float64(0.5)));
+        assert_eq!((data.closed.len(), data.samples()), (1, CHUNK_SAMPLES_FIRST + 1));
+        let mut frozen = Vec::new();
+        push_first(&mut frozen, data);
+        assert_eq!(frozen.capacity(), 1);
     }
 }

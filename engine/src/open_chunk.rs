@@ -86,6 +86,24 @@ impl OpenChunk {
         }
     }
 
+    /// Bytes of the values in columns.
+    pub(crate) fn block_value_bytes(&self) -> usize {
+        match self {
+            OpenChunk::Rows { run, rows } => rows.len() * run.value.kind.width().unwrap_or(0),
+            OpenChunk::Columns(block) => block.values.byte_len(),
+        }
+    }
+
+    /// First and last time; `None` without samples.
+    pub(crate) fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        match self {
+            OpenChunk::Rows { rows, .. } => {
+                Some((Timestamp(rows.first()?.0.time), Timestamp(rows.last()?.0.time)))
+            }
+            OpenChunk::Columns(block) => (!block.is_empty()).then(|| (block.first(), block.last())),
+        }
+    }
+
     /// Bytes held in memory.
     pub(crate) fn memory_bytes(&self) -> usize {
         match self {

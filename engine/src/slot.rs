@@ -1,7 +1,7 @@
 //! What the engine knows of one channel right now, with its part of the memtable.
 
 use crate::limits::LAST_BYTES_MAX;
-use crate::memtable::ChannelData;
+use crate::memtable::{ChannelData, push_first};
 use crate::prefetch;
 use crate::read::{FirstSample, Ledger};
 use sample::{ChannelId, ChannelName, DropCause, Metadata, Sample, Timestamp, ValueType, Week};
@@ -379,7 +379,7 @@ impl SlotState {
         if self.active.epoch < epoch {
             let before = std::mem::replace(&mut self.active, ChannelData::new(epoch));
             if !before.is_empty() {
-                self.frozen.push(before);
+                push_first(&mut self.frozen, before);
             }
         }
         &mut self.active

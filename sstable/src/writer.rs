@@ -11,7 +11,7 @@ use crate::known_models::KnownModels;
 use crate::record::{DictionaryRow, Lineage, ValueDescription, encode_lineage};
 use crate::table::WholeChunk;
 use disk::{Disk, File, FormatError};
-use sample::{ChannelId, SampleBlock, Timestamp};
+use sample::{ChannelId, SampleBlock, Timestamp, ValueType};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
@@ -55,13 +55,63 @@ pub struct TableWriter {
     copied: HashSet<TimeReference>,
 }
 
-/// What the dictionary says about a channel's samples in the table.
-#[derive(Debug, Default)]
+/// What the dictionary says about a channel's samples in the table. A table may have a million channels.
+#[derive(Debug)]
 struct ChannelTally {
-    span: Option<(Timestamp, Timestamp)>,
+    span: (Timestamp, Timestamp),
     samples: u64,
     bytes: u64,
-    types: Vec<ValueDescription>,
+    types: Types,
+}
+
+/// The types of a channel's samples, that of the newest in-order one last.
+#[derive(Debug)]
+enum Types {
+    /// Most often one, without a descriptor.
+    One(ValueType),
+    Several(Vec<ValueDescription>),
+}
+
+impl Types {
+    fn into_list(self) -> Vec<ValueDescription> {
+        match self {
+            Types::One(value) => vec![ValueDescription { value, descriptor: None }],
+            Types::Several(types) => types,
+        }
+    }
+
+    /// Takes the type of the next chunk.
+    fn add(&mut self, header: &ChunkHeader) {
+        let of = ValueDescription { value: header.run.value, descriptor: header.run.descriptor.clone() };
+        if matches!(self, Types::One(value) if *value == of.value && of.descriptor.is_none()) {
+            return;
+        }
+        let mut types = std::mem::replace(self, Types::Several(Vec::new())).into_list();
+        let at = types.iter().position(|known| *known == of);
+        let of = at.map_or(of, |at| types.remove(at));
+        // The newest in-order reading's type is the last one.
+        let at = if header.late { at.unwrap_or(0) } else { types.len() };
+        types.insert(at, of);
+        *self = Types::Several(types);
+    }
+}
+
+impl ChannelTally {
+    /// Of a channel's first chunk.
+    fn new(header: &ChunkHeader) -> ChannelTally {
+        let types = match &header.run.descriptor {
+            None => Types::One(header.run.value),
+            Some(_) => Types::Several(Vec::new()),
+        };
+        ChannelTally { span: (header.first, header.last), samples: 0, bytes: 0, types }
+    }
+
+    fn add(&mut self, header: &ChunkHeader, bytes: u64) {
+        self.samples += header.count() as u64;
+        self.bytes += bytes;
+        self.span = (self.span.0.min(header.first), self.span.1.max(header.last));
+        self.types.add(header);
+    }
 }
 
 impl TableWriter {
@@ -253,6 +303,11 @@ impl TableWriter {
         self.close_shared()
     }
 
+    /// The channels that have samples so far, with the number of these and the bytes of their chunks.
+    pub fn channels(&self) -> impl Iterator<Item = (ChannelId, u64, u64)> + '_ {
+        self.channels.iter().map(|(channel, tally)| (*channel, tally.samples, tally.bytes))
+    }
+
     /// Ends the table with its dictionary and makes the file's content durable; the directory is the
     /// caller's to sync. What rows say about samples in this table is filled in here;
     /// where there are none, the types stay that a row comes with.
@@ -300,13 +355,11 @@ impl TableWriter {
                 return Err(self.out_of_order());
             }
             before = Some(row.channel);
-            let tally = self.channels.pop_front_if(|(channel, _)| *channel == row.channel);
-            let mut tally = tally.map(|(_, tally)| tally).unwrap_or_default();
-            if tally.samples == 0 {
-                tally.types = std::mem::take(&mut row.types);
+            (row.span, row.samples, row.bytes) = (None, 0, 0);
+            if let Some((_, tally)) = self.channels.pop_front_if(|(channel, _)| *channel == row.channel) {
+                (row.span, row.samples, row.bytes, row.types) =
+                    (Some(tally.span), tally.samples, tally.bytes, tally.types.into_list());
             }
-            (row.span, row.samples, row.bytes, row.types) =
-                (tally.span, tally.samples, tally.bytes, tally.types);
             self.summary.channels += 1;
             let more = row.repeated();
             if more > DICTIONARY_REPEATED_MAX {
@@ -371,33 +424,17 @@ impl TableWriter {
     }
 
     fn count_chunk(&mut self, header: &ChunkHeader, bytes: u64) {
-        let widen = |span: &mut Option<(Timestamp, Timestamp)>| {
-            let span = span.get_or_insert((header.first, header.last));
-            *span = (span.0.min(header.first), span.1.max(header.last));
-        };
-        let count = header.count() as u64;
         self.summary.chunks += 1;
         self.summary.late_chunks += u64::from(header.late);
-        self.summary.samples += count;
-        widen(&mut self.summary.span);
+        self.summary.samples += header.count() as u64;
+        let span = self.summary.span.get_or_insert((header.first, header.last));
+        *span = (span.0.min(header.first), span.1.max(header.last));
         if self.channels.back().is_none_or(|(channel, _)| *channel != header.channel) {
-            self.channels.push_back((header.channel, ChannelTally::default()));
+            self.channels.push_back((header.channel, ChannelTally::new(header)));
         }
-        let Some((_, tally)) = self.channels.back_mut() else { return };
-        tally.samples += count;
-        tally.bytes += bytes;
-        widen(&mut tally.span);
-        let known = |known: &ValueDescription| {
-            known.value == header.run.value && known.descriptor == header.run.descriptor
-        };
-        let at = tally.types.iter().position(known);
-        let description = at.map_or_else(
-            || ValueDescription { value: header.run.value, descriptor: header.run.descriptor.clone() },
-            |at| tally.types.remove(at),
-        );
-        // The newest in-order reading's type is the last one.
-        let at = if header.late { at.unwrap_or(0) } else { tally.types.len() };
-        tally.types.insert(at, description);
+        if let Some((_, tally)) = self.channels.back_mut() {
+            tally.add(header, bytes);
+        }
     }
 
     fn share(&mut self, key: Key, last: Timestamp, payload: Vec<u8>) -> Result<(), FormatError> {
@@ -440,6 +477,13 @@ impl TableWriter {
     /// Length of the file so far in bytes: where the next one will lie.
     pub fn position(&self) -> u64 {
         self.offset + self.buffer.len() as u64
+    }
+
+    /// Leaves a hole up to `offset`, before the first block.
+    #[cfg(test)]
+    pub(crate) fn skip_to(&mut self, offset: u64) {
+        self.flush().unwrap();
+        self.offset = offset;
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), FormatError> {

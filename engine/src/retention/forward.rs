@@ -3,13 +3,13 @@
 use crate::carry_in;
 use crate::error::Error;
 use crate::flush::class_number;
-use crate::gather::{ChannelFacts, ChannelPart};
 use crate::limits::{LATE_RANK_FIRST, MERGE_CACHE_BYTES};
 use crate::manifest::{Manifest, TableEntry};
 use crate::merge;
 use crate::read::{Merge, Run, Scan};
 use crate::shared::Shared;
 use crate::slot::Slot;
+use crate::table_contents::{ChannelFacts, ChannelPart, Contents, Section, Share};
 use crate::table_file::{self, Place, Written};
 use crate::table_run::TableRun;
 use crate::view::View;
@@ -92,9 +92,10 @@ fn write_tables(
     };
     for ((class, parts), id) in parts.iter().zip(made.group.iter().copied()) {
         let class = (class_number(manifest, class), &**class);
+        let contents = Forwarded::new(parts, facts);
         let place = Place { id, week, directory: manifest.flushed_to(week), class, known_until, made: &made };
         let directory = place.directory_in(&shared.layout);
-        let written = table_file::write(shared, &place, parts, facts).and_then(|written| {
+        let written = table_file::write(shared, &place, &contents).and_then(|written| {
             // I3. A killed process may have made the directory and not synced it.
             shared.disk.sync_dir(&directory)?;
             shared.disk.sync_dir(&shared.layout.weeks())?;
@@ -110,6 +111,55 @@ fn write_tables(
         }
     }
     Ok(tables)
+}
+
+/// What one table carries forward.
+struct Forwarded<'p> {
+    parts: &'p BTreeMap<ChannelId, ChannelPart>,
+    facts: &'p HashMap<ChannelId, ChannelFacts>,
+    shares: Vec<Share>,
+}
+
+impl<'p> Forwarded<'p> {
+    fn new(
+        parts: &'p BTreeMap<ChannelId, ChannelPart>,
+        facts: &'p HashMap<ChannelId, ChannelFacts>,
+    ) -> Forwarded<'p> {
+        let share = |(channel, part): (&ChannelId, &ChannelPart)| {
+            let samples = (!part.blocks.is_empty()).then_some(Section::Samples);
+            let carry_in = part.carry_in.is_some().then_some(Section::CarryIn);
+            Share::new(*channel, samples.into_iter().chain(carry_in))
+        };
+        Forwarded { parts, facts, shares: parts.iter().map(share).collect() }
+    }
+}
+
+impl Contents for Forwarded<'_> {
+    fn shares(&self) -> &[Share] {
+        &self.shares
+    }
+
+    fn value_bytes(&self) -> u64 {
+        let blocks = self.parts.values().flat_map(|part| &part.blocks);
+        blocks.map(|(block, _)| block.values.byte_len() as u64).sum()
+    }
+
+    fn sequences(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    fn part(&self, channel: ChannelId, section: Section) -> Result<ChannelPart, Error> {
+        let Some(part) = self.parts.get(&channel) else { return Ok(ChannelPart::default()) };
+        Ok(match section {
+            Section::Samples => ChannelPart { blocks: part.blocks.clone(), ..ChannelPart::default() },
+            Section::CarryIn => ChannelPart { carry_in: part.carry_in.clone(), ..ChannelPart::default() },
+            Section::Events | Section::Metadata | Section::Records => ChannelPart::default(),
+        })
+    }
+
+    fn facts(&self, channel: ChannelId) -> Option<ChannelFacts> {
+        self.facts.get(&channel).cloned()
+    }
 }
 
 /// The facts of a channel that gets a row.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::record::*;
 use crate::*;
-use disk::SimDisk;
+use disk::{RealDisk, SimDisk};
 use proptest::prelude::*;
 use sample::*;
 use std::path::PathBuf;
@@ -168,6 +168,79 @@ fn one_row_of_a_dictionary_of_many_blocks_is_found() {
     disk.flip(&path(), at.offset + 40, 1).unwrap();
     assert!(table.dictionary_row(at.first_key.channel).unwrap_err().is_damage());
     assert!(table.dictionary_row(ChannelId(0)).unwrap().is_some());
+}
+
+#[test]
+fn a_row_names_every_type_once_and_that_of_the_newest_in_order_reading_last() {
+    let disk = sim();
+    let mut writer = TableWriter::create(&disk, &path(), &info()).unwrap();
+    let typed = |time: i64, value: Value| {
+        let mut block = SampleBlock::new(Sample::new(Timestamp(time), value.clone()).run_type());
+        assert!(block.push(&Sample::new(Timestamp(time), value)));
+        block
+    };
+    let structure = Value::Structure { descriptor: vec![1u8, 2].into(), bytes: vec![3u8].into() };
+    let float = || Value::Float64(1.0);
+    let chunks = [
+        (1, typed(1, Value::Int8(1)), false),
+        (1, typed(2, float()), false),
+        (1, typed(3, Value::Int8(2)), false),
+        (1, typed(4, Value::Bool(true)), true),
+        (2, typed(1, structure.clone()), false),
+        (2, typed(2, structure), false),
+        (3, typed(1, float()), true),
+        (3, typed(2, float()), false),
+    ];
+    for (channel, block, late) in &chunks {
+        writer.add_samples(ChannelId(*channel), block, *late).unwrap();
+    }
+    let counted: Vec<_> = writer.channels().map(|(channel, samples, _)| (channel.0, samples)).collect();
+    assert_eq!(counted, [(1, 4), (2, 2), (3, 2)]);
+    writer.finish((1..=3).map(row)).unwrap();
+    let table = Table::open(&disk, &path(), &BlockCache::new(0)).unwrap();
+    let kinds = |channel: u64| -> Vec<Kind> {
+        let row = table.dictionary_row(ChannelId(channel)).unwrap().unwrap();
+        row.types.iter().map(|of| of.value.kind).collect()
+    };
+    assert_eq!(kinds(1), [Kind::Bool, Kind::Float64, Kind::Int8]);
+    assert_eq!((kinds(2), kinds(3)), (vec![Kind::Structure], vec![Kind::Float64]));
+    let row = table.dictionary_row(ChannelId(2)).unwrap().unwrap();
+    assert_eq!(row.types[0].descriptor.as_deref(), Some(&[1u8, 2][..]));
+}
+
+#[test]
+fn offsets_beyond_4_gib_are_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("far.sst");
+    let mut writer = TableWriter::create(&RealDisk, &path, &info()).unwrap();
+    // The blocks begin behind 9 GiB of a sparse file.
+    let begin = (9 << 30) + 11;
+    writer.skip_to(begin);
+    let blocks: Vec<_> =
+        (0..40).map(|i| scan(1_000 + i, 1_000_000, if i < 3 { 9_000 } else { 90 })).collect();
+    for (block, channel) in blocks.iter().zip(1..) {
+        writer.add_samples(ChannelId(channel), block, false).unwrap();
+    }
+    writer.add_record(Key::new(Key::EVENTS, ChannelId(2), 55), Timestamp(66), b"events".to_vec()).unwrap();
+    let summary = writer.finish((1..=40).map(row)).unwrap();
+    assert!(summary.len > begin);
+    let table = Table::open(&RealDisk, &path, &BlockCache::new(1 << 20)).unwrap();
+    assert_eq!(table.summary(), &summary);
+    for (block, channel) in blocks.iter().zip(1..) {
+        let mut back = SampleBlock::new(block.run.clone());
+        whole(&table, channel).iter().for_each(|part| back.append(part, 0, part.len()));
+        assert_eq!(&back, block);
+        assert_eq!(table.dictionary_row(ChannelId(channel)).unwrap().unwrap().samples, block.len() as u64);
+    }
+    for entry in table.all_entries().map(Result::unwrap) {
+        assert!(entry.locator.offset >= begin);
+        assert_eq!(table.entry_at(entry.locator).unwrap(), entry);
+        if entry.chunk.is_some() {
+            table.whole_chunk(&entry).unwrap();
+        }
+    }
+    let event = table.entries(Key::EVENTS, ChannelId(2), TimeRange::ALL).next().unwrap().unwrap();
+    assert_eq!(table.payload(&event).unwrap(), b"events");
 }
 
 #[test]
