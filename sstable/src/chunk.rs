@@ -1,6 +1,7 @@
 //! One channel's samples of one type as self-describing bytes.
 
 mod choice;
+mod columns;
 mod decode;
 mod encode;
 mod header;

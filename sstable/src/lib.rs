@@ -31,6 +31,7 @@ mod record;
 mod salvage;
 mod scan;
 mod table;
+mod tally;
 mod verify;
 mod writer;
 

@@ -1,6 +1,6 @@
 //! Which columns of a channel pco writes smaller, as far as that was tried.
 
-use super::encode::EncodedColumn;
+use super::columns::EncodedColumn;
 use crate::format::{ColumnCodec, ColumnTag};
 use sample::{ChannelId, Kind};
 

@@ -1,6 +1,6 @@
 //! Models that a channel's columns were written with last: most often they suit the next chunk as well.
 
-use super::encode::EncodedColumn;
+use super::columns::EncodedColumn;
 use crate::codec::time::TimeModel;
 use crate::codec::{Profile, ValueModel};
 use sample::Kind;

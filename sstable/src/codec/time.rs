@@ -1,5 +1,7 @@
 //! Stamps of a page: multiples of a unit, near a periodic grid where there is one.
 
+mod unit;
+
 use super::integer::{self, IntegerEncoder, Seekable};
 use super::trial_of;
 use super::wide::wide;
@@ -7,6 +9,7 @@ use crate::format::ColumnCodec;
 use disk::{BytesError, Cursor, put_u8, put_varint, put_varint_signed};
 use sample::TimeRange;
 use std::ops::Range;
+use unit::{ExactDivisor, common_unit};
 
 /// Most bits of the period with its fraction, so that 1024 periods stay inside 63 bits.
 const PERIOD_BITS: u32 = 52;
@@ -452,70 +455,6 @@ impl Grid {
         } else {
             self
         }
-    }
-}
-
-/// The greatest number of ns that divides all distances from the first stamp; 1 where all are equal.
-fn common_unit(times: &[i64]) -> u64 {
-    let Some(first) = times.first() else { return 1 };
-    let mut unit = 0;
-    let distances = || times.iter().map(|time| time.wrapping_sub(*first) as u64);
-    for distance in distances().step_by((times.len() / 32).max(1)) {
-        unit = greatest_common_divisor(unit, distance);
-    }
-    for distance in distances() {
-        if unit == 1 {
-            return 1;
-        }
-        if unit == 0 || !ExactDivisor::new(unit).divides(distance) {
-            unit = greatest_common_divisor(unit, distance);
-        }
-    }
-    unit.max(1)
-}
-
-fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
-    while b > 0 {
-        (a, b) = (b, a % b);
-    }
-    a
-}
-
-/// Division of multiples by multiplication with the inverse modulo 2^64.
-#[derive(Clone, Copy)]
-struct ExactDivisor {
-    shift: u32,
-    inverse: u64,
-    quotient_max: u64,
-}
-
-impl ExactDivisor {
-    /// `divisor` is not 0.
-    fn new(divisor: u64) -> ExactDivisor {
-        let shift = divisor.trailing_zeros();
-        let odd = divisor >> shift;
-        let mut inverse = odd;
-        for _ in 0..5 {
-            inverse = inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse)));
-        }
-        ExactDivisor { shift, inverse, quotient_max: u64::MAX / divisor }
-    }
-
-    /// The quotient of a multiple of the divisor.
-    #[inline(always)]
-    fn divide(self, multiple: u64) -> u64 {
-        (multiple >> self.shift).wrapping_mul(self.inverse)
-    }
-
-    /// 0 for multiples of the divisor, and for nothing else.
-    #[inline(always)]
-    fn rest(self, value: u64) -> u64 {
-        let low = value & ((1 << self.shift) - 1);
-        low | u64::from(self.divide(value) > self.quotient_max)
-    }
-
-    fn divides(self, value: u64) -> bool {
-        value.trailing_zeros() >= self.shift && self.divide(value) <= self.quotient_max
     }
 }
 

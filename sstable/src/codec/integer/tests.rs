@@ -1,6 +1,7 @@
 //! Integer streams come back as they were.
 
 use super::*;
+use disk::Cursor;
 use proptest::prelude::*;
 
 fn encoded(values: &[i64], profile: Profile) -> Vec<u8> {

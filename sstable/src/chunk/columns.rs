@@ -1,0 +1,244 @@
+//! Columns of a block as bytes: each by the model or the codec that makes it smallest.
+
+use super::choice::ColumnChoices;
+use super::known::{self, Chosen, ColumnModels};
+use crate::codec::integer::IntegerEncoder;
+use crate::codec::pco::PcoColumn;
+use crate::codec::time::TimeModel;
+use crate::codec::{Profile, ValueModel, by_class, fixed_bytes, text};
+use crate::format::*;
+use disk::put_varint;
+use pco::data_types::Number;
+use sample::{ChannelId, Column};
+use std::ops::Range;
+
+/// Bytes that a value in a column takes at most as a rule.
+const BYTES_EXPECTED: usize = 2;
+/// Columns of fewer numbers are not tried with pco, whose tables take too much of them.
+const PCO_VALUES_MIN: usize = 256;
+
+/// One column, encoded.
+pub(super) struct EncodedColumn {
+    pub(super) tag: ColumnTag,
+    pub(super) codec: ColumnCodec,
+    pub(super) parameters: Vec<u8>,
+    /// Segments of all pages, one after the other.
+    pub(super) data: Vec<u8>,
+    /// Where each page's segment ends in `data`; empty where the column has none.
+    pub(super) ends: Vec<usize>,
+    /// Whether pco decodes it.
+    pub(super) pco: bool,
+}
+
+impl EncodedColumn {
+    /// Bytes of the column in header and pages.
+    pub(super) fn bytes(&self) -> usize {
+        self.parameters.len() + self.data.len()
+    }
+}
+
+pub(super) fn header_column(tag: ColumnTag, codec: ColumnCodec, parameters: Vec<u8>) -> EncodedColumn {
+    EncodedColumn { tag, codec, parameters, data: Vec::new(), ends: Vec::new(), pco: false }
+}
+
+pub(super) fn reference_column(channel: ChannelId) -> EncodedColumn {
+    let mut parameters = Vec::new();
+    put_varint(&mut parameters, channel.0);
+    header_column(ColumnTag::Time, ColumnCodec::TimeReference, parameters)
+}
+
+pub(super) fn time_column(
+    times: &[i64],
+    pages: &[Range<usize>],
+    profile: Profile,
+    known: &mut ColumnModels,
+) -> EncodedColumn {
+    let again = |known: &Chosen<TimeModel>| {
+        let mut integers = IntegerEncoder::expecting(profile, known.deltas);
+        known.model.suits(times).then(|| pages_of_time(known.model, times, pages, &mut integers)).flatten()
+    };
+    let fitted = || {
+        let mut integers = IntegerEncoder::new(profile);
+        let mut model = TimeModel::fit(times, pages[0].len(), &mut integers);
+        let mut column = pages_of_time(model, times, pages, &mut integers);
+        if column.is_none() {
+            (model, integers) = (model.without_grid(), IntegerEncoder::new(profile));
+            column = pages_of_time(model, times, pages, &mut integers);
+        }
+        let column = column.unwrap_or_else(|| header_column(ColumnTag::Time, ColumnCodec::Steps, Vec::new()));
+        (column, Chosen { model, deltas: integers.deltas_won() })
+    };
+    known::write(&mut known.times, profile, times.len(), again, fitted)
+}
+
+pub(super) fn pages_of_time(
+    model: TimeModel,
+    times: &[i64],
+    pages: &[Range<usize>],
+    integers: &mut IntegerEncoder,
+) -> Option<EncodedColumn> {
+    let mut parameters = Vec::new();
+    model.put_parameters(&mut parameters);
+    let mut column = header_column(ColumnTag::Time, model.codec(), parameters);
+    column.data.reserve(times.len() * BYTES_EXPECTED);
+    for page in pages {
+        if !model.encode_page(&times[page.clone()], integers, &mut column.data) {
+            return None;
+        }
+        column.ends.push(column.data.len());
+    }
+    Some(column)
+}
+
+/// The column by its model, or in the cold profile by pco where that is smaller.
+pub(super) fn time_column_of(
+    times: &[i64],
+    pages: &[Range<usize>],
+    profile: Profile,
+    known: &mut ColumnModels,
+    choices: &mut ColumnChoices,
+) -> EncodedColumn {
+    let mut own = || time_column(times, pages, profile, known);
+    if profile == Profile::Hot || times.len() < PCO_VALUES_MIN {
+        return own();
+    }
+    choices.choose(ColumnTag::Time, own, || pco_column(ColumnTag::Time, times, pages))
+}
+
+/// As [`time_column_of`], of values.
+pub(super) fn value_column_of(
+    tag: ColumnTag,
+    values: &Column,
+    pages: &[Range<usize>],
+    profile: Profile,
+    choices: &mut ColumnChoices,
+) -> EncodedColumn {
+    let own = || value_column(tag, values, pages, profile);
+    pco_or(own, tag, values, pages, profile, choices)
+}
+
+/// What `own` writes, or in the cold profile pco where that is smaller.
+pub(super) fn pco_or(
+    own: impl FnOnce() -> EncodedColumn,
+    tag: ColumnTag,
+    values: &Column,
+    pages: &[Range<usize>],
+    profile: Profile,
+    choices: &mut ColumnChoices,
+) -> EncodedColumn {
+    if profile == Profile::Hot || values.len() < PCO_VALUES_MIN || constant(values).is_some() {
+        return own();
+    }
+    by_class!(values,
+        integers v => choices.choose(tag, own, || pco_column(tag, v, pages)),
+        floats v => choices.choose(tag, own, || pco_column(tag, v, pages)),
+        texts _v => own(),
+        arrays _ends _elements => own())
+}
+
+/// The numbers as pco writes them; `None` when it refuses.
+pub(super) fn pco_column<T: Number>(
+    tag: ColumnTag,
+    values: &[T],
+    pages: &[Range<usize>],
+) -> Option<EncodedColumn> {
+    let mut column = header_column(tag, ColumnCodec::Pco, Vec::new());
+    let pco = PcoColumn::encode(values, pages, &mut column.data, &mut column.ends)?;
+    pco.put_parameters(&mut column.parameters);
+    Some(column)
+}
+
+pub(super) fn value_column(
+    tag: ColumnTag,
+    values: &Column,
+    pages: &[Range<usize>],
+    profile: Profile,
+) -> EncodedColumn {
+    if let Some(constant) = constant(values) {
+        return header_column(tag, ColumnCodec::Constant, constant);
+    }
+    let mut integers = IntegerEncoder::new(profile);
+    let model = ValueModel::fit(values, &mut integers);
+    pages_of_values(&model, tag, values, pages, &mut integers)
+}
+
+/// The column of values, whose models are remembered where they are numbers.
+pub(super) fn known_column(
+    values: &Column,
+    pages: &[Range<usize>],
+    profile: Profile,
+    known: &mut ColumnModels,
+) -> EncodedColumn {
+    if !ValueModel::outlasts(values) {
+        return value_column(ColumnTag::Value, values, pages, profile);
+    }
+    if let Some(constant) = constant(values) {
+        return header_column(ColumnTag::Value, ColumnCodec::Constant, constant);
+    }
+    let again = |known: &Chosen<ValueModel>| {
+        let mut integers = IntegerEncoder::expecting(profile, known.deltas);
+        let write = || pages_of_values(&known.model, ColumnTag::Value, values, pages, &mut integers);
+        known.model.suits(values).then(write)
+    };
+    let fitted = || {
+        let mut integers = IntegerEncoder::new(profile);
+        let model = ValueModel::fit(values, &mut integers);
+        let column = pages_of_values(&model, ColumnTag::Value, values, pages, &mut integers);
+        (column, Chosen { model, deltas: integers.deltas_won() })
+    };
+    let kind = values.kind();
+    let mut of_kind = known.values.take().and_then(|(known, model)| (known == kind).then_some(model));
+    let column = known::write(&mut of_kind, profile, values.len(), again, fitted);
+    known.values = of_kind.map(|model| (kind, model));
+    column
+}
+
+pub(super) fn pages_of_values(
+    model: &ValueModel,
+    tag: ColumnTag,
+    values: &Column,
+    pages: &[Range<usize>],
+    integers: &mut IntegerEncoder,
+) -> EncodedColumn {
+    let mut parameters = Vec::new();
+    model.put_parameters(&mut parameters);
+    let mut column = header_column(tag, model.codec(), parameters);
+    column.data.reserve(values.len() * BYTES_EXPECTED);
+    for page in pages {
+        model.encode(values, page.clone(), integers, &mut column.data);
+        column.ends.push(column.data.len());
+    }
+    column.pco = integers.wrote_pco();
+    // What no model makes smaller is copied fastest.
+    let plain = values.kind().width().map(|width| width * values.len());
+    if integers.profile() == Profile::Cold
+        && plain.is_some_and(|plain| column.data.len() >= plain)
+        && values.len() >= PCO_VALUES_MIN
+    {
+        return plain_column(tag, values, pages);
+    }
+    column
+}
+
+/// Fixed-width values as their bytes.
+pub(super) fn plain_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>]) -> EncodedColumn {
+    let mut column = header_column(tag, ColumnCodec::Compressed, Vec::new());
+    for page in pages {
+        text::put_plain(&fixed_bytes(values, page.clone()), &mut column.data);
+        column.ends.push(column.data.len());
+    }
+    column
+}
+
+/// The bytes of the one value that all are, if they are one.
+pub(super) fn constant(values: &Column) -> Option<Vec<u8>> {
+    by_class!(values,
+        integers v => v[1..] == v[..v.len() - 1],
+        floats v => v.iter().all(|value| value.to_bits() == v[0].to_bits()),
+        texts v => {
+            return (v.get(0).len() <= CONSTANT_TEXT_BYTES_MAX && (1..v.len()).all(|i| v.get(i) == v.get(0)))
+                .then(|| v.get(0).to_vec());
+        },
+        arrays _ends _elements => false)
+    .then(|| fixed_bytes(values, 0..1))
+}
