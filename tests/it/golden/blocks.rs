@@ -224,18 +224,20 @@ pub(super) fn strays() -> Vec<SampleBlock> {
         *sum += tailed(i);
         Some(Value::Int64(*sum))
     });
-    let stray = |mut block: SampleBlock, step: fn(usize) -> i64| {
-        let steps = (0..block.len()).scan(MONDAY, |time, i| {
-            *time += step(i) * 1000;
-            Some(*time)
-        });
-        block.time = steps.collect();
+    let stray = |mut block: SampleBlock, micros: Vec<i64>| {
+        block.time = micros.into_iter().map(|time| MONDAY + time * 1000).collect();
         block.time[70] += 3;
         block
     };
+    let near_grid = (0..200).map(|i| i as i64 * 1_000_000 + (noise(i) >> 54) as i64).collect();
+    let aperiodic = (0..200).scan(0, |time, i| {
+        *time += (noise(i) >> 44) as i64;
+        Some(*time)
+    });
+    let aperiodic = aperiodic.collect();
     vec![
-        stray(regular((0..200).map(|i| Value::Int64(tailed(i)))), |i| 1_000_000 + (noise(i) >> 54) as i64),
-        stray(regular(sums), |i| (noise(i) >> 44) as i64),
+        stray(regular((0..200).map(|i| Value::Int64(tailed(i)))), near_grid),
+        stray(regular(sums), aperiodic),
     ]
 }
 
