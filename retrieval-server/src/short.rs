@@ -49,11 +49,12 @@ impl Output for Short {
     }
 }
 
-/// Whether a request may have a short answer, by what little is known of it: trying costs what is thrown away.
+/// Whether a request may have a short answer, by what little is known of it: trying costs what is thrown away. One
+/// value may be as large as values are, and is read once only.
 fn may_be_short(route: &Route, pairs: &Pairs) -> bool {
     let names = || pairs.iter().filter(|(name, _)| name == "channel").count();
     let by_pattern = || pairs.iter().any(|(name, _)| name == "match");
-    route.request != Request::Channels && names() <= SHORT_NAMES_MAX && !by_pattern()
+    !matches!(route.request, Request::Channels | Request::At) && names() <= SHORT_NAMES_MAX && !by_pattern()
 }
 
 /// The answer or the refusal, if it is short; `None` where it has to be made on a thread of its own, from its
