@@ -9,7 +9,7 @@
 //! of `--runs` (3).
 
 use archtool::generate::standard_mix::{Channel, Class, Mix, START_NS};
-use benches::cpu_s;
+use benches::{best_cpu_s, cpu_s};
 use disk::RealDisk;
 use sample::{ChannelId, ChannelName, Column, SampleBlock, TimeRange, Timestamp, Week};
 use sstable::{BlockCache, DictionaryRow, Entry, Profile, Table, TableInfo, TableKind, TableWriter};
@@ -193,7 +193,7 @@ fn writer(path: &Path, profile: Profile) -> TableWriter {
 fn read(table: &Table, channel: ChannelId, block: &SampleBlock, runs: usize) -> Cost {
     let entries: Vec<Entry> =
         table.entries(0, channel, TimeRange::ALL).collect::<Result<_, _>>().expect("the index is whole");
-    let decode_s = best(runs, || {
+    let decode_s = best_cpu_s(runs, || {
         for entry in &entries {
             black_box(table.all_samples(entry).expect("the chunk decodes"));
         }
@@ -216,22 +216,12 @@ fn read(table: &Table, channel: ChannelId, block: &SampleBlock, runs: usize) -> 
     }
     assert_eq!(at, block.len(), "every sample is in the table");
     // One after the other: asking for the time costs a tenth of a query, and no chunk is in the nearest cache.
-    let short_s = best(runs.max(3), || {
+    let short_s = best_cpu_s(runs.max(3), || {
         for (chunk, range) in &short {
             black_box(sstable::decode_range(chunk, *range).expect("the range decodes"));
         }
     });
     Cost { samples: at as u64, bytes, encode_s: 0.0, decode_s, short: (short_s, short.len() as u32) }
-}
-
-/// The least CPU time of `runs` runs.
-fn best(runs: usize, mut run: impl FnMut()) -> f64 {
-    let mut timed = || {
-        let before = cpu_s();
-        run();
-        cpu_s() - before
-    };
-    (0..runs).map(|_| timed()).fold(f64::INFINITY, f64::min)
 }
 
 /// What a peer makes of one raw column: bytes, encode and decode time.
@@ -272,8 +262,8 @@ fn zstd_bytes(raw: &[u8], _: Kind, runs: usize) -> (u64, f64, f64) {
     let mut compressor = zstd::bulk::Compressor::new(3).expect("a compressor");
     let mut decompressor = zstd::bulk::Decompressor::new().expect("a decompressor");
     let mut small = Vec::new();
-    let encode_s = best(1, || small = compressor.compress(raw).expect("it compresses"));
-    let decode_s = best(runs, || {
+    let encode_s = best_cpu_s(1, || small = compressor.compress(raw).expect("it compresses"));
+    let decode_s = best_cpu_s(runs, || {
         black_box(decompressor.decompress(&small, raw.len()).expect("it comes back"));
     });
     (small.len() as u64, encode_s, decode_s)
@@ -283,9 +273,10 @@ fn pco_bytes(raw: &[u8], kind: Kind, runs: usize) -> (u64, f64, f64) {
     fn of<T: pco::data_types::Number>(values: &[T], runs: usize) -> (u64, f64, f64) {
         let config = pco::ChunkConfig::default().with_compression_level(8);
         let mut small = Vec::new();
-        let encode_s =
-            best(1, || small = pco::standalone::simple_compress(values, &config).expect("it compresses"));
-        let decode_s = best(runs, || {
+        let encode_s = best_cpu_s(1, || {
+            small = pco::standalone::simple_compress(values, &config).expect("it compresses")
+        });
+        let decode_s = best_cpu_s(runs, || {
             black_box(pco::standalone::simple_decompress::<T>(&small).expect("it comes back"));
         });
         (small.len() as u64, encode_s, decode_s)
@@ -302,7 +293,7 @@ fn pco_bytes(raw: &[u8], kind: Kind, runs: usize) -> (u64, f64, f64) {
 
 fn copied(raw: &[u8], _: Kind, runs: usize) -> (u64, f64, f64) {
     let mut copy = vec![0; raw.len()];
-    let encode_s = best(1, || copy.copy_from_slice(black_box(raw)));
-    let decode_s = best(runs, || black_box(&mut copy).copy_from_slice(black_box(raw)));
+    let encode_s = best_cpu_s(1, || copy.copy_from_slice(black_box(raw)));
+    let decode_s = best_cpu_s(runs, || black_box(&mut copy).copy_from_slice(black_box(raw)));
     (raw.len() as u64, encode_s, decode_s)
 }

@@ -5,14 +5,11 @@
 //! by tier. Rewritten: bytes written by merges for each byte that was flushed. CPU time of the one thread.
 
 use archtool::generate::{DataSet, Preset, fill::fill};
+use benches::archive::reopened;
 use benches::cpu_s;
-use disk::RealDisk;
 use engine::StorageSettings;
-use engine::clock::ManualClock;
-use engine::recovery::{Opening, open};
 use sample::Timestamp;
 use std::io::Write as _;
-use std::sync::Arc;
 use std::time::Instant;
 
 const DAY_NS: i64 = 86_400_000_000_000;
@@ -29,16 +26,8 @@ fn main() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let settings = StorageSettings { memtable_bytes: memtable << 20, ..StorageSettings::default() };
     let filled = fill(&set, directory.path(), settings.clone(), &mut |_| {}).expect("a fresh archive");
-    let opening = Opening {
-        disk: Arc::new(RealDisk),
-        clock: Arc::new(ManualClock::new(Timestamp(set.start().0 + i64::from(days) * DAY_NS))),
-        directory: directory.path().to_path_buf(),
-        create: false,
-        pinned: None,
-        fresh_id: None,
-        settings,
-    };
-    let recovered = open(opening).expect("the archive");
+    let now = Timestamp(set.start().0 + i64::from(days) * DAY_NS);
+    let recovered = reopened(directory.path(), now, settings);
     let stock = || {
         let view = recovered.shared.view();
         let bytes: u64 = view.tables.iter().map(|table| table.summary().len).sum();

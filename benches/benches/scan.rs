@@ -7,15 +7,13 @@
 //! (from the page cache). CPU time of the one thread; the best of three.
 
 use archtool::generate::{DataSet, Preset, fill::fill};
-use benches::cpu_s;
-use disk::RealDisk;
-use engine::clock::ManualClock;
-use engine::read::{Archive, ChannelFilter, Member, Order, Reader, Scan};
-use engine::recovery::{Opening, Recovered, open};
+use benches::archive::{decode_all, reopened};
+use benches::best_cpu_s;
+use engine::read::{Archive, ChannelFilter, Member, Reader, Scan};
+use engine::recovery::Recovered;
 use engine::{LiveArchive, SealStep, StorageSettings};
-use sample::{Column, TimeRange, Timestamp, Week};
+use sample::{TimeRange, Timestamp, Week};
 use std::hint::black_box;
-use std::path::Path;
 use std::sync::Arc;
 
 const WEEK_NS: i64 = 7 * 86_400_000_000_000;
@@ -37,7 +35,10 @@ fn main() {
     let filled = fill(&set, directory.path(), settings, &mut |_| {}).expect("a fresh archive");
     println!("{} samples of {} channels; M samples/s per core", filled.stored, filled.channels);
     println!("{:<8} {:>7} {:>10} {:>10} {:>10} {:>10}", "", "tables", "reader", "chunks", "read", "memcpy");
-    let recovered = reopened(directory.path(), Timestamp(set.start().0 + 3 * WEEK_NS));
+    let recovered = {
+        let settings = StorageSettings { merge_fan_in: 4, ..StorageSettings::default() };
+        reopened(directory.path(), Timestamp(set.start().0 + 3 * WEEK_NS), settings)
+    };
     measure("flushed", &recovered, filled.stored);
     while recovered.keeper.merge(&|| false).expect("a merge") {}
     measure("merged", &recovered, filled.stored);
@@ -46,27 +47,14 @@ fn main() {
     measure("sealed", &recovered, filled.stored);
 }
 
-fn reopened(directory: &Path, now: Timestamp) -> Recovered {
-    let opening = Opening {
-        disk: Arc::new(RealDisk),
-        clock: Arc::new(ManualClock::new(now)),
-        directory: directory.to_path_buf(),
-        create: false,
-        pinned: None,
-        fresh_id: None,
-        settings: StorageSettings { merge_fan_in: 4, ..StorageSettings::default() },
-    };
-    open(opening).expect("the archive")
-}
-
 fn measure(state: &str, recovered: &Recovered, samples: u64) {
     let archive: Arc<dyn Archive> = Arc::new(LiveArchive::new(recovered.shared.clone()));
     let reader = Reader::new(vec![Member { name: String::new(), priority: 1, archive }]);
     let all = ChannelFilter { matches: &|_| true, state: None, after: None, limit: 0 };
     let names: Vec<_> =
         reader.channels(&all).expect("the channels").into_iter().map(|row| row.name).collect();
-    let through_reader = best(|| {
-        let scan = Scan { range: TimeRange::ALL, order: Order::Ascending, ..Scan::ascending(TimeRange::ALL) };
+    let through_reader = best_cpu_s(RUNS, || {
+        let scan = Scan::ascending(TimeRange::ALL);
         let mut read = 0;
         for name in &names {
             let view = reader.view(name, TimeRange::ALL).expect("a view").expect("a channel");
@@ -77,26 +65,17 @@ fn measure(state: &str, recovered: &Recovered, samples: u64) {
         assert_eq!(read, samples, "every sample once");
     });
     let view = recovered.shared.view();
-    let chunks = best(|| {
-        for table in &view.tables {
-            for entry in table.all_entries() {
-                let entry = entry.expect("the index is whole");
-                if entry.chunk.is_some() {
-                    black_box(table.all_samples(&entry).expect("the chunk decodes"));
-                }
-            }
-        }
-    });
-    let files = best(|| {
+    let chunks = best_cpu_s(RUNS, || decode_all(&view.tables));
+    let files = best_cpu_s(RUNS, || {
         for table in &view.tables {
             black_box(std::fs::read(table.path()).expect("the file"));
         }
     });
-    let column = Column::Float64(vec![1.0; 8192]);
-    let Column::Float64(from) = &column else { return };
-    let mut to = vec![0.0; 8192];
+    let (from, mut to) = (vec![1.0; 8192], vec![0.0; 8192]);
     let copies = samples as usize * COLUMN_BYTES / (8 * from.len());
-    let copied = best(|| (0..copies).for_each(|_| black_box(&mut to).copy_from_slice(black_box(from))));
+    let copied = best_cpu_s(RUNS, || {
+        (0..copies).for_each(|_| black_box(&mut to).copy_from_slice(black_box(&from)));
+    });
     let rate = |seconds: f64| format!("{:.1}", samples as f64 / seconds / 1e6);
     println!(
         "{state:<8} {:>7} {:>10} {:>10} {:>10} {:>10}",
@@ -106,14 +85,4 @@ fn measure(state: &str, recovered: &Recovered, samples: u64) {
         rate(files),
         rate(copied)
     );
-}
-
-/// The least CPU time.
-fn best(mut run: impl FnMut()) -> f64 {
-    let mut timed = || {
-        let before = cpu_s();
-        run();
-        cpu_s() - before
-    };
-    (0..RUNS).map(|_| timed()).fold(f64::INFINITY, f64::min)
 }

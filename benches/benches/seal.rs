@@ -7,15 +7,12 @@
 //! of whole files.
 
 use archtool::generate::{DataSet, Preset, fill::fill};
-use benches::cpu_s;
-use disk::RealDisk;
-use engine::clock::ManualClock;
-use engine::recovery::{Opening, Recovered, open};
+use benches::archive::{decode_all, reopened};
+use benches::{best_cpu_s, cpu_s};
+use engine::recovery::Recovered;
 use engine::{SealStep, StorageSettings};
 use sample::{Timestamp, Week};
 use sstable::Table;
-use std::hint::black_box;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,7 +31,8 @@ fn main() {
         fill(&set, directory.path(), StorageSettings::default(), &mut |_| {}).expect("a fresh archive");
     println!("{} samples of {} channels", filled.stored, filled.channels);
     // The recovered archive's clock shows when the week is due.
-    let recovered = reopened(directory.path(), Timestamp(set.start().0 + 3 * WEEK_NS));
+    let recovered =
+        reopened(directory.path(), Timestamp(set.start().0 + 3 * WEEK_NS), StorageSettings::default());
     let (cpu, mut merges) = (cpu_s(), 0);
     while recovered.keeper.merge(&|| false).expect("a merge") {
         merges += 1;
@@ -61,21 +59,8 @@ fn main() {
     let (sealed, bytes) = stock(&outputs);
     assert_eq!(sealed, samples, "every sample is in the sealed week");
     println!("sealed: {} tables, {:.3} bytes/sample", outputs.len(), bytes / samples as f64);
-    let best = (0..DECODE_RUNS).map(|_| decode_s(&outputs)).fold(f64::INFINITY, f64::min);
+    let best = best_cpu_s(DECODE_RUNS, || decode_all(&outputs));
     println!("decoding: {:.1} M samples/s per core", samples as f64 / best / 1e6);
-}
-
-fn reopened(directory: &Path, now: Timestamp) -> Recovered {
-    let opening = Opening {
-        disk: Arc::new(RealDisk),
-        clock: Arc::new(ManualClock::new(now)),
-        directory: directory.to_path_buf(),
-        create: false,
-        pinned: None,
-        fresh_id: None,
-        settings: StorageSettings::default(),
-    };
-    open(opening).expect("the archive")
 }
 
 fn tables(recovered: &Recovered, week: Week, sealed: bool) -> Vec<Arc<Table>> {
@@ -90,18 +75,4 @@ fn stock(tables: &[Arc<Table>]) -> (u64, f64) {
     tables
         .iter()
         .fold((0, 0.0), |sum, table| (sum.0 + table.summary().samples, sum.1 + table.summary().len as f64))
-}
-
-/// CPU seconds of decoding everything.
-fn decode_s(tables: &[Arc<Table>]) -> f64 {
-    let before = cpu_s();
-    for table in tables {
-        for entry in table.all_entries() {
-            let entry = entry.expect("the index is whole");
-            if entry.chunk.is_some() {
-                black_box(table.all_samples(&entry).expect("the chunk decodes"));
-            }
-        }
-    }
-    cpu_s() - before
 }

@@ -1,5 +1,6 @@
 //! What the benchmarks share.
 
+pub mod archive;
 pub mod index_load;
 pub mod index_own;
 
@@ -7,4 +8,14 @@ pub mod index_own;
 pub fn cpu_s() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// The least CPU time of `runs` runs, in seconds.
+pub fn best_cpu_s(runs: usize, mut run: impl FnMut()) -> f64 {
+    let mut timed = || {
+        let before = cpu_s();
+        run();
+        cpu_s() - before
+    };
+    (0..runs).map(|_| timed()).fold(f64::INFINITY, f64::min)
 }

@@ -1,8 +1,7 @@
 //! What a server answers while its archive is still being opened.
 
 use crate::error::{ApiError, Code};
-use crate::server::refusal;
-use axum::body::Body;
+use crate::server::{refusal, told};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -42,13 +41,8 @@ impl Opening {
 fn not_yet(path: &str) -> Response {
     const WHY: &str = "the archive is being opened: what the log holds is read back";
     match path {
-        "/health/live" => Response::new(Body::from("{\"live\":true}\n")),
-        "/health/ready" => {
-            let mut response =
-                Response::new(Body::from(format!("{}\n", json!({"ready": false, "reasons": [WHY]}))));
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            response
-        }
+        "/health/live" => told(StatusCode::OK, &json!({"live": true})),
+        "/health/ready" => told(StatusCode::SERVICE_UNAVAILABLE, &json!({"ready": false, "reasons": [WHY]})),
         _ => refusal(&ApiError::of(Code::NotReady, WHY)),
     }
 }
@@ -56,6 +50,7 @@ fn not_yet(path: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
 
     async fn status(router: &axum::Router, path: &str) -> u16 {
         let request = Request::builder().uri(path).body(Body::empty()).unwrap();

@@ -122,6 +122,15 @@ fn cors(settings: &HttpSettings) -> CorsLayer {
         .expose_headers([VARVE_SAMPLES, VARVE_BYTES_ESTIMATE, VARVE_PROBLEMS, VARVE_NEXT, header::ETAG])
 }
 
+/// A line of JSON with a status.
+pub(crate) fn told(status: StatusCode, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(format!("{body}\n")));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static(routes::JSON_MEDIA_TYPE);
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
 pub(crate) fn refusal(error: &ApiError) -> Response {
     let mut response = Response::new(Body::from(error.body_json()));
     *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -157,11 +166,7 @@ async fn respond(state: ServerState, route: &'static Route, request: axum::extra
             .unwrap_or_else(|_| (false, json!({"ready": false, "reasons": ["the check failed"]})));
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         timer.code(status.as_u16());
-        let mut response = Response::new(Body::from(format!("{body}\n")));
-        *response.status_mut() = status;
-        let json = HeaderValue::from_static(routes::JSON_MEDIA_TYPE);
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
-        return response;
+        return told(status, &body);
     }
     run(state, route, asked, timer).await
 }

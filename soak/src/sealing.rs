@@ -34,7 +34,6 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
     rig.engine.wait_connected(rig.channels(), Duration::from_secs(60))?;
     let (client, pid) = (rig.engine.client(), rig.engine.pid());
     let left = || client.status().ok().and_then(|status| status["partitions"]["backlog"].as_u64());
-    // The last table of a seal is followed by its index.
     let used = || thread_time(pid, SEALS);
     let (began, before) = (Instant::now(), used());
     let limit = Instant::now() + Duration::from_secs(600);

@@ -1,6 +1,6 @@
 //! Bytes and decoding time of a column beside those of pco.
 
-use benches::cpu_s;
+use benches::best_cpu_s;
 use pco::data_types::Number;
 use sample::{ChannelId, Column, SampleBlock};
 use sstable::{ColumnChoices, Profile};
@@ -54,7 +54,7 @@ impl Part {
             let empty = encoded(&self.alone(&chunk, true), &mut ColumnChoices::default());
             cost.sealed_bytes += (alone.len() - empty.len().min(alone.len())) as u64;
             let decode = |bytes: &[u8]| {
-                best(|| {
+                best_cpu_s(ROUNDS, || {
                     black_box(sstable::decode(black_box(bytes)).expect("it comes back"));
                 })
             };
@@ -132,19 +132,10 @@ fn encoded(chunk: &SampleBlock, choices: &mut ColumnChoices) -> Vec<u8> {
 fn pco<T: Number>(values: &[T]) -> (u64, f64) {
     let config = pco::ChunkConfig::default().with_compression_level(8);
     let small = pco::standalone::simple_compress(values, &config).expect("it is compressed");
-    let seconds = best(|| {
+    let seconds = best_cpu_s(ROUNDS, || {
         // As pages are checked before they are decoded.
         black_box(disk::checksum(black_box(&small)));
         black_box(pco::standalone::simple_decompress::<T>(black_box(&small)).expect("it comes back"));
     });
     (small.len() as u64, seconds)
-}
-
-fn best(mut run: impl FnMut()) -> f64 {
-    let mut timed = || {
-        let before = cpu_s();
-        run();
-        cpu_s() - before
-    };
-    (0..ROUNDS).map(|_| timed()).fold(f64::INFINITY, f64::min)
 }

@@ -47,7 +47,7 @@ pub(super) fn reference_column(channel: ChannelId) -> EncodedColumn {
     header_column(ColumnTag::Time, ColumnCodec::TimeReference, parameters)
 }
 
-pub(super) fn time_column(
+fn time_column(
     times: &[i64],
     pages: &[Range<usize>],
     profile: Profile,
@@ -71,7 +71,7 @@ pub(super) fn time_column(
     known::write(&mut known.times, profile, times.len(), again, fitted)
 }
 
-pub(super) fn pages_of_time(
+fn pages_of_time(
     model: TimeModel,
     times: &[i64],
     pages: &[Range<usize>],
@@ -137,23 +137,14 @@ pub(super) fn pco_or(
 }
 
 /// The numbers as pco writes them; `None` when it refuses.
-pub(super) fn pco_column<T: Number>(
-    tag: ColumnTag,
-    values: &[T],
-    pages: &[Range<usize>],
-) -> Option<EncodedColumn> {
+fn pco_column<T: Number>(tag: ColumnTag, values: &[T], pages: &[Range<usize>]) -> Option<EncodedColumn> {
     let mut column = header_column(tag, ColumnCodec::Pco, Vec::new());
     let pco = PcoColumn::encode(values, pages, &mut column.data, &mut column.ends)?;
     pco.put_parameters(&mut column.parameters);
     Some(column)
 }
 
-pub(super) fn value_column(
-    tag: ColumnTag,
-    values: &Column,
-    pages: &[Range<usize>],
-    profile: Profile,
-) -> EncodedColumn {
+fn value_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>], profile: Profile) -> EncodedColumn {
     if let Some(constant) = constant(values) {
         return header_column(tag, ColumnCodec::Constant, constant);
     }
@@ -193,7 +184,7 @@ pub(super) fn known_column(
     column
 }
 
-pub(super) fn pages_of_values(
+fn pages_of_values(
     model: &ValueModel,
     tag: ColumnTag,
     values: &Column,
@@ -221,7 +212,7 @@ pub(super) fn pages_of_values(
 }
 
 /// Fixed-width values as their bytes.
-pub(super) fn plain_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>]) -> EncodedColumn {
+fn plain_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>]) -> EncodedColumn {
     let mut column = header_column(tag, ColumnCodec::Compressed, Vec::new());
     for page in pages {
         text::put_plain(&fixed_bytes(values, page.clone()), &mut column.data);
@@ -231,7 +222,7 @@ pub(super) fn plain_column(tag: ColumnTag, values: &Column, pages: &[Range<usize
 }
 
 /// The bytes of the one value that all are, if they are one.
-pub(super) fn constant(values: &Column) -> Option<Vec<u8>> {
+fn constant(values: &Column) -> Option<Vec<u8>> {
     by_class!(values,
         integers v => v[1..] == v[..v.len() - 1],
         floats v => v.iter().all(|value| value.to_bits() == v[0].to_bits()),

@@ -109,10 +109,7 @@ pub(crate) fn unpack_onto(
         wide(|| out.extend(offsets.iter().map(|offset| zero.wrapping_add(*offset as i64))));
         return Ok(());
     }
-    if width > 64 {
-        return Err(cursor.error(WIDTH));
-    }
-    let bytes = cursor.bytes(packed_len(count, width))?;
+    let bytes = packed(cursor, width)?;
     out.reserve(count);
     wide(|| {
         for row in 0..ROWS {

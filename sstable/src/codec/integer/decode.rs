@@ -23,6 +23,10 @@ pub(crate) fn decode_rows(
     rows: Range<usize>,
     out: &mut Vec<i64>,
 ) -> Result<(), BytesError> {
+    // Looking up values one by one costs more where all are wanted.
+    if rows == (0..count) {
+        return decode(cursor, count, out);
+    }
     let mut at = 0;
     while at < count {
         let (left, start) = (count - at, out.len());
