@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// First port of the range from which blocks are taken: below the kernel's own range for outgoing ports.
@@ -196,12 +196,21 @@ pub fn python() -> Result<PathBuf, IocError> {
     found.ok_or(IocError::NoPython { tried })
 }
 
+/// What an IOC printed.
+#[derive(Debug, Default)]
+struct Heard {
+    /// The last lines.
+    last: VecDeque<String>,
+    /// All lines since a question was put, while one is.
+    answer: Option<Vec<String>>,
+}
+
 /// A running IOC.
 #[derive(Debug)]
 pub struct Ioc {
     child: Child,
     input: ChildStdin,
-    log: Arc<Mutex<VecDeque<String>>>,
+    heard: Arc<Mutex<Heard>>,
     ports: Ports,
     /// How many of [`Ioc::ask`].
     questions: u32,
@@ -231,10 +240,10 @@ impl Ioc {
         let Some(input) = child.stdin.take() else {
             return Err(IocError::NotReady { log: "it has no standard input".into() });
         };
-        let log = Arc::new(Mutex::new(VecDeque::new()));
+        let heard = Arc::new(Mutex::new(Heard::default()));
         let (tell, ready) = mpsc::channel();
-        let ioc = Ioc { child, input, log: log.clone(), ports, questions: 0 };
-        std::thread::spawn(move || keep_log(reader, &log, &tell));
+        let ioc = Ioc { child, input, heard: heard.clone(), ports, questions: 0 };
+        std::thread::spawn(move || keep(reader, &heard, &tell));
         ioc.wait_until_ready(&ready)?;
         Ok(ioc)
     }
@@ -262,32 +271,40 @@ impl Ioc {
 
     /// The last lines that it printed.
     pub fn log(&self) -> String {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+        self.heard().last.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs an iocsh command to its end and returns the lines that it printed; all that the IOC printed
     /// meanwhile is among them.
     ///
     /// # Errors
-    /// [`IocError::Io`] when the IOC is gone; [`IocError::Silent`] when it does not get to the end in time or
-    /// prints more lines than are kept.
+    /// [`IocError::Io`] when the IOC is gone; [`IocError::Silent`] when it does not get to the end in time.
     pub fn ask(&mut self, iocsh: &str) -> Result<Vec<String>, IocError> {
         self.questions += 1;
         let (begin, end) = (format!("begin-{}", self.questions), format!("end-{}", self.questions));
+        self.heard().answer = Some(Vec::new());
         for command in [&format!("echo {begin}"), iocsh, &format!("echo {end}")] {
             self.command(command)?;
         }
         let asked = Instant::now();
         while asked.elapsed() < ANSWER_TIMEOUT {
-            let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-            let at = |what: &str| log.iter().rposition(|line| line.ends_with(what));
-            if let (Some(first), Some(last)) = (at(&begin), at(&end)) {
-                return Ok(log.range(first + 1..last).cloned().collect());
+            let mut heard = self.heard();
+            // Python still prints what the command returned.
+            let recent = heard.answer.iter().flatten().rev().take(3);
+            if recent.into_iter().any(|line| line.ends_with(&end)) {
+                let answer = heard.answer.take().unwrap_or_default();
+                let at = |what: &str| answer.iter().rposition(|line| line.ends_with(what));
+                let lines = at(&begin).map_or(0, |at| at + 1)..at(&end).unwrap_or(answer.len());
+                return Ok(answer.get(lines).unwrap_or_default().to_vec());
             }
-            drop(log);
+            drop(heard);
             std::thread::sleep(Duration::from_millis(1));
         }
+        self.heard().answer = None;
         Err(IocError::Silent { command: iocsh.into(), log: self.log() })
     }
 
@@ -338,7 +355,7 @@ impl Drop for Ioc {
 }
 
 /// Reads until the IOC ends; tells `ready` once.
-fn keep_log(output: impl Read, log: &Mutex<VecDeque<String>>, ready: &Sender<()>) {
+fn keep(output: impl Read, heard: &Mutex<Heard>, ready: &Sender<()>) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     loop {
@@ -349,12 +366,15 @@ fn keep_log(output: impl Read, log: &Mutex<VecDeque<String>>, ready: &Sender<()>
         }
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         let now_ready = text.contains(READY);
-        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-        if log.len() >= LOG_LINES {
-            log.pop_front();
+        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = &mut heard.answer {
+            answer.push(text.clone());
         }
-        log.push_back(text);
-        drop(log);
+        if heard.last.len() >= LOG_LINES {
+            heard.last.pop_front();
+        }
+        heard.last.push_back(text);
+        drop(heard);
         if now_ready {
             // Nobody listens any more after the first time.
             let _ = ready.send(());

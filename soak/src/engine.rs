@@ -151,6 +151,13 @@ impl Engine {
         self.process.as_ref().map_or(0, Guarded::pid)
     }
 
+    /// Lets it run no further, until it is killed.
+    pub(crate) fn halt(&self) {
+        if let Some(process) = &self.process {
+            process.halt();
+        }
+    }
+
     /// Ends it as a crash would.
     pub(crate) fn kill(&mut self) {
         self.process = None;

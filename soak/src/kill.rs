@@ -7,7 +7,7 @@ use crate::records::{GROUP, GROUP_COUNTERS, counts};
 use crate::report::Report;
 use crate::{Failure, Programs, Scale, now_ns, random};
 use sample::Sample;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ struct Life {
     /// Newest receipt among the witnessed samples, and when they were last asked for.
     heard: i64,
     asked: i64,
+    /// Values of each counter that the IOC replaced by newer ones before it sent them.
+    replaced: BTreeMap<String, u64>,
 }
 
 /// Samples seen in answers, by channel and time.
@@ -102,7 +104,13 @@ struct Verdict {
     channels: u64,
     samples: u64,
     disordered: u64,
+    /// Values that are not there although neither a kill nor the IOC explains it.
     holes: u64,
+    /// Values that the IOC replaced by newer ones before it sent them.
+    replaced: u64,
+    /// Single values between the first one of a connection and the next: an IOC posts the first before it enables the
+    /// monitor (`event_add_action` of camessage.c), and sends nothing of what it processes in between.
+    unwatched: u64,
     lost: u64,
     gaps: u64,
     /// Gaps in lives whose last second brought nothing for anybody: IOC or engine had no processor.
@@ -117,6 +125,7 @@ impl Verdict {
     fn look(&mut self, name: &str, series: &Series, lives: &[Life]) {
         self.channels += 1;
         self.samples += series.values.len() as u64;
+        let mut absent = vec![0; lives.len()];
         for i in 1..series.values.len() {
             let step = series.values[i] - series.values[i - 1];
             let rises = series.times[i] > series.times[i - 1] && series.received[i] >= series.received[i - 1];
@@ -131,19 +140,35 @@ impl Verdict {
                 );
                 self.first_disorder.get_or_insert(text);
             } else if step > 1 {
-                self.gap(name, (series.received[i - 1], series.received[i]), lives);
+                let (before, after) = (series.received[i - 1], series.received[i]);
+                match lives.iter().position(|life| life.killed > before) {
+                    Some(life) if lives[life].killed < after => self.gap(name, before, &lives[life]),
+                    life => {
+                        let life = life.unwrap_or(lives.len() - 1);
+                        let first = i < 2 || series.received[i - 2] < lives[life].started;
+                        if first && step == 2 {
+                            self.unwatched += 1;
+                            continue;
+                        }
+                        absent[life] += step as u64 - 1;
+                        self.note(|| {
+                            let values = (series.values[i - 1], series.values[i]);
+                            format!("{name}: {values:?} received {before} and {after}, without a kill")
+                        });
+                    }
+                }
             }
+        }
+        for (absent, life) in absent.into_iter().zip(lives) {
+            let replaced = life.replaced.get(name).copied().unwrap_or(0).min(absent);
+            self.replaced += replaced;
+            self.holes += absent - replaced;
         }
     }
 
-    fn gap(&mut self, name: &str, (before, after): (i64, i64), lives: &[Life]) {
+    /// Values are missing between `before`, when the newest one was received, and the next life.
+    fn gap(&mut self, name: &str, before: i64, life: &Life) {
         self.gaps += 1;
-        let Some(life) = lives.iter().find(|life| life.killed > before).filter(|life| life.killed < after)
-        else {
-            self.holes += 1;
-            self.note(|| format!("{name}: a hole between {before} and {after}, without a kill"));
-            return;
-        };
         if before < life.started {
             self.holes += 1;
             self.note(|| format!("{name}: nothing of the life from {} to {}", life.started, life.killed));
@@ -174,10 +199,12 @@ impl Verdict {
 pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> {
     let (groups, kills) = (scale.pick(500, 25), scale.kills(50, 3));
     let how = format!(
-        "{} records at 10 Hz, receive_time = true; {kills} times kill -9 {} to {} ms after the start, the IOC stays. \
+        "{} records at 10 Hz, receive_time = true; {kills} times kill -9 {} to {} ms after the start, the IOC stays; \
+         the engine stands still (SIGSTOP) while the IOC says what it replaced in its queues. \
          Until each kill one thread asks for durable_until_ns every 2 ms, one for the last 600 ms of 200 channels; \
          what was seen and received up to the last durable_until_ns is compared after the restart. At the end every \
-         counter is read: it may jump only over a kill, and behind the durable_until_ns of that life",
+         counter is read: it may jump only over a kill and behind the durable_until_ns of that life, or where the IOC \
+         says that it replaced a value by a newer one before it sent it (dbel)",
         groups * GROUP,
         LIFE_MS.0,
         LIFE_MS.1
@@ -197,18 +224,30 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
     }
     let pause = scale.time(60, 3);
     std::thread::sleep(pause);
+    let started = now_ns();
     slowest = slowest.max(rig.engine.start()?);
     rig.engine.wait_connected(rig.channels(), Duration::from_secs(60))?;
     std::thread::sleep(Duration::from_secs(2));
     if let Some((seen, life)) = lives.last() {
         compare(&rig.engine.client(), seen, life, &mut kept)?;
     }
-    let lives: Vec<Life> = lives.into_iter().map(|(_, life)| life).collect();
+    let mut lives: Vec<Life> = lives.into_iter().map(|(_, life)| life).collect();
+    let killed = lives.last().map_or(0, |life| life.killed);
+    let replaced = rig.halted()?;
     rig.ioc = None;
     std::thread::sleep(Duration::from_secs(1));
+    let nothing = i64::MIN;
+    lives.push(Life {
+        started,
+        killed: i64::MAX,
+        durable: nothing,
+        heard: nothing,
+        asked: nothing,
+        replaced,
+    });
     judge(&mut report, &rig, &lives, &kept)?;
     report.figure("slowest start, recovery included", format!("{:.2} s", slowest.as_secs_f64()));
-    down(&mut report, &rig, &lives, pause)?;
+    down(&mut report, &rig, killed, pause)?;
     Ok(report)
 }
 
@@ -219,16 +258,23 @@ fn live(rig: &mut Rig, started: i64) -> Result<(Witnessed, Life), Failure> {
     let url = rig.engine.url.clone();
     let asked = AtomicI64::new(i64::MIN);
     let life = Duration::from_millis(LIFE_MS.0 + random(LIFE_MS.1 - LIFE_MS.0));
-    let killed = std::thread::scope(|scope| {
+    let (killed, replaced) = std::thread::scope(|scope| {
         scope.spawn(|| watch(&url, &stop, &durable, &asked, &seen));
         let began = Instant::now();
         std::thread::sleep(life.saturating_sub(began.elapsed()));
-        rig.engine.kill();
-        // Not before: what it received until it was dead may have reached the file.
+        rig.engine.halt();
+        // Not before: what it received until it stood still may have reached the file.
         let killed = now_ns();
+        // The IOC forgets what it replaced when the engine is gone.
+        let replaced = rig.halted();
+        rig.engine.kill();
         stop.store(true, Ordering::Relaxed);
-        killed
+        (killed, replaced)
     });
+    let replaced = replaced?;
+    if let Some(ioc) = &mut rig.ioc {
+        ioc.command("iocRun")?;
+    }
     let seen = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let heard = seen.values().filter_map(|sample| sample.received).map(|received| received.0).max();
     let life = Life {
@@ -237,6 +283,7 @@ fn live(rig: &mut Rig, started: i64) -> Result<(Witnessed, Life), Failure> {
         durable: durable.into_inner(),
         heard: heard.unwrap_or(i64::MIN),
         asked: asked.into_inner(),
+        replaced,
     };
     Ok((seen, life))
 }
@@ -259,11 +306,14 @@ fn judge(report: &mut Report, rig: &Rig, lives: &[Life], kept: &Kept) -> Result<
         }
         Ok(())
     })?;
-    let Verdict { channels, samples, disordered, holes, lost, gaps, quiet, margin, first, first_disorder } =
-        verdict;
-    let first = [first_disorder, first].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    let first = verdict.first_disorder.iter().chain(&verdict.first).cloned().collect::<Vec<_>>().join("; ");
+    let Verdict {
+        channels, samples, disordered, holes, replaced, unwatched, lost, gaps, quiet, margin, ..
+    } = verdict;
     let text = format!(
-        "{disordered} double or out of order, {holes} holes, {lost} durable lost; {channels} counters, {samples} samples, {gaps} gaps at kills, {quiet} of them in lives that ended in silence {first}"
+        "{disordered} double or out of order, {holes} holes, {lost} durable lost; {replaced} values replaced by the \
+         IOC before it sent them, {unwatched} processed by it while it set up a monitor; {channels} counters, \
+         {samples} samples, {gaps} gaps at kills, {quiet} of them in lives that ended in silence {first}"
     );
     report.bar(
         "counters over all lives",
@@ -289,10 +339,9 @@ fn judge(report: &mut Report, rig: &Rig, lives: &[Life], kept: &Kept) -> Result<
 }
 
 /// Where *engine down* begins for the last, long stop.
-fn down(report: &mut Report, rig: &Rig, lives: &[Life], pause: Duration) -> Result<(), Failure> {
-    let Some(life) = lives.last() else { return Ok(()) };
+fn down(report: &mut Report, rig: &Rig, killed: i64, pause: Duration) -> Result<(), Failure> {
     let name = &rig.names[0];
-    let from = life.killed - 5_000_000_000;
+    let from = killed - 5_000_000_000;
     let answer = rig.engine.client().json(&format!("/api/v1/events?channel={name}&from_ns={from}"))?;
     let events = answer["channels"][0]["events"].as_array().cloned().unwrap_or_default();
     let down = events.iter().rev().find(|event| event["kind"] == "engine_down");
@@ -300,7 +349,7 @@ fn down(report: &mut Report, rig: &Rig, lives: &[Life], pause: Duration) -> Resu
         report.bar("engine_down after the last kill", format!("none in {events:?}"), "one", false);
         return Ok(());
     };
-    let early = life.killed - down["time_ns"].as_i64().unwrap_or(0);
+    let early = killed - down["time_ns"].as_i64().unwrap_or(0);
     let text = format!("{:.0} ms before the kill; down for {} s", early as f64 / 1e6, pause.as_secs());
     report.bar("engine_down begins", text, "0 to 1 s before the kill", (0..=1_000_000_000).contains(&early));
     Ok(())

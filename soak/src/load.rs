@@ -73,19 +73,25 @@ impl Rig {
 
     /// Halts the IOC's records, and says how many values of each counter it replaced by newer ones in its own
     /// queue before it sent them, by `dbel`; zeros left out. Those never were on the wire.
-    fn replaced(&mut self) -> Result<BTreeMap<String, u64>, Failure> {
+    pub(crate) fn halted(&mut self) -> Result<BTreeMap<String, u64>, Failure> {
         let Some(ioc) = &mut self.ioc else { return Ok(BTreeMap::new()) };
         ioc.command("iocPause")?;
-        std::thread::sleep(Duration::from_secs(1));
+        let script = self.folder.path().join("dbel.iocsh");
+        let questions = self.names.iter().filter(|name| records::counts(name));
+        std::fs::write(&script, questions.map(|name| format!("dbel {name} 3\n")).collect::<String>())?;
         let mut replaced = BTreeMap::new();
-        for name in self.names.iter().filter(|name| records::counts(name)) {
-            let told = ioc.ask(&format!("dbel {name} 3"))?;
-            let values = told.iter().filter(|line| line.contains("LOG"));
-            let numbers = values.filter_map(|line| line.split("discarded by replacement=").nth(1));
-            let digits = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok();
-            let sum: u64 = numbers.filter_map(digits).sum();
-            if sum > 0 {
-                replaced.insert(name.clone(), sum);
+        let mut name = String::new();
+        for line in ioc.ask(&format!("< {}", script.display()))? {
+            // The shell repeats each line of a script before it does what it says.
+            if let Some((_, question)) = line.split_once("dbel ") {
+                name = question.split(' ').next().unwrap_or_default().to_owned();
+            } else if line.contains("LOG")
+                && let Some((_, told)) = line.split_once("discarded by replacement=")
+                && let Some(Ok(count)) =
+                    told.split(|c: char| !c.is_ascii_digit()).next().map(str::parse::<u64>)
+                && count > 0
+            {
+                *replaced.entry(name.clone()).or_default() += count;
             }
         }
         Ok(replaced)
@@ -93,7 +99,7 @@ impl Rig {
 
     /// Ends the IOC, waits until nothing comes any more, reads everything back.
     pub(crate) fn end_and_read(&mut self) -> Result<(Faults, u64), Failure> {
-        let replaced = self.replaced()?;
+        let replaced = self.halted()?;
         self.ioc = None;
         std::thread::sleep(Duration::from_secs(2));
         let client = self.engine.client();

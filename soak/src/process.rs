@@ -36,6 +36,12 @@ impl Guarded {
         self.0.try_wait().ok().flatten()
     }
 
+    /// Lets it run no further (SIGSTOP).
+    pub(crate) fn halt(&self) {
+        // It may have ended already.
+        let _ = kill_process(Pid::from_child(&self.0), Signal::STOP);
+    }
+
     /// Ends it as a crash would.
     pub(crate) fn kill(&mut self) {
         // It may have ended already.
