@@ -1,12 +1,13 @@
-//! Shared blocks that were read lately, bounded in bytes.
+//! What was read lately and will be wanted again, bounded in bytes.
 
 use crate::block::SharedBlock;
+use crate::reader::LentTimes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A cache for the shared blocks of any number of tables. When it is full the block that was not used for
-/// the longest time goes.
+/// A cache for the shared blocks of any number of tables, and for stamps that several chunks need. When it is full
+/// what was not used for the longest time goes.
 #[derive(Debug)]
 pub struct BlockCache {
     bytes_max: usize,
@@ -14,9 +15,26 @@ pub struct BlockCache {
     content: Mutex<Content>,
 }
 
+/// What lies at an offset of a table.
+#[derive(Clone, Debug)]
+pub(crate) enum Cached {
+    Block(Arc<SharedBlock>),
+    /// Of the chunk there.
+    Times(Arc<LentTimes>),
+}
+
+impl Cached {
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Cached::Block(block) => block.memory_bytes(),
+            Cached::Times(times) => times.memory_bytes(),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Content {
-    blocks: HashMap<(u64, u64), (u64, Arc<SharedBlock>)>,
+    blocks: HashMap<(u64, u64), (u64, Cached)>,
     /// Last use of each block.
     uses: BTreeMap<u64, (u64, u64)>,
     clock: u64,
@@ -24,7 +42,7 @@ struct Content {
 }
 
 impl BlockCache {
-    /// A cache of at most `bytes_max` bytes (of unpacked blocks); 0 keeps nothing.
+    /// A cache of at most `bytes_max` bytes (of what is unpacked); 0 keeps nothing.
     pub fn new(bytes_max: usize) -> Arc<BlockCache> {
         Arc::new(BlockCache { bytes_max, next_table: AtomicU64::new(1), content: Mutex::default() })
     }
@@ -39,8 +57,8 @@ impl BlockCache {
         self.next_table.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The block at `offset` of `table`.
-    pub(crate) fn get(&self, table: u64, offset: u64) -> Option<Arc<SharedBlock>> {
+    /// What lies at `offset` of `table`.
+    pub(crate) fn get(&self, table: u64, offset: u64) -> Option<Cached> {
         let content = &mut *self.content.lock().unwrap_or_else(PoisonError::into_inner);
         content.clock += 1;
         let (used, block) = content.blocks.get_mut(&(table, offset))?;
@@ -50,15 +68,15 @@ impl BlockCache {
         Some(block.clone())
     }
 
-    /// Keeps a block, letting others go.
-    pub(crate) fn insert(&self, table: u64, offset: u64, block: &Arc<SharedBlock>) {
+    /// Keeps what lies at `offset` of `table`, letting others go.
+    pub(crate) fn insert(&self, table: u64, offset: u64, block: Cached) {
         if block.memory_bytes() > self.bytes_max {
             return;
         }
         let content = &mut *self.content.lock().unwrap_or_else(PoisonError::into_inner);
         content.clock += 1;
         content.bytes += block.memory_bytes();
-        let before = content.blocks.insert((table, offset), (content.clock, block.clone()));
+        let before = content.blocks.insert((table, offset), (content.clock, block));
         content.uses.insert(content.clock, (table, offset));
         if let Some((used, before)) = before {
             content.uses.remove(&used);

@@ -1,5 +1,6 @@
 //! One channel's samples of one type as self-describing bytes.
 
+mod borrowed;
 mod choice;
 mod columns;
 mod decode;
@@ -14,11 +15,12 @@ mod tests;
 #[cfg(test)]
 pub(crate) use tests::any_block;
 
+pub use borrowed::TimeReference;
 pub use choice::ColumnChoices;
 pub use decode::{decode, decode_range};
-pub(crate) use encode::{Learnt, encode_with};
+pub(crate) use encode::{Learnt, Sibling, Stamps, encode_with};
 pub use encode::{encode, encode_next};
-pub use header::{ChunkHeader, Page, TimeReference, chunk_header_len};
+pub use header::{ChunkHeader, Page, chunk_header_len};
 pub(crate) use known::ColumnModels;
 pub use split::split;
 pub use statistics::{Extremes, NumericStatistics, Statistics};

@@ -5,6 +5,7 @@ pub(crate) mod integer;
 pub(crate) mod pack;
 pub(crate) mod pco;
 pub(crate) mod scale;
+pub(crate) mod sibling;
 pub(crate) mod split;
 pub(crate) mod text;
 pub(crate) mod time;
@@ -32,7 +33,7 @@ pub enum Profile {
 
 /// Elements whose cost decides between two models: a part of a short chunk, for which a wrong choice costs
 /// little.
-fn trial_of(elements: usize) -> usize {
+pub(crate) fn trial_of(elements: usize) -> usize {
     (elements / 8).clamp(TRIAL_ELEMENTS_MIN, TRIAL_ELEMENTS).min(elements)
 }
 

@@ -31,7 +31,7 @@ fn block_of(values: impl Iterator<Item = Value>, periodic: bool, extras: bool) -
     block.unwrap()
 }
 
-/// Blocks that together use every column and every codec but [`crate::format::ColumnCodec::TimeReference`].
+/// Blocks that together use every column and every codec but those of stamps that stand in other chunks.
 pub(crate) fn blocks() -> Vec<SampleBlock> {
     let text = |i: u64| Value::String(format!("{:x}", mixed(i)).into_bytes().into());
     let bytes = |i: u64| Column::UInt8((0..40u64).map(|k| b"repeating"[(k + i) as usize % 9]).collect());
@@ -96,6 +96,22 @@ fn cubes() -> SampleBlock {
     let mut block = block_of((0..300).map(|i| Value::Int64(i * i * i)), true, false);
     block.time = (0..300i64).map(|i| block.time[0] + i * i * i).collect();
     block
+}
+
+/// Channels of one scan: in the cold profile the stamps of the second and third are differences from the first's.
+pub(crate) fn siblings() -> Vec<SampleBlock> {
+    let stamp = |channel: u64, k: u64| {
+        let tick = 1_767_571_200_000_000_000 + k as i64 * 1_000_000_000 + (mixed(k) >> 48) as i64;
+        tick + channel as i64 * 100 + (mixed(k * 4 + channel) >> 60) as i64
+    };
+    let of = |channel: u64, missing: std::ops::Range<u64>| {
+        let mut block = SampleBlock::new(RunType::plain(ValueType::scalar(Kind::Bool)));
+        for k in (0..560).filter(|k| !missing.contains(k)) {
+            assert!(block.push(&Sample::new(Timestamp(stamp(channel, k)), Value::Bool(true))));
+        }
+        block
+    };
+    vec![of(0, 30..40), of(1, 0..0), of(2, 500..520)]
 }
 
 /// A value of three parts.

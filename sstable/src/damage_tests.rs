@@ -19,9 +19,21 @@ enum Content {
     Record(Key, Vec<u8>),
 }
 
-/// A table with every column, codec, record and block kind in it.
-fn write_table(disk: &SimDisk) -> TableSummary {
-    let info = TableInfo {
+/// A table of channels of one scan in the cold profile.
+fn write_siblings(disk: &SimDisk) -> TableSummary {
+    let mut writer = TableWriter::create(disk, &path(), &info()).unwrap().for_profile(Profile::Cold);
+    for (i, block) in (0..).zip(corpus::siblings()) {
+        writer.add_samples(ChannelId(i), &block, false).unwrap();
+    }
+    writer.finish((0..3).map(plain_row)).unwrap()
+}
+
+fn plain_row(channel: u64) -> DictionaryRow {
+    DictionaryRow::new(ChannelId(channel), ChannelName::stored(&format!("C{channel}")).unwrap())
+}
+
+fn info() -> TableInfo {
+    TableInfo {
         archive: 1,
         table: 2,
         week: Week(2900),
@@ -30,8 +42,12 @@ fn write_table(disk: &SimDisk) -> TableSummary {
         kind: TableKind::Raw,
         known_until: Timestamp(i64::MIN),
         tier: 0,
-    };
-    let mut writer = TableWriter::create(disk, &path(), &info).unwrap();
+    }
+}
+
+/// A table with every column, record and block kind in it, and every codec but that of siblings.
+fn write_table(disk: &SimDisk) -> TableSummary {
+    let mut writer = TableWriter::create(disk, &path(), &info()).unwrap();
     let mut blocks = corpus::blocks();
     // Equal stamps on another channel make a reference; thousands of noisy values a block of one chunk.
     blocks.push(blocks[0].clone());
@@ -52,10 +68,8 @@ fn write_table(disk: &SimDisk) -> TableSummary {
         record(Key::CARRY_IN, encode_carry_in(channel, &carry_in).unwrap());
     }
     record(Key::CHANNELS, encode_channel_records(&corpus::channel_records()));
-    let plain = |channel| {
-        DictionaryRow::new(ChannelId(channel), ChannelName::stored(&format!("C{channel}")).unwrap())
-    };
-    let rows = (0..blocks.len() as u64).map(|i| if i == 4 { corpus::dictionary_row(i) } else { plain(i) });
+    let rows =
+        (0..blocks.len() as u64).map(|i| if i == 4 { corpus::dictionary_row(i) } else { plain_row(i) });
     writer.finish(rows).unwrap()
 }
 
@@ -104,9 +118,12 @@ fn assert_found(disk: &SimDisk, truth: &[Option<Content>], what: &str) {
     }
 }
 
-fn intact() -> (SimDisk, Arc<dyn File>, Vec<Option<Content>>) {
+/// Writes a table.
+type Write = fn(&SimDisk) -> TableSummary;
+
+fn intact(write: Write) -> (SimDisk, Arc<dyn File>, Vec<Option<Content>>) {
     let disk = SimDisk::new(1);
-    let summary = write_table(&disk);
+    let summary = write(&disk);
     let found = verify(&disk, &path(), true).unwrap();
     assert_eq!((found.problems.len(), found.samples, found.chunks), (0, summary.samples, summary.chunks));
     let file = disk.open_write(&path()).unwrap();
@@ -117,8 +134,8 @@ fn intact() -> (SimDisk, Arc<dyn File>, Vec<Option<Content>>) {
 }
 
 /// Flips every bit of every second byte from `from` on.
-fn flip_bits(from: u64) {
-    let (disk, file, truth) = intact();
+fn flip_bits(write: Write, from: u64) {
+    let (disk, file, truth) = intact(write);
     for offset in (from..file.len().unwrap()).step_by(2) {
         let mut byte = [0];
         file.read_at(offset, &mut byte).unwrap();
@@ -134,13 +151,22 @@ fn flip_bits(from: u64) {
 #[test]
 fn every_flipped_bit_of_a_table_is_found() {
     std::thread::scope(|scope| {
-        [0, 1].map(|from| scope.spawn(move || flip_bits(from))).map(|half| half.join().unwrap())
+        [0, 1].map(|from| scope.spawn(move || flip_bits(write_table, from))).map(|half| half.join().unwrap())
+    });
+}
+
+#[test]
+fn every_flipped_bit_of_a_table_of_siblings_is_found() {
+    std::thread::scope(|scope| {
+        [0, 1]
+            .map(|from| scope.spawn(move || flip_bits(write_siblings, from)))
+            .map(|half| half.join().unwrap())
     });
 }
 
 #[test]
 fn every_cut_of_a_table_is_found() {
-    let (disk, file, truth) = intact();
+    let (disk, file, truth) = intact(write_table);
     for len in (0..file.len().unwrap()).rev() {
         file.set_len(len).unwrap();
         assert_found(&disk, &truth, &format!("a cut to {len} bytes"));
@@ -149,7 +175,7 @@ fn every_cut_of_a_table_is_found() {
 
 #[test]
 fn blocks_behind_damage_and_without_a_footer_are_still_read() {
-    let (disk, file, _) = intact();
+    let (disk, file, _) = intact(write_table);
     let scan = |disk: &SimDisk| Scan::open(disk, &path()).unwrap().partition::<Vec<_>, _>(Result::is_ok);
     let (whole, none) = scan(&disk);
     assert!(none.is_empty() && whole.len() >= 4);
@@ -183,6 +209,11 @@ fn the_corpus_covers_the_tag_tables() {
     );
     for block in &corpus::dense_blocks() {
         tags_of(&encode(ChannelId(1), block, false, None, Profile::Cold).unwrap(), &mut tags, &mut codecs);
+    }
+    let (siblings, _, _) = intact(write_siblings);
+    let siblings = Table::open(&siblings, &path(), &BlockCache::new(0)).unwrap();
+    for entry in siblings.all_entries() {
+        tags_of(&siblings.payload(&entry.unwrap()).unwrap(), &mut tags, &mut codecs);
     }
     // Elements of arrays have codecs of their own.
     codecs.insert(ColumnCodec::Compressed as u8);

@@ -1,10 +1,13 @@
 //! What lies behind an entry: samples, headers, payloads.
 
+mod lent;
+
 use crate::Key;
-use crate::chunk::{ChunkHeader, TimeReference};
+use crate::chunk::ChunkHeader;
 use crate::format::BLOCK_HEADER_BYTES;
 use crate::table::{Entry, Table, read_exactly};
 use disk::{BytesError, FormatError};
+pub(crate) use lent::LentTimes;
 use sample::{SampleBlock, TimeRange, Timestamp};
 use std::ops::Range;
 
@@ -81,48 +84,13 @@ impl Table {
         pages: Range<usize>,
         range: Option<TimeRange>,
     ) -> Result<SampleBlock, FormatError> {
-        let times = match chunk.header.time_reference() {
-            Some(reference) => Some(self.times(reference, pages.clone(), chunk.offset)?),
-            None => None,
-        };
+        let times = self.borrowed_times(&chunk.header, pages.clone(), chunk.offset)?;
         let body = self.body(chunk, &pages)?;
         let block = match range {
             Some(range) => chunk.header.decode_within(range, pages, &body, times.as_deref()),
             None => chunk.header.decode_pages(pages, &body, times.as_deref()),
         };
         block.map_err(|error| error.in_file(self.path(), chunk.offset))
-    }
-
-    /// The stamps that a chunk refers to: those of the chunk of the other channel which begins at the same
-    /// time, has as many samples and stamps with the same hash, and holds them itself.
-    fn times(
-        &self,
-        reference: TimeReference,
-        pages: Range<usize>,
-        offset: u64,
-    ) -> Result<Vec<i64>, FormatError> {
-        let at = TimeRange::new(reference.first, reference.first.saturating_add(1));
-        for entry in self.entries(Key::SAMPLES, reference.channel, at) {
-            let entry = entry?;
-            let fits = entry.key.bin == reference.first.0
-                && entry.chunk.as_ref().is_some_and(|chunk| chunk.statistics.count == reference.count);
-            if !fits {
-                continue;
-            }
-            let chunk = self.open_chunk(&entry, true)?;
-            if chunk.header.time_hash == reference.time_hash && chunk.header.time_reference().is_none() {
-                let body = self.body(&chunk, &pages)?;
-                return chunk
-                    .header
-                    .decode_times(pages, &body)
-                    .map_err(|error| error.in_file(self.path(), chunk.offset));
-            }
-        }
-        Err(FormatError::corrupt(
-            self.path(),
-            offset,
-            "a chunk refers to the stamps of one that is not there",
-        ))
     }
 
     /// Reads the header; the whole chunk too when it is small and `with_body` asks for it.

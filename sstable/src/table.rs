@@ -3,7 +3,7 @@
 use crate::Key;
 use crate::block::{BlockHeader, SharedBlock, unpack_dictionary, unpack_index, unpack_lineage};
 use crate::block_index::IndexRow;
-use crate::cache::BlockCache;
+use crate::cache::{BlockCache, Cached};
 use crate::chunk::{ChunkHeader, Statistics};
 use crate::footer::{Footer, TableInfo, TableSummary, decode_prologue};
 use crate::format::*;
@@ -310,14 +310,24 @@ impl Table {
 
     /// A shared block, from the cache if it is there.
     pub(crate) fn shared_block(&self, offset: u64, len: u64) -> Result<Arc<SharedBlock>, FormatError> {
-        if let Some(block) = self.cache.get(self.cache_key, offset) {
+        if let Some(Cached::Block(block)) = self.cached(offset) {
             return Ok(block);
         }
         let bytes = read_exactly(&*self.file, offset, len)?;
         let block = SharedBlock::parse(&bytes).map_err(|error| error.in_file(self.path(), offset))?;
         let block = Arc::new(block);
-        self.cache.insert(self.cache_key, offset, &block);
+        self.keep(offset, Cached::Block(block.clone()));
         Ok(block)
+    }
+
+    /// What the cache has of the block at `offset`.
+    pub(crate) fn cached(&self, offset: u64) -> Option<Cached> {
+        self.cache.get(self.cache_key, offset)
+    }
+
+    /// Hands something of the block at `offset` to the cache.
+    pub(crate) fn keep(&self, offset: u64, what: Cached) {
+        self.cache.insert(self.cache_key, offset, what);
     }
 }
 
@@ -404,5 +414,7 @@ fn each_block(
     Ok(())
 }
 
+#[cfg(test)]
+mod sibling_tests;
 #[cfg(test)]
 mod tests;

@@ -242,7 +242,7 @@ impl Verifier<'_> {
         bytes: &[u8],
         locator: Locator,
     ) -> Option<Result<SampleBlock, FormatError>> {
-        if header.time_reference().is_none() {
+        if header.time_depth() == 0 {
             return Some(chunk::decode(bytes).map_err(|error| error.in_file(self.path, locator.offset)));
         }
         let table = self.table.as_ref()?;

@@ -1,9 +1,11 @@
 //! Writing a table in the order of its keys.
 
+mod siblings;
+
 use crate::Key;
 use crate::block::{BlockHeader, dictionary_block, encode_block, plain_block, rows_body, shared_body};
 use crate::block_index::{ChunkFacts, IndexRow};
-use crate::chunk::{self, ChunkHeader, ColumnChoices, Learnt, TimeReference, split};
+use crate::chunk::{self, ChunkHeader, ColumnChoices, Learnt, Stamps, TimeReference, split};
 use crate::codec::Profile;
 use crate::footer::{Footer, TableInfo, TableSummary, encode_prologue};
 use crate::format::*;
@@ -13,6 +15,7 @@ use crate::table::WholeChunk;
 use crate::tally::ChannelTally;
 use disk::{Disk, File, FormatError};
 use sample::{ChannelId, SampleBlock, Timestamp};
+use siblings::Siblings;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +33,10 @@ const SHARED_TIMES_MAX: usize = 1 << 16;
 const PACKED_ENTRY_BYTES_MIN: usize = 1 << 10;
 /// Time columns of fewer bytes are written again.
 const SHARED_TIME_BYTES_MIN: usize = 64;
+/// Chunks of fewer samples hold their stamps themselves and lend them to no sibling.
+const SIBLING_SAMPLES_MIN: usize = 512;
+/// Time columns that take less than a byte for so many samples are lent to no sibling and are not made smaller.
+const SIBLING_BYTE_SAMPLES: usize = 8;
 
 /// Writes one table. Entries come in the order of their keys; at equal keys by first rank.
 ///
@@ -52,7 +59,8 @@ pub struct TableWriter {
     channels: VecDeque<(ChannelId, ChannelTally)>,
     times: HashMap<u128, ChannelId>,
     models: Option<KnownModels>,
-    /// Copied chunks that hold their stamps, as others refer to them.
+    siblings: Siblings,
+    /// Copied chunks that others may refer to for their stamps.
     copied: HashSet<TimeReference>,
 }
 
@@ -91,6 +99,7 @@ impl TableWriter {
             channels: VecDeque::new(),
             times: HashMap::new(),
             models: None,
+            siblings: Siblings::default(),
             copied: HashSet::new(),
         })
     }
@@ -119,7 +128,7 @@ impl TableWriter {
     }
 
     /// Adds samples, cut into chunks by [`split`]; stamps equal to those of an earlier chunk of another
-    /// channel are referred to. Nothing happens when the block is empty.
+    /// channel are referred to, in the cold profile also stamps near those. Nothing happens when the block is empty.
     ///
     /// # Errors
     /// When the disk refuses, a sample is too large or the key is less than the one before.
@@ -146,16 +155,29 @@ impl TableWriter {
     ) -> Result<(), FormatError> {
         let hash = chunk::time_hash(&block.time);
         let times_of = self.times.get(&hash).copied().filter(|owner| *owner != channel);
+        let lends = self.profile == Profile::Cold && !late && block.len() >= SIBLING_SAMPLES_MIN;
+        let sibling = match times_of {
+            None if lends => self.siblings.find(channel, &block.time),
+            _ => None,
+        };
+        let stamps = match (times_of, &sibling) {
+            (Some(owner), _) => Stamps::Equal(owner),
+            (None, Some(sibling)) => Stamps::Near(sibling),
+            (None, None) => Stamps::Here,
+        };
         let models = self.models.as_ref().filter(|_| !late);
         let mut known = models.map(|models| models.of(channel)).unwrap_or_default();
         let learnt = Learnt { known: &mut known, choices: &mut self.choices };
-        let encoded = chunk::encode_with(channel, block, late, times_of, self.profile, hash, learnt)?;
+        let encoded = chunk::encode_with(channel, block, late, stamps, self.profile, hash, learnt)?;
         if let Some(models) = models {
             models.keep(channel, known);
         }
         let header = ChunkHeader::parse(&encoded.bytes)
             .map_err(|error| error.in_file(self.file.path(), self.position()))?;
         self.put_chunk(&header, encoded.bytes)?;
+        if lends && header.time_depth() == 0 && encoded.time_bytes * SIBLING_BYTE_SAMPLES > block.len() {
+            self.siblings.keep(header.as_time_reference(), &block.time);
+        }
         if encoded.time_bytes >= SHARED_TIME_BYTES_MIN {
             if self.times.len() >= SHARED_TIMES_MAX {
                 self.times.clear();
@@ -165,10 +187,10 @@ impl TableWriter {
         Ok(())
     }
 
-    /// Whether [`TableWriter::add_chunk`] takes a chunk: its stamps are its own, or those of a chunk that was
-    /// copied into this table before.
+    /// Whether [`TableWriter::add_chunk`] takes a chunk: its stamps are its own, or every chunk that they are found
+    /// by was copied into this table before.
     pub fn takes(&self, header: &ChunkHeader) -> bool {
-        header.time_reference().is_none_or(|reference| self.copied.contains(&reference))
+        header.time_references().iter().all(|reference| self.copied.contains(reference))
     }
 
     /// Adds a chunk of another table as it is, if [`TableWriter::takes`] says so; else decode it and use
@@ -187,12 +209,7 @@ impl TableWriter {
             if self.copied.len() >= SHARED_TIMES_MAX {
                 self.copied.clear();
             }
-            self.copied.insert(TimeReference {
-                channel: header.channel,
-                first: header.first,
-                count: header.statistics.count,
-                time_hash: header.time_hash,
-            });
+            self.copied.insert(header.as_time_reference());
         }
         Ok(())
     }

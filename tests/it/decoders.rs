@@ -40,7 +40,13 @@ pub fn chunk(bytes: &[u8]) -> bool {
     let extent = header.extent_of(last.clone());
     let place = usize::try_from(extent.start).ok().zip(usize::try_from(extent.end).ok());
     if let Some(body) = place.and_then(|(from, to)| bytes.get(from..to)) {
-        let _ = header.decode_times(last, body);
+        let borrowed = header.borrowed_times(last.clone());
+        let rows = borrowed.iter().map(|(_, samples)| samples.len()).sum::<usize>();
+        let times: Vec<i64> = (0..rows as i64).map(|row| header.first.0.wrapping_add(row)).collect();
+        for times in [None, Some(times.as_slice())] {
+            let _ = header.decode_times(last.clone(), body, times);
+            let _ = header.decode_pages(last.clone(), body, times);
+        }
     }
     let mut part = 0;
     while let Some(Ok(_)) = header.decode_part(bytes, part) {

@@ -303,3 +303,39 @@ fn without_room_a_seal_waits_and_gives_back_what_it_took() {
     let manifest = Manifest::load(&rig.disk, &Layout::new("/archive"), id).unwrap().unwrap();
     assert_eq!(manifest.tables.len(), table_files(&rig.disk).len());
 }
+
+#[test]
+fn stamps_of_one_scan_take_fewer_bytes_in_a_sealed_week() {
+    let sealed = |together: bool| {
+        let mut rig = Rig::new(1, MONDAY + HOUR);
+        let channels = ["A", "B", "C", "D"];
+        for channel in channels {
+            rig.configure(channel, ChannelSettings::default());
+        }
+        rig.open();
+        for channel in channels {
+            rig.connect(channel, "ioc:5064");
+        }
+        let noise = |seed: u64, bits: u32| (disk::sim::Random::new(seed).bits() >> (64 - bits)) as i64;
+        for k in 0..3_000u64 {
+            rig.clock.set(Timestamp(MONDAY + HOUR + (k as i64 + 1) * SECOND));
+            for (of, channel) in (0..).zip(channels) {
+                let scan = if together { k } else { k << 3 | of };
+                let stamp = MONDAY + HOUR + k as i64 * SECOND + noise(scan, 20);
+                // Each has drop-outs of its own.
+                if k / 100 != of * 7 + 3 {
+                    rig.sample(channel, stamp + of as i64 * 7_000 + noise(k << 3 | of, 10), 1.5);
+                }
+            }
+        }
+        rig.flush();
+        let before = channels.map(|channel| rig.samples(channel));
+        rig.clock.set(Timestamp(MONDAY + 2 * WEEK + HOUR));
+        assert!(seal_everything(&rig) > 0);
+        assert_eq!(channels.map(|channel| rig.samples(channel)), before);
+        let view = rig.shared().view();
+        view.tables.iter().map(|table| table.summary().len).sum::<u64>()
+    };
+    let (together, apart) = (sealed(true), sealed(false));
+    assert!(together * 4 < apart * 3, "{together} bytes, {apart} of scans that have nothing in common");
+}

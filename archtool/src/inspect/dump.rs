@@ -194,7 +194,7 @@ fn described(table: &Table, entry: &Entry) -> Result<Value, FormatError> {
         let columns: Vec<String> =
             header.column_tags().map(|(tag, codec)| format!("{tag}:{codec}")).collect();
         thing["columns"] = json!(columns.join(","));
-        thing["times_of"] = json!(header.time_reference().map(|reference| reference.channel.0));
+        thing["times_of"] = json!(header.time_references().first().map(|reference| reference.channel.0));
         return Ok(thing);
     }
     let payload = table.payload(entry)?;

@@ -1,11 +1,14 @@
 //! Columns of a block as bytes: each by the model or the codec that makes it smallest.
 
+use super::borrowed::SiblingColumn;
 use super::choice::ColumnChoices;
+use super::encode::Sibling;
 use super::known::{self, Chosen, ColumnModels};
 use crate::codec::integer::IntegerEncoder;
 use crate::codec::pco::PcoColumn;
+use crate::codec::sibling::{self, SiblingModel};
 use crate::codec::time::TimeModel;
-use crate::codec::{Profile, ValueModel, by_class, fixed_bytes, text};
+use crate::codec::{Profile, ValueModel, by_class, fixed_bytes, text, trial_of};
 use crate::format::*;
 use disk::put_varint;
 use pco::data_types::Number;
@@ -16,6 +19,8 @@ use std::ops::Range;
 const BYTES_EXPECTED: usize = 2;
 /// Columns of fewer numbers are not tried with pco, whose tables take too much of them.
 const PCO_VALUES_MIN: usize = 256;
+/// Differences from a sibling's stamps, slower to decode, have to be smaller by more than one part in so many.
+const SIBLING_GAIN: usize = 8;
 
 /// One column, encoded.
 pub(super) struct EncodedColumn {
@@ -90,8 +95,55 @@ fn pages_of_time(
     Some(column)
 }
 
-/// The column by its model, or in the cold profile by pco where that is smaller.
+/// The column as differences from a sibling's, if that may be smaller, and whether it clearly is.
+fn sibling_column(
+    times: &[i64],
+    pages: &[Range<usize>],
+    profile: Profile,
+    sibling: &Sibling,
+) -> Option<(EncodedColumn, bool)> {
+    let own = TimeModel::fit(times, pages[0].len(), &mut IntegerEncoder::new(profile));
+    let model = SiblingModel::fit(times, &sibling.times, own.unit())?;
+    let own_bytes = own.trial_bytes(times);
+    if model.trial_bytes(times, &sibling.times) >= own_bytes - own_bytes / SIBLING_GAIN {
+        return None;
+    }
+    let rows = model.rows(times, &sibling.times);
+    let mut column = SiblingColumn { model, chunks: sibling.chunks.clone(), windows: Vec::new() };
+    let mut encoded = header_column(ColumnTag::Time, ColumnCodec::Sibling, Vec::new());
+    let mut integers = IntegerEncoder::new(profile);
+    for page in pages {
+        let rows = &rows[page.clone()];
+        let data = &mut encoded.data;
+        model.encode_page(&times[page.clone()], times[0], rows, &sibling.times, &mut integers, data);
+        encoded.ends.push(encoded.data.len());
+        column.windows.push(sibling::window(rows));
+    }
+    column.put_parameters(times[0], &mut encoded.parameters);
+    let expected = own_bytes * times.len() / trial_of(times.len());
+    let clear = encoded.bytes() < expected - expected / SIBLING_GAIN;
+    Some((encoded, clear))
+}
+
+/// The column by its model, or in the cold profile by pco or as differences from a sibling's where that is smaller.
 pub(super) fn time_column_of(
+    times: &[i64],
+    pages: &[Range<usize>],
+    profile: Profile,
+    sibling: Option<&Sibling>,
+    known: &mut ColumnModels,
+    choices: &mut ColumnChoices,
+) -> EncodedColumn {
+    let near = match sibling.and_then(|sibling| sibling_column(times, pages, profile, sibling)) {
+        Some((near, true)) => return near,
+        near => near.map(|(near, _)| near),
+    };
+    let here = column_here(times, pages, profile, known, choices);
+    near.filter(|near| near.bytes() < here.bytes()).unwrap_or(here)
+}
+
+/// The column of stamps that stand in the chunk.
+fn column_here(
     times: &[i64],
     pages: &[Range<usize>],
     profile: Profile,

@@ -1,18 +1,21 @@
 //! A chunk becomes a block of samples.
 
+mod stamps;
+
 use super::header::{ChunkHeader, ColumnModel, HeaderColumn};
 use super::large;
-use crate::codec::{Limits, by_class, time};
+use crate::codec::{Limits, by_class};
 use crate::format::*;
 use disk::{BytesError, Cursor, checksum};
 use sample::{Column, SampleBlock, TimeRange, Timestamp};
+use stamps::decode_stamps;
 use std::ops::Range;
 
 const LIMITS: Limits = Limits { elements: CHUNK_ELEMENTS_MAX, bytes: CHUNK_VALUE_BYTES_MAX };
 
 impl ChunkHeader {
-    /// The samples of `pages`, from `body`, the bytes of [`ChunkHeader::extent_of`] those pages. `times`:
-    /// their stamps, where [`ChunkHeader::time_reference`] says that they stand elsewhere.
+    /// The samples of `pages`, from `body`, the bytes of [`ChunkHeader::extent_of`] those pages. `times`: the stamps
+    /// that [`ChunkHeader::borrowed_times`] asks for, where it does.
     ///
     /// # Errors
     /// When the bytes are damaged (positions count from the chunk's beginning) or `times` is missing or is
@@ -24,10 +27,7 @@ impl ChunkHeader {
         times: Option<&[i64]>,
     ) -> Result<SampleBlock, BytesError> {
         let bytes = self.pages_bytes(&pages, body)?;
-        let times = match self.time_reference() {
-            Some(_) => Some(self.check_times(&pages, times)?.to_vec()),
-            None => None,
-        };
+        let times = self.times_elsewhere(&pages, &bytes, times)?;
         let rows = 0..self.samples_of(pages.clone()).len();
         self.decode_rows(pages, &bytes, body, times, rows)
     }
@@ -45,9 +45,8 @@ impl ChunkHeader {
         times: Option<&[i64]>,
     ) -> Result<SampleBlock, BytesError> {
         let bytes = self.pages_bytes(&pages, body)?;
-        let (rows, times) = match self.time_reference() {
-            Some(_) => {
-                let times = self.check_times(&pages, times)?;
+        let (rows, times) = match self.times_elsewhere(&pages, &bytes, times)? {
+            Some(times) => {
                 let before = |end: Timestamp| times.partition_point(|time| *time < end.0);
                 let rows = before(range.from)..before(range.to).max(before(range.from));
                 (rows.clone(), times[rows].to_vec())
@@ -55,62 +54,6 @@ impl ChunkHeader {
             None => self.times_within(range, &pages, &bytes)?,
         };
         self.decode_rows(pages, &bytes, body, Some(times), rows)
-    }
-
-    /// The rows of `range`, counted from the first of `pages`, with their stamps.
-    fn times_within(
-        &self,
-        range: TimeRange,
-        pages: &Range<usize>,
-        bytes: &[&[u8]],
-    ) -> Result<(Range<usize>, Vec<i64>), BytesError> {
-        let start = self.samples_of(pages.clone()).start;
-        let mut within: Option<(Range<usize>, Vec<i64>)> = None;
-        for (page, bytes) in pages.clone().zip(bytes) {
-            let samples = self.samples_of(page..page + 1);
-            let (model, mut segment) = self.time_segment(page, bytes)?;
-            let first = self.pages[page].first.0;
-            let found = match model {
-                ColumnModel::Time(model) => model.decode_within(&mut segment, first, samples.len(), range),
-                model => {
-                    let mut times = Vec::with_capacity(samples.len());
-                    decode_stamps(model, &mut segment, first, samples.len(), &mut times)
-                        .map(|()| time::within(times, range))
-                }
-            };
-            let found = found.and_then(|found| segment.finish().map(|()| found));
-            let (rows, times) = found.map_err(|error| at(error, self.pages[page].offset))?;
-            let rows = rows.start + samples.start - start..rows.end + samples.start - start;
-            match &mut within {
-                _ if rows.is_empty() => {}
-                None => within = Some((rows, times)),
-                Some((known, stamps)) if known.end == rows.start => {
-                    known.end = rows.end;
-                    stamps.extend(times);
-                }
-                Some(_) => {
-                    return Err(BytesError { position: self.pages[page].offset, what: "stamps decrease" });
-                }
-            }
-        }
-        Ok(within.unwrap_or_default())
-    }
-
-    /// The model of the stamps, and their segment in a page.
-    fn time_segment<'b>(
-        &self,
-        page: usize,
-        bytes: &'b [u8],
-    ) -> Result<(&ColumnModel, Cursor<'b>), BytesError> {
-        let position = self.pages[page].offset;
-        // The tag of time is the least: its segment is the first.
-        let model = self.columns.first().map(|column| &column.model);
-        let Some(model @ (ColumnModel::Time(_) | ColumnModel::PcoTime(_))) = model else {
-            let what = "stamps are referred to that stand in another chunk themselves";
-            return Err(BytesError { position, what });
-        };
-        let segment = Cursor::new(bytes).counted_bytes().map_err(|error| at(error, position))?;
-        Ok((model, Cursor::new(segment)))
     }
 
     /// Checked bytes of each of `pages`.
@@ -182,25 +125,6 @@ impl ChunkHeader {
         self.finish(columns, rows.len())
     }
 
-    /// The stamps of `pages` alone, for a chunk that refers to them.
-    ///
-    /// # Errors
-    /// As [`ChunkHeader::decode_pages`]; also when this chunk's stamps stand elsewhere themselves.
-    pub fn decode_times(&self, pages: Range<usize>, body: &[u8]) -> Result<Vec<i64>, BytesError> {
-        let mut times = Vec::new();
-        for page in pages.clone() {
-            let position = self.pages.get(page).map_or(0, |page| page.offset);
-            let bytes = self.page_bytes(&pages, page, body)?;
-            let count = self.samples_of(page..page + 1).len();
-            let (model, mut segment) = self.time_segment(page, bytes)?;
-            let first = self.pages[page].first.0;
-            decode_stamps(model, &mut segment, first, count, &mut times)
-                .and_then(|()| segment.finish())
-                .map_err(|error| at(error, position))?;
-        }
-        Ok(times)
-    }
-
     /// The elements (or, of texts and structures, the bytes) of part `part` of a large value, from the
     /// bytes of the whole chunk; `None` when the value is not in parts or has no such part.
     ///
@@ -240,21 +164,6 @@ impl ChunkHeader {
         let damaged = |what| BytesError { position: page.offset, what };
         let bytes = bytes.ok_or_else(|| damaged("the bytes end inside a page"))?;
         if checksum(bytes) == page.crc { Ok(bytes) } else { Err(damaged("a page fails its checksum")) }
-    }
-
-    fn check_times<'t>(
-        &self,
-        pages: &Range<usize>,
-        times: Option<&'t [i64]>,
-    ) -> Result<&'t [i64], BytesError> {
-        let wrong = |what| BytesError { position: 0, what };
-        let times = times.ok_or_else(|| wrong("the stamps stand in another chunk, which was not given"))?;
-        let samples = self.samples_of(pages.clone());
-        let first = self.pages.get(pages.start).map(|page| page.first.0);
-        if times.len() != samples.len() || (!pages.is_empty() && times.first().copied() != first) {
-            return Err(wrong("the stamps referred to are not those of this chunk"));
-        }
-        Ok(times)
     }
 
     fn empty(&self, column: &HeaderColumn) -> Column {
@@ -359,25 +268,6 @@ impl Decoded {
 
 fn at(error: BytesError, offset: usize) -> BytesError {
     BytesError { position: offset.saturating_add(error.position), what: error.what }
-}
-
-/// Appends the stamps of a page that begins with `first`.
-fn decode_stamps(
-    model: &ColumnModel,
-    segment: &mut Cursor<'_>,
-    first: i64,
-    count: usize,
-    times: &mut Vec<i64>,
-) -> Result<(), BytesError> {
-    match model {
-        ColumnModel::Time(model) => model.decode_page(segment, first, count, times),
-        ColumnModel::PcoTime(column) => {
-            let start = times.len();
-            column.decode(segment, count, times)?;
-            time::check_page(segment, first, &times[start..])
-        }
-        _ => Ok(()),
-    }
 }
 
 /// `count` times the one value of `one`.

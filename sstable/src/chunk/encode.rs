@@ -1,5 +1,6 @@
 //! A block of samples becomes a chunk.
 
+use super::borrowed::TimeReference;
 use super::choice::ColumnChoices;
 use super::columns::{
     EncodedColumn, header_column, known_column, pco_or, reference_column, time_column_of, value_column_of,
@@ -53,7 +54,26 @@ pub fn encode_next(
     let hash = super::time_hash(&block.time);
     let mut known = ColumnModels::default();
     let learnt = Learnt { known: &mut known, choices };
-    encode_with(channel, block, late, times_of, profile, hash, learnt).map(|encoded| encoded.bytes)
+    let stamps = times_of.map_or(Stamps::Here, Stamps::Equal);
+    encode_with(channel, block, late, stamps, profile, hash, learnt).map(|encoded| encoded.bytes)
+}
+
+/// Where the stamps of a chunk may stand.
+pub(crate) enum Stamps<'a> {
+    /// In the chunk.
+    Here,
+    /// In an earlier chunk of the channel, which has the very same.
+    Equal(ChannelId),
+    /// In the chunk, or as differences from those of a sibling where that is smaller.
+    Near(&'a Sibling),
+}
+
+/// Stamps that may be near those of a chunk.
+pub(crate) struct Sibling {
+    /// The chunks that hold them, in the order of time; at most 16 of one channel.
+    pub(crate) chunks: Vec<TimeReference>,
+    /// All of them, one behind the other.
+    pub(crate) times: Vec<i64>,
 }
 
 /// A chunk, and how much of it is stamps.
@@ -76,7 +96,7 @@ pub(crate) fn encode_with(
     channel: ChannelId,
     block: &SampleBlock,
     late: bool,
-    times_of: Option<ChannelId>,
+    stamps: Stamps<'_>,
     profile: Profile,
     time_hash: u128,
     learnt: Learnt<'_>,
@@ -92,9 +112,13 @@ pub(crate) fn encode_with(
     let Learnt { known, choices } = learnt;
     choices.expect(channel, block.run.value.kind);
     let in_parts = block.len() == 1 && large::needs_parts(block.values.byte_len(), elements);
-    let mut columns = vec![match times_of {
-        Some(channel) => reference_column(channel),
-        None => time_column_of(&block.time, &pages, profile, known, choices),
+    let sibling = match stamps {
+        Stamps::Near(sibling) if profile == Profile::Cold => Some(sibling),
+        _ => None,
+    };
+    let mut columns = vec![match stamps {
+        Stamps::Equal(channel) => reference_column(channel),
+        _ => time_column_of(&block.time, &pages, profile, sibling, known, choices),
     }];
     let column = |tag, values: &Column, choices: &mut ColumnChoices| {
         value_column_of(tag, values, &pages, profile, choices)

@@ -1,5 +1,6 @@
 //! What a chunk says about itself.
 
+use super::borrowed::SiblingColumn;
 use super::large;
 use super::statistics::Statistics;
 use crate::codec::ValueModel;
@@ -69,19 +70,6 @@ pub(super) struct Part {
     pub(super) units: usize,
 }
 
-/// A time column that stands in another chunk of the same table.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct TimeReference {
-    /// The channel of the other chunk; its first time, number of samples and pages are those of this one.
-    pub channel: ChannelId,
-    /// Time of the first sample of both.
-    pub first: Timestamp,
-    /// Number of samples of both.
-    pub count: u32,
-    /// [`ChunkHeader::time_hash`] of both.
-    pub time_hash: u64,
-}
-
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct HeaderColumn {
     /// Tag and codec as they stand in the header.
@@ -98,6 +86,7 @@ pub(super) enum ColumnModel {
     TimeReference(ChannelId),
     Time(TimeModel),
     PcoTime(PcoColumn),
+    Sibling(SiblingColumn),
     Values(ValueModel),
     Parts,
     /// An optional column that this program does not know, and whether it has segments.
@@ -109,7 +98,10 @@ pub(super) enum ColumnModel {
 impl HeaderColumn {
     pub(super) fn in_pages(&self) -> bool {
         match &self.model {
-            ColumnModel::Time(_) | ColumnModel::PcoTime(_) | ColumnModel::Values(_) => true,
+            ColumnModel::Time(_)
+            | ColumnModel::PcoTime(_)
+            | ColumnModel::Sibling(_)
+            | ColumnModel::Values(_) => true,
             ColumnModel::Unknown { in_pages } => *in_pages,
             ColumnModel::Constant(_) | ColumnModel::TimeReference(_) | ColumnModel::Parts => false,
         }
@@ -187,17 +179,15 @@ impl ChunkHeader {
         self.columns.iter().map(|column| column.bytes)
     }
 
-    /// Where the stamps stand, if not in this chunk.
-    pub fn time_reference(&self) -> Option<TimeReference> {
-        self.columns.iter().find_map(|column| match column.model {
-            ColumnModel::TimeReference(channel) => Some(TimeReference {
-                channel,
-                first: self.first,
-                count: self.statistics.count,
-                time_hash: self.time_hash,
-            }),
-            _ => None,
-        })
+    /// How the stamps are to be read.
+    pub(super) fn time_model(&self) -> Option<&ColumnModel> {
+        // The tag of time is the least.
+        self.columns.first().filter(|column| column.tag == Some(ColumnTag::Time)).map(|column| &column.model)
+    }
+
+    /// Binary logarithm of the samples of a page.
+    pub(crate) fn page_shift(&self) -> u8 {
+        self.page_shift
     }
 
     /// The pages that may hold samples of `range`.
@@ -275,6 +265,11 @@ impl ChunkHeader {
                 ColumnModel::TimeReference(ChannelId(cursor.varint()?))
             }
             (ColumnTag::Time, ColumnCodec::Pco) => ColumnModel::PcoTime(PcoColumn::parse(&mut cursor)?),
+            (ColumnTag::Time, ColumnCodec::Sibling) => {
+                let pages = self.count().div_ceil(1 << self.page_shift);
+                let column = SiblingColumn::parse(&mut cursor, self.channel, self.first, pages)?;
+                ColumnModel::Sibling(column)
+            }
             (ColumnTag::Time, codec) => ColumnModel::Time(TimeModel::parse(codec, &mut cursor)?),
             (ColumnTag::Value, ColumnCodec::Parts) if self.count() == 1 => {
                 *units = Some(cursor.varint()?);

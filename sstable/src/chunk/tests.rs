@@ -109,7 +109,7 @@ fn check_profile(block: &SampleBlock, profile: Profile) -> Vec<u8> {
 fn knowing(block: &SampleBlock, known: &mut ColumnModels) -> Vec<u8> {
     let hash = time_hash(&block.time);
     let learnt = super::Learnt { known, choices: &mut super::ColumnChoices::default() };
-    encode_with(ChannelId(7), block, false, None, Profile::Hot, hash, learnt).unwrap().bytes
+    encode_with(ChannelId(7), block, false, Stamps::Here, Profile::Hot, hash, learnt).unwrap().bytes
 }
 
 /// Samples `range` of a signal on a jittery grid with as many decimals as asked for; `shape` says what it does.

@@ -1,6 +1,6 @@
 //! Stamps of a page: multiples of a unit, near a periodic grid where there is one.
 
-mod unit;
+pub(super) mod unit;
 
 use super::integer::{self, IntegerEncoder, Seekable};
 use super::trial_of;
@@ -227,6 +227,18 @@ impl TimeModel {
     /// The same unit without a grid: every page can be written so.
     pub(crate) fn without_grid(self) -> TimeModel {
         TimeModel { grid: None, ..self }
+    }
+
+    /// Every stamp is the first plus a multiple of this many ns.
+    pub(crate) fn unit(&self) -> u64 {
+        self.unit
+    }
+
+    /// About how many bytes the first stamps take.
+    pub(crate) fn trial_bytes(&self, times: &[i64]) -> usize {
+        let (mut out, mut trial) = (Vec::new(), IntegerEncoder::counting());
+        let fits = self.encode_page(&times[..trial_of(times.len())], &mut trial, &mut out);
+        if fits { out.len() + trial.counted_bytes() } else { self.without_grid().trial_bytes(times) }
     }
 
     /// Codec of the column.

@@ -14,6 +14,8 @@ pub(crate) const CHUNK_ELEMENTS_MAX: usize = 1 << 20;
 pub(crate) const CHUNK_HEADER_BYTES_MAX: usize = 1 << 20;
 /// Longest pvAccess type descriptor.
 pub(crate) const DESCRIPTOR_BYTES_MAX: usize = 1 << 19;
+/// Most chunks of a sibling that a chunk's stamps are differences from.
+pub(crate) const SIBLING_CHUNKS_MAX: usize = 16;
 /// Binary logarithm of the most samples of a page.
 pub(crate) const PAGE_SHIFT_MAX: u8 = 13;
 /// Binary logarithm of the samples of a page in the hot profile.
@@ -147,6 +149,8 @@ tags! {
         Array = 0x89,
         /// Fixed-width elements through zstd.
         Compressed = 0x8A,
+        /// Stamps as differences from those of a sibling in the same table.
+        Sibling = 0x8B,
         /// Stamps or numbers through pco, its tables in the header.
         Pco = 0x8C,
         /// As Grid, with strays.

@@ -73,6 +73,7 @@ fn flags_and_limits_are_those_of_the_document() {
             ("SAMPLE_VALUE_BYTES_MAX", SAMPLE_VALUE_BYTES_MAX),
             ("CHUNK_HEADER_BYTES_MAX", CHUNK_HEADER_BYTES_MAX),
             ("DESCRIPTOR_BYTES_MAX", DESCRIPTOR_BYTES_MAX),
+            ("SIBLING_CHUNKS_MAX", SIBLING_CHUNKS_MAX),
             ("PAGE_SHIFT_MAX", usize::from(PAGE_SHIFT_MAX)),
             ("UNPACKED_BYTES_MAX", UNPACKED_BYTES_MAX),
             ("RECORD_BYTES_MAX", RECORD_BYTES_MAX),

@@ -32,7 +32,7 @@ pub(super) struct Output {
     /// Channels whose rows are lost, with what their data say.
     nameless: BTreeMap<ChannelId, Told>,
     waiting: Waiting,
-    /// Chunks that hold their stamps.
+    /// Chunks that others may refer to for their stamps.
     times: HashMap<TimeReference, Place>,
     lost: Vec<Loss>,
 }
@@ -141,13 +141,7 @@ impl Output {
         let key = Key::new(Key::SAMPLES, header.channel, header.first.0);
         self.catch_up(Some((key, header.first_rank)))?;
         if header.time_reference().is_none() {
-            let reference = TimeReference {
-                channel: header.channel,
-                first: header.first,
-                count: header.statistics.count,
-                time_hash: header.time_hash,
-            };
-            self.times.insert(reference, place);
+            self.times.insert(header.as_time_reference(), place);
         }
         let known = self.rows.contains_key(&header.channel);
         let sound = header.check_bytes(&bytes).is_ok();
@@ -174,38 +168,64 @@ impl Output {
         bytes: &[u8],
         pages: Range<usize>,
     ) -> Result<Result<SampleBlock, &'static str>, FormatError> {
-        let times = match header.time_reference() {
-            None => None,
-            Some(reference) => match self.stamps(reference, pages.clone())? {
-                Ok(times) => Some(times),
-                Err(what) => return Ok(Err(what)),
-            },
+        let times = match self.borrowed_times(header, pages.clone())? {
+            Ok(times) => times,
+            Err(what) => return Ok(Err(what)),
         };
         Ok(body_of(header, bytes, &pages)
             .and_then(|body| header.decode_pages(pages, body, times.as_deref()).map_err(|error| error.what)))
     }
 
-    /// Stamps of `pages` from the chunk that holds them.
-    fn stamps(
+    /// The stamps of other chunks that one needs for `pages`; `None` where it needs none.
+    fn borrowed_times(
+        &self,
+        header: &ChunkHeader,
+        pages: Range<usize>,
+    ) -> Result<Result<Option<Vec<i64>>, &'static str>, FormatError> {
+        if header.time_depth() == 0 {
+            return Ok(Ok(None));
+        }
+        let mut times = Vec::new();
+        for (reference, samples) in header.borrowed_times(pages) {
+            match self.lent_times(reference, header.time_depth(), samples)? {
+                Ok(lent) => times.extend(lent),
+                Err(what) => return Ok(Err(what)),
+            }
+        }
+        Ok(Ok(Some(times)))
+    }
+
+    /// The stamps of samples of a chunk that another one refers to, which finds its own over `depth` chunks.
+    fn lent_times(
         &self,
         reference: TimeReference,
-        pages: Range<usize>,
+        depth: u8,
+        samples: Range<usize>,
     ) -> Result<Result<Vec<i64>, &'static str>, FormatError> {
         let Some(place) = self.times.get(&reference) else {
             return Ok(Err("its stamps stood in another chunk, which is damaged"));
         };
-        let mut owner = read_exactly(&*self.file, place.offset, place.len)?;
+        let mut lender = read_exactly(&*self.file, place.offset, place.len)?;
         if let Some(slot) = place.slot {
             let block =
-                SharedBlock::parse(&owner).map_err(|error| error.in_file(self.file.path(), place.offset))?;
-            owner = block.entries.get(slot).map_or_else(Vec::new, |entry| block.payload(entry).to_vec());
+                SharedBlock::parse(&lender).map_err(|error| error.in_file(self.file.path(), place.offset))?;
+            lender = block.entries.get(slot).map_or_else(Vec::new, |entry| block.payload(entry).to_vec());
         }
-        let header = match ChunkHeader::parse(&owner) {
-            Ok(header) => header,
+        let header = match ChunkHeader::parse(&lender) {
+            Ok(header) if header.time_depth() < depth => header,
+            Ok(_) => return Ok(Err("its stamps stand in a chunk that refers to others")),
             Err(error) => return Ok(Err(error.what)),
         };
-        Ok(body_of(&header, &owner, &pages)
-            .and_then(|body| header.decode_times(pages, body).map_err(|error| error.what)))
+        let pages = header.pages_of(samples.clone());
+        let begin = header.samples_of(pages.clone()).start;
+        let borrowed = match self.borrowed_times(&header, pages.clone())? {
+            Ok(borrowed) => borrowed,
+            Err(what) => return Ok(Err(what)),
+        };
+        let lent = body_of(&header, &lender, &pages).and_then(|body| {
+            header.decode_times(pages, body, borrowed.as_deref()).map_err(|error| error.what)
+        });
+        Ok(lent.map(|lent| lent[samples.start - begin..samples.end - begin].to_vec()))
     }
 
     /// Takes the good pages of a chunk; the others are lost.

@@ -74,6 +74,22 @@ fn write(disk: &SimDisk, path: &Path) {
     writer.finish((0..channels).map(|id| DictionaryRow::new(ChannelId(id), name(ChannelId(id))))).unwrap();
 }
 
+/// Channels of one scan, whose stamps are differences from those of the first.
+fn write_siblings(disk: &SimDisk, path: &Path) {
+    let mut writer = TableWriter::create(disk, path, &info()).unwrap().for_profile(crate::Profile::Cold);
+    let bits = |seed: u64| disk::sim::Random::new(seed).bits();
+    for channel in 0..3u64 {
+        let mut block = SampleBlock::new(RunType::plain(ValueType::scalar(Kind::Float64)));
+        for k in (0..6_000u64).filter(|k| k / 300 != 7 * (channel + 1)) {
+            let tick = k * 1_000_000_000 + (bits(k) >> 44);
+            let time = Timestamp((tick + channel * 7000 + (bits(k * 4 + channel) >> 52)) as i64);
+            assert!(block.push(&Sample::new(time, Value::Float64((k / 50) as f64))));
+        }
+        writer.add_samples(ChannelId(channel), &block, false).unwrap();
+    }
+    writer.finish((0..3).map(|id| DictionaryRow::new(ChannelId(id), name(ChannelId(id))))).unwrap();
+}
+
 /// Every sample and record, in the order of the table.
 fn contents(disk: &SimDisk, path: &Path) -> Vec<(ChannelId, Timestamp, String)> {
     let table = Table::open(disk, path, &BlockCache::new(1 << 20)).unwrap();
@@ -170,6 +186,29 @@ fn a_chunk_outlives_the_header_of_its_block_and_a_page_its_neighbour() {
     assert!(salvaged.lost.iter().all(|loss| loss.span == salvaged.lost[0].span));
     let after = contents(&disk, &path("new"));
     assert!(after.len() > before.len() - 3 * 1024, "{} of {}", after.len(), before.len());
+    named(&before, &after, &salvaged.lost);
+}
+
+#[test]
+fn stamps_that_are_differences_from_damaged_ones_are_lost_with_them() {
+    let disk = SimDisk::new(1);
+    write_siblings(&disk, &path("old"));
+    let before = contents(&disk, &path("old"));
+    let salvaged = salvage(&disk);
+    assert!(salvaged.lost.is_empty(), "{:?}", salvaged.lost);
+    assert_eq!(contents(&disk, &path("new")), before);
+    let table = Table::open(&disk, &path("old"), &BlockCache::new(0)).unwrap();
+    let first = table.all_entries().next().unwrap().unwrap();
+    // In the second page of the first chunk.
+    disk.flip(&path("old"), first.locator.offset + first.locator.len - 9, 0x10).unwrap();
+    disk::Disk::remove(&disk, &path("new")).unwrap();
+    let salvaged = self::salvage(&disk);
+    let lost: Vec<_> =
+        salvaged.lost.iter().filter_map(|loss| loss.channels).map(|(least, _)| least.0).collect();
+    assert!([0, 1, 2].iter().all(|channel| lost.contains(channel)), "{:?}", salvaged.lost);
+    let after = contents(&disk, &path("new"));
+    // The second page of each.
+    assert!((2..=3).contains(&((before.len() - after.len()) / 1800)), "{} of {}", after.len(), before.len());
     named(&before, &after, &salvaged.lost);
 }
 

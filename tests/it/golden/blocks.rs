@@ -247,6 +247,21 @@ pub(super) fn shared_stamps() -> Vec<SampleBlock> {
     values.map(|value| jittery((0..100).map(|i| Value::Float64(value(i))))).into()
 }
 
+/// Channels of one scan, each a little behind the first: one has samples that the first lacks, one lacks some, one
+/// is stamped in ms, one has the very stamps of the second.
+pub(super) fn near_stamps() -> Vec<SampleBlock> {
+    let tick = |k: usize| k as i64 * SECOND + (noise(k) >> 44) as i64;
+    let near =
+        |channel: usize, k: usize| tick(k) + channel as i64 * 7000 + (noise(k * 8 + channel) >> 52) as i64;
+    let of = |stamps: &mut dyn Iterator<Item = i64>| block(stamps.map(|ns| at(ns, Value::UInt8(0))));
+    vec![
+        of(&mut (0..700).filter(|k| !(200..260).contains(k)).map(tick)),
+        of(&mut (3..650).filter(|k| *k != 77 && !(400..430).contains(k)).map(|k| near(1, k))),
+        of(&mut (0..700).map(|k| near(2, k) / 1_000_000 * 1_000_000)),
+        of(&mut (3..650).filter(|k| *k != 77 && !(400..430).contains(k)).map(|k| near(1, k))),
+    ]
+}
+
 /// A value of three parts, and one of strings.
 pub(super) fn large() -> Vec<SampleBlock> {
     let bytes = (0..(2 << 20) + 5).map(|i: usize| (i / 40_000) as u8).collect();

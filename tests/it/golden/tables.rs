@@ -86,6 +86,7 @@ fn of_samples() -> Vec<(&'static str, Content)> {
         ("strays", of_blocks(blocks::strays())),
         ("growing", of_blocks(blocks::growing())),
         ("shared-stamps", of_blocks(blocks::shared_stamps())),
+        ("near-stamps", of_blocks(blocks::near_stamps())),
         ("large-values", of_blocks(blocks::large())),
     ]
 }

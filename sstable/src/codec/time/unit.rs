@@ -1,7 +1,7 @@
 //! The unit of stamps: what divides all their distances.
 
 /// The greatest number of ns that divides all distances from the first stamp; 1 where all are equal.
-pub(super) fn common_unit(times: &[i64]) -> u64 {
+pub(in crate::codec) fn common_unit(times: &[i64]) -> u64 {
     let Some(first) = times.first() else { return 1 };
     let mut unit = 0;
     let distances = || times.iter().map(|time| time.wrapping_sub(*first) as u64);
@@ -28,7 +28,7 @@ fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
 
 /// Division of multiples by multiplication with the inverse modulo 2^64.
 #[derive(Clone, Copy)]
-pub(super) struct ExactDivisor {
+pub(in crate::codec) struct ExactDivisor {
     shift: u32,
     inverse: u64,
     quotient_max: u64,
@@ -36,7 +36,7 @@ pub(super) struct ExactDivisor {
 
 impl ExactDivisor {
     /// `divisor` is not 0.
-    pub(super) fn new(divisor: u64) -> ExactDivisor {
+    pub(in crate::codec) fn new(divisor: u64) -> ExactDivisor {
         let shift = divisor.trailing_zeros();
         let odd = divisor >> shift;
         let mut inverse = odd;
@@ -48,7 +48,7 @@ impl ExactDivisor {
 
     /// The quotient of a multiple of the divisor.
     #[inline(always)]
-    pub(super) fn divide(self, multiple: u64) -> u64 {
+    pub(in crate::codec) fn divide(self, multiple: u64) -> u64 {
         (multiple >> self.shift).wrapping_mul(self.inverse)
     }
 

@@ -130,7 +130,9 @@ fn chunk(table: &Table, entry: &Entry, text: &mut String) -> Read<()> {
     let header = table.chunk_header(entry)?;
     let columns: Vec<String> = header.column_tags().map(|(tag, codec)| format!("{tag}:{codec}")).collect();
     let late = if header.late { " late" } else { "" };
-    let times = header.time_reference().map_or(String::new(), |of| format!(" times of {}", of.channel.0));
+    let relation = if header.time_depth() == 1 { "near" } else { "of" };
+    let references = header.time_references();
+    let times = references.first().map_or(String::new(), |of| format!(" times {relation} {}", of.channel.0));
     writeln!(
         text,
         "chunk of {} {}{late} {} page(s) columns {}{times}",
