@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod index_load;
 pub mod index_own;
+pub mod mix;
 
 /// User and system time of this process so far, in seconds.
 pub fn cpu_s() -> f64 {
