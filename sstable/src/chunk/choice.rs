@@ -2,6 +2,7 @@
 
 use super::columns::EncodedColumn;
 use crate::format::{ColumnCodec, ColumnTag};
+use pco::DeltaSpec;
 use sample::{ChannelId, Kind};
 
 /// Columns of fewer bytes are not tried.
@@ -25,9 +26,11 @@ pub struct ColumnChoices {
 /// Tags of columns are below this.
 const COLUMNS: usize = ColumnTag::ALL.len() + 1;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Choice {
     pco: bool,
+    /// The differences that pco took at the last trial.
+    delta: DeltaSpec,
     /// Chunks until the next trial.
     wait: u32,
     /// How many there were before the last one.
@@ -47,12 +50,12 @@ impl ColumnChoices {
         &mut self,
         tag: ColumnTag,
         own: impl FnOnce() -> EncodedColumn,
-        pco: impl FnOnce() -> Option<EncodedColumn>,
+        pco: impl FnOnce(&mut DeltaSpec) -> Option<EncodedColumn>,
     ) -> EncodedColumn {
         let Some(choice) = self.columns.get_mut(tag as usize) else { return own() };
         if choice.wait > 0 {
             choice.wait -= 1;
-            return if choice.pco { pco().unwrap_or_else(own) } else { own() };
+            return if choice.pco { pco(&mut choice.delta).unwrap_or_else(own) } else { own() };
         }
         let own = own();
         // Near a grid nothing is left for pco to find.
@@ -61,7 +64,8 @@ impl ColumnChoices {
             return own;
         }
         let gain = if own.pco { 0 } else { own.bytes() / GAIN };
-        let pco = pco().filter(|pco| pco.bytes() + gain < own.bytes());
+        choice.delta = DeltaSpec::Auto;
+        let pco = pco(&mut choice.delta).filter(|pco| pco.bytes() + gain < own.bytes());
         let same = choice.waited > 0 && choice.pco == pco.is_some();
         choice.pco = pco.is_some();
         choice.waited = if same { (choice.waited * 4).min(WAIT_MAX) } else { WAIT_FIRST };

@@ -11,6 +11,7 @@ use crate::codec::time::TimeModel;
 use crate::codec::{Profile, ValueModel, by_class, fixed_bytes, text, trial_of};
 use crate::format::*;
 use disk::put_varint;
+use pco::DeltaSpec;
 use pco::data_types::Number;
 use sample::{ChannelId, Column};
 use std::ops::Range;
@@ -154,7 +155,7 @@ fn column_here(
     if profile == Profile::Hot || times.len() < PCO_VALUES_MIN {
         return own();
     }
-    choices.choose(ColumnTag::Time, own, || pco_column(ColumnTag::Time, times, pages))
+    choices.choose(ColumnTag::Time, own, |delta| pco_column(ColumnTag::Time, times, pages, delta))
 }
 
 /// As [`time_column_of`], of values.
@@ -182,16 +183,21 @@ pub(super) fn pco_or(
         return own();
     }
     by_class!(values,
-        integers v => choices.choose(tag, own, || pco_column(tag, v, pages)),
-        floats v => choices.choose(tag, own, || pco_column(tag, v, pages)),
+        integers v => choices.choose(tag, own, |delta| pco_column(tag, v, pages, delta)),
+        floats v => choices.choose(tag, own, |delta| pco_column(tag, v, pages, delta)),
         texts _v => own(),
         arrays _ends _elements => own())
 }
 
 /// The numbers as pco writes them; `None` when it refuses.
-fn pco_column<T: Number>(tag: ColumnTag, values: &[T], pages: &[Range<usize>]) -> Option<EncodedColumn> {
+fn pco_column<T: Number>(
+    tag: ColumnTag,
+    values: &[T],
+    pages: &[Range<usize>],
+    delta: &mut DeltaSpec,
+) -> Option<EncodedColumn> {
     let mut column = header_column(tag, ColumnCodec::Pco, Vec::new());
-    let pco = PcoColumn::encode(values, pages, &mut column.data, &mut column.ends)?;
+    let pco = PcoColumn::encode(values, pages, delta, &mut column.data, &mut column.ends)?;
     pco.put_parameters(&mut column.parameters);
     Some(column)
 }

@@ -12,6 +12,8 @@ const CHANNELS_MAX: usize = 16;
 const BYTES_MAX: usize = 64 << 20;
 /// A channel that was chosen before stays chosen until another is nearer by more than one part in so many.
 const NEARER: u64 = 4;
+/// Chunks of a channel for which the one chosen is taken while it stays as near, before all are looked at again.
+const USES_MAX: u32 = 16;
 
 /// Time columns of a table that hold their stamps themselves.
 #[derive(Debug, Default)]
@@ -19,6 +21,11 @@ pub(super) struct Siblings {
     /// The channel used last is the last.
     channels: VecDeque<(ChannelId, VecDeque<Column>)>,
     bytes: usize,
+    /// The channel asked for last and the one chosen for it.
+    paired: Option<(ChannelId, ChannelId)>,
+    /// How near the chosen one was when all were looked at, and how often it was taken since without that.
+    spread: u64,
+    uses: u32,
 }
 
 #[derive(Debug)]
@@ -38,6 +45,11 @@ fn between(columns: &VecDeque<Column>, (first, last): (i64, i64)) -> impl Iterat
     let from = columns.partition_point(|column| column.times.last().is_none_or(|own| *own < first));
     let to = columns.partition_point(|column| column.times.first().is_none_or(|own| *own <= last));
     columns.range(from.min(to)..to)
+}
+
+/// How near the stamps of a channel are, of those between `ends`.
+fn spread_to(columns: &VecDeque<Column>, times: &[i64], ends: (i64, i64)) -> Option<u64> {
+    spread(times, &between(columns, ends).map(|column| &*column.times).collect::<Vec<_>>())
 }
 
 impl Siblings {
@@ -71,16 +83,18 @@ impl Siblings {
         // The nearest stamp may lie a little before the first or behind the last.
         let margin = ends.1.saturating_sub(ends.0) / times.len() as i64;
         let ends = (ends.0.saturating_sub(margin), ends.1.saturating_add(margin));
-        let near =
-            |columns| spread(times, &between(columns, ends).map(|column| &*column.times).collect::<Vec<_>>());
-        let mut nearest: Option<(usize, u64)> = None;
-        for (at, (owner, columns)) in self.channels.iter().enumerate().rev() {
-            let Some(spread) = near(columns).filter(|_| *owner != channel) else { continue };
-            if nearest.is_none_or(|(_, least)| spread < least - least / NEARER) {
-                nearest = Some((at, spread));
-            }
-        }
-        let chosen = self.channels.remove(nearest?.0)?;
+        let last = self.channels.back().filter(|(owner, _)| self.paired == Some((channel, *owner)));
+        let again = last.and_then(|(_, columns)| spread_to(columns, times, ends)).filter(|spread| {
+            self.uses < USES_MAX && *spread <= self.spread.saturating_add(self.spread / NEARER)
+        });
+        let (at, spread) = match again {
+            Some(_) => (self.channels.len() - 1, self.spread),
+            None => self.nearest(channel, times, ends)?,
+        };
+        self.uses = if again.is_some() { self.uses + 1 } else { 0 };
+        self.spread = spread;
+        let chosen = self.channels.remove(at)?;
+        self.paired = Some((channel, chosen.0));
         let pieces = || between(&chosen.1, ends);
         let sibling = (pieces().count() <= SIBLING_CHUNKS_MAX).then(|| Sibling {
             chunks: pieces().map(|column| column.reference).collect(),
@@ -88,5 +102,19 @@ impl Siblings {
         });
         self.channels.push_back(chosen);
         sibling
+    }
+
+    /// Where the channel with the nearest stamps is, and how near they are.
+    fn nearest(&self, channel: ChannelId, times: &[i64], ends: (i64, i64)) -> Option<(usize, u64)> {
+        let mut nearest: Option<(usize, u64)> = None;
+        for (at, (owner, columns)) in self.channels.iter().enumerate().rev() {
+            let Some(spread) = spread_to(columns, times, ends).filter(|_| *owner != channel) else {
+                continue;
+            };
+            if nearest.is_none_or(|(_, least)| spread < least - least / NEARER) {
+                nearest = Some((at, spread));
+            }
+        }
+        nearest
     }
 }

@@ -7,7 +7,7 @@ fn column<T: Number>(values: &[T], page: usize) -> (PcoColumn, Vec<u8>, Vec<usiz
     let pages: Vec<_> =
         (0..values.len()).step_by(page).map(|from| from..(from + page).min(values.len())).collect();
     let (mut data, mut ends) = (Vec::new(), Vec::new());
-    let column = PcoColumn::encode(values, &pages, &mut data, &mut ends).unwrap();
+    let column = PcoColumn::encode(values, &pages, &mut DeltaSpec::Auto, &mut data, &mut ends).unwrap();
     assert_eq!((ends.len(), ends.last()), (pages.len(), Some(&data.len())));
     (column, data, ends)
 }
