@@ -31,6 +31,9 @@ pub(crate) struct Rig {
     pub(crate) began: i64,
 }
 
+/// How long scans may still go on after `iocPause`: two periods.
+const SCANS_END: Duration = Duration::from_millis(200);
+
 impl Rig {
     /// Starts the IOC, configures the engine; `archive` are further lines of `[archive]`.
     pub(crate) fn start(programs: &Programs, groups: u64, archive: &str) -> Result<Rig, Failure> {
@@ -76,6 +79,7 @@ impl Rig {
     pub(crate) fn halted(&mut self) -> Result<BTreeMap<String, u64>, Failure> {
         let Some(ioc) = &mut self.ioc else { return Ok(BTreeMap::new()) };
         ioc.command("iocPause")?;
+        std::thread::sleep(SCANS_END);
         let script = self.folder.path().join("dbel.iocsh");
         let questions = self.names.iter().filter(|name| records::counts(name));
         std::fs::write(&script, questions.map(|name| format!("dbel {name} 3\n")).collect::<String>())?;

@@ -29,7 +29,7 @@ const COLUMNS: usize = ColumnTag::ALL.len() + 1;
 #[derive(Clone, Debug, Default)]
 struct Choice {
     pco: bool,
-    /// The differences that pco took at the last trial.
+    /// The differences that pco took last, looked for at a trial only.
     delta: DeltaSpec,
     /// Chunks until the next trial.
     wait: u32,
