@@ -1,5 +1,6 @@
 //! Answers one request; blocking, without HTTP, so that a command line can ask the same.
 
+mod bins;
 mod channel;
 mod channels;
 mod each;
@@ -45,6 +46,7 @@ pub(crate) fn answer_route(
         Request::Channels => channels::answer(state, query, output),
         Request::Channel => channel::answer(state, query, output),
         Request::Samples => samples::answer(state, query, output),
+        Request::Bins => bins::answer(state, query, output),
         Request::At => timeline::at(state, query, output),
         Request::Events => timeline::events(state, query, output),
         Request::Coverage => timeline::coverage(state, query, output),

@@ -3,7 +3,8 @@
 mod decode;
 mod encode;
 
-pub use decode::{Batch, Block, DecodeError, Decoder, End, decode};
+pub use decode::{Batch, Bins, Block, DecodeError, Decoder, End, decode};
+pub(crate) use encode::{BinsHead, bins};
 pub use encode::{batch, end_head, stream_head};
 
 use disk::contiguous;
@@ -13,7 +14,7 @@ pub const MAGIC: [u8; 8] = *b"\x93VCOL\r\n\x1a";
 /// Major version; a decoder refuses a greater one.
 pub const MAJOR: u16 = 1;
 /// Minor version; a decoder skips what it does not know.
-pub const MINOR: u16 = 0;
+pub const MINOR: u16 = 1;
 
 /// The stream's head: field, offset, bytes.
 pub const STREAM_HEAD: [(&str, usize, usize); 4] =
@@ -49,6 +50,8 @@ pub const COLUMN_ENTRY_BYTES: usize = 24;
 pub const KIND_BATCH: u32 = 1;
 /// Kind of the last block.
 pub const KIND_END: u32 = 2;
+/// Kind of a block with bins.
+pub const KIND_BINS: u32 = 3;
 
 /// Flag of the end block: nothing is missing.
 pub const FLAG_COMPLETE: u32 = 1;
@@ -58,7 +61,7 @@ pub const FLAG_METADATA_KNOWN: u32 = 1;
 pub const ARRAY: u32 = 0x100;
 
 /// Column tags; never reused.
-pub const TAGS: [(&str, u32); 12] = [
+pub const TAGS: [(&str, u32); 31] = [
     ("time_ns", 1),
     ("value", 2),
     ("value_offsets", 3),
@@ -71,7 +74,32 @@ pub const TAGS: [(&str, u32); 12] = [
     ("message_offsets", 10),
     ("edge", 11),
     ("descriptor", 12),
+    ("start_ns", 32),
+    ("width_ns", 33),
+    ("count", 34),
+    ("mean", 35),
+    ("min", 36),
+    ("max", 37),
+    ("std", 38),
+    ("first", 39),
+    ("last", 40),
+    ("min_ns", 41),
+    ("max_ns", 42),
+    ("first_ns", 43),
+    ("last_ns", 44),
+    ("twmean", 45),
+    ("covered_ns", 46),
+    ("worst_severity", 47),
+    ("nonfinite", 48),
+    ("invalid", 49),
+    ("states_ns", 50),
 ];
+
+/// The tag of a column of bins, by its name in answers.
+pub(crate) fn tag_of_bins(name: &str) -> Option<u32> {
+    let name = if name == "severity" { "worst_severity" } else { name };
+    TAGS.iter().find(|(known, tag)| *known == name && *tag >= START).map(|(_, tag)| *tag)
+}
 
 /// The tag of a column.
 pub(crate) const fn tag(index: usize) -> u32 {
@@ -90,6 +118,8 @@ pub(crate) const MESSAGE: u32 = tag(8);
 pub(crate) const MESSAGE_OFFSETS: u32 = tag(9);
 pub(crate) const EDGE: u32 = tag(10);
 pub(crate) const DESCRIPTOR: u32 = tag(11);
+pub(crate) const START: u32 = tag(12);
+pub(crate) const STATES: u32 = tag(30);
 
 /// Bytes up to the next multiple of eight.
 pub(crate) const fn padding(bytes: usize) -> usize {

@@ -80,6 +80,15 @@ impl Numbers {
         }
     }
 
+    /// A double.
+    pub(crate) fn float64(self, out: &mut Vec<u8>, number: f64) {
+        if number.is_finite() {
+            let _ = serde_json::to_writer(out, &number);
+        } else {
+            self.special(out, number);
+        }
+    }
+
     /// Scalar `i` of a column that is no array.
     pub(crate) fn scalar(self, out: &mut Vec<u8>, column: &Column, i: usize) {
         match column {
@@ -96,10 +105,7 @@ impl Numbers {
                 let _ = serde_json::to_writer(out, &v[i]);
             }
             Column::Float32(v) => self.special(out, f64::from(v[i])),
-            Column::Float64(v) if v[i].is_finite() => {
-                let _ = serde_json::to_writer(out, &v[i]);
-            }
-            Column::Float64(v) => self.special(out, v[i]),
+            Column::Float64(v) => self.float64(out, v[i]),
             Column::String(v) => string(out, &text(v.get(i))),
             Column::Structure(v) => string(out, &STANDARD.encode(v.get(i))),
             // Arrays of arrays do not exist; the array itself is written by its elements.

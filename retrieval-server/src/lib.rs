@@ -7,6 +7,8 @@
 
 mod answer;
 pub mod archives;
+mod bin_table;
+mod blocks;
 pub mod columns;
 mod cursor;
 mod error;
@@ -32,6 +34,7 @@ mod stream;
 pub mod tail;
 mod time;
 mod transform;
+mod width;
 
 pub use answer::answer;
 pub use error::{ApiError, Code};

@@ -8,6 +8,10 @@ pub const SEGMENT_SAMPLES_MAX: usize = 65_536;
 pub const SEGMENT_BYTES_MAX: usize = 4 << 20;
 /// Estimated samples above which JSON and CSV are refused.
 pub const TEXT_SAMPLES_MAX: u64 = 50_000_000;
+/// Bins of one `columns` batch or one write of CSV.
+pub const BINS_BATCH_MAX: usize = 65_536;
+/// Bins of one channel in JSON, which needs all at once; bounds the memory.
+pub const BINS_JSON_MAX: u64 = 1_000_000;
 /// Channels that `match=` may stand for.
 pub const MATCH_CHANNELS_MAX: usize = 1000;
 /// Names in one request.

@@ -16,6 +16,12 @@ fn schema(kind: Kind) -> Value {
         Kind::Flag => json!({"type": "boolean"}),
         Kind::Choice(choices) => json!({"type": "string", "enum": choices}),
         Kind::Slice => json!({"type": "string", "pattern": "^[0-9]*:[0-9]*$"}),
+        Kind::Width => json!({"type": "string", "examples": ["60s", "1d", "1mo"]}),
+        Kind::Duration => json!({"type": "string", "examples": ["10s"]}),
+        Kind::Words(words) => json!({
+            "type": "string",
+            "description": format!("With commas between: {}", words.join(" ")),
+        }),
         Kind::Zone | Kind::Glob | Kind::Regex | Kind::Cursor | Kind::After => json!({"type": "string"}),
     }
 }

@@ -6,6 +6,7 @@ use crate::parameters::Pairs;
 use crate::pattern::Pattern;
 use crate::routes::{Kind, Parameter, Route};
 use crate::time::{self, TimeContext};
+use crate::width::{self, Width};
 use jiff::tz::TimeZone;
 use sample::{TimeRange, Timestamp};
 
@@ -21,6 +22,9 @@ enum Checked {
     Flag(bool),
     Choice(&'static str),
     Slice(Option<u64>, Option<u64>),
+    Width(Width),
+    Duration(i64),
+    Words(Vec<&'static str>),
     Pattern(Pattern),
     Cursor(Box<Cursor>),
 }
@@ -30,6 +34,8 @@ enum Checked {
 pub(crate) struct Query {
     /// The one `now` of the request.
     pub now: Timestamp,
+    /// The zone of `tz=`, if given.
+    pub zone: Option<TimeZone>,
     values: Vec<(&'static str, Checked)>,
 }
 
@@ -46,7 +52,7 @@ impl Query {
     pub(crate) fn check(route: &Route, pairs: &Pairs, now: Timestamp) -> Result<Query, ApiError> {
         let mut faults = Vec::new();
         let context = TimeContext { now, zone: zone(pairs, &mut faults) };
-        let mut query = Query { now, values: Vec::new() };
+        let mut query = Query { now, zone: context.zone.clone(), values: Vec::new() };
         for (name, text) in pairs {
             let Some(parameter) = route.parameters.iter().find(|p| p.name == name) else {
                 faults.push(unknown(route, name));
@@ -138,6 +144,30 @@ impl Query {
         }
     }
 
+    /// The width of bins.
+    pub(crate) fn width(&self) -> Option<Width> {
+        match self.get("width") {
+            Some(Checked::Width(width)) => Some(*width),
+            _ => None,
+        }
+    }
+
+    /// A duration in ns.
+    pub(crate) fn duration(&self, name: &str) -> Option<i64> {
+        match self.get(name) {
+            Some(Checked::Duration(ns)) => Some(*ns),
+            _ => None,
+        }
+    }
+
+    /// A list of words, in the order of the table.
+    pub(crate) fn words(&self, name: &str) -> Option<&[&'static str]> {
+        match self.get(name) {
+            Some(Checked::Words(words)) => Some(words),
+            _ => None,
+        }
+    }
+
     /// A glob or regular expression.
     pub(crate) fn pattern(&self, name: &str) -> Option<&Pattern> {
         match self.get(name) {
@@ -216,7 +246,7 @@ fn zone(pairs: &Pairs, faults: &mut Vec<Fault>) -> Option<TimeZone> {
 }
 
 /// Parameters that belong to requests of a later version.
-const LATER: &[&str] = &["where", "bins", "width", "stats", "fill", "exclude", "empty"];
+const LATER: &[&str] = &["where"];
 
 fn unknown(route: &Route, name: &str) -> Fault {
     let nearest = route
@@ -269,6 +299,13 @@ fn value(parameter: &Parameter, text: &str, context: &TimeContext) -> Result<Che
         }
         Kind::Slice => slice(text)
             .ok_or_else(|| bad(format!("{text:?} is no slice; expected FIRST:BEHIND, for example 0:16"))),
+        Kind::Width => Width::parse(text).map(Checked::Width).ok_or_else(|| {
+            bad(format!("{text:?} is no width; expected N and one of ns us ms s m h d w, or 1mo or 1y"))
+        }),
+        Kind::Duration => width::duration(text).map(Checked::Duration).ok_or_else(|| {
+            bad(format!("{text:?} is no duration; expected N and one of ns us ms s m h d w, for example 10s"))
+        }),
+        Kind::Words(words) => list(text, words).map(Checked::Words).map_err(bad),
         Kind::Glob => Pattern::glob(text).map(Checked::Pattern).map_err(bad),
         Kind::Regex => Pattern::regex(text).map(Checked::Pattern).map_err(bad),
         Kind::Cursor => {
@@ -277,6 +314,18 @@ fn value(parameter: &Parameter, text: &str, context: &TimeContext) -> Result<Che
             })
         }
     }
+}
+
+/// Words of a list with commas between, each once, in the order of `words`.
+fn list(text: &str, words: &'static [&'static str]) -> Result<Vec<&'static str>, String> {
+    let asked: Vec<&str> = text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+    if let Some(other) = asked.iter().find(|word| !words.contains(word)) {
+        return Err(format!("{other:?} is not one of {}", words.join(" ")));
+    }
+    if asked.is_empty() {
+        return Err(format!("is empty; there is {}", words.join(" ")));
+    }
+    Ok(words.iter().filter(|word| asked.contains(word)).copied().collect())
 }
 
 fn slice(text: &str) -> Option<Checked> {

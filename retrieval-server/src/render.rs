@@ -1,9 +1,11 @@
 //! The formats of raw samples: what each must be able to write.
 
+mod bins;
 mod columns;
 mod csv;
 mod json;
 
+pub(crate) use self::bins::{BinFormat, BinsOf};
 pub(crate) use self::columns::ColumnsFormat;
 pub(crate) use self::csv::CsvFormat;
 pub(crate) use self::json::JsonFormat;

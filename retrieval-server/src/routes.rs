@@ -19,6 +19,12 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// `FIRST:BEHIND`, both optional.
     Slice,
+    /// Width of bins: a duration, `1mo` or `1y`.
+    Width,
+    /// A number with a unit of time.
+    Duration,
+    /// Some of these words, with commas between.
+    Words(&'static [&'static str]),
     /// A glob.
     Glob,
     /// A regular expression.
@@ -49,6 +55,8 @@ pub enum Request {
     Channel,
     /// Raw samples.
     Samples,
+    /// Statistics of bins.
+    Bins,
     /// Values at one time.
     At,
     /// Events.
@@ -127,6 +135,33 @@ const INT64: Parameter = parameter(
     Kind::Choice(&["integer", "string"]),
     "64-bit integers, times among them, as JSON integers or strings.",
 );
+const DAMAGED: Parameter =
+    parameter("damaged", Kind::Choice(&["stop", "skip"]), "Whether to read on around damage.");
+const FORMAT: Parameter = parameter(
+    "format",
+    Kind::Choice(&["json", "csv", "columns"]),
+    "Format of the answer; beats the Accept header.",
+);
+/// Columns of bins, in the order in which they are answered, and the durations of enum states.
+pub(crate) const STATS: &[&str] = &[
+    "count",
+    "mean",
+    "min",
+    "max",
+    "std",
+    "first",
+    "last",
+    "min_ns",
+    "max_ns",
+    "first_ns",
+    "last_ns",
+    "twmean",
+    "covered_ns",
+    "severity",
+    "nonfinite",
+    "invalid",
+    "states",
+];
 const ENUM: Parameter =
     parameter("enum", Kind::Choice(&["index", "label"]), "Enum values as indices or as state names.");
 const ELEMENTS: Parameter =
@@ -194,12 +229,49 @@ pub static ROUTES: &[Route] = &[
             NONFINITE,
             INT64,
             parameter("time", Kind::Choice(&["ns", "iso"]), "Times in JSON as integers or as text."),
-            parameter("damaged", Kind::Choice(&["stop", "skip"]), "Whether to read on around damage."),
+            DAMAGED,
+            FORMAT,
+        ],
+        produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE],
+    },
+    Route {
+        request: Request::Bins,
+        path: "/api/v1/bins",
+        about: "Statistics of each channel in bins of time.",
+        parameters: &[
+            CHANNEL,
+            MATCH,
+            FROM,
+            FROM_NS,
+            TO,
+            TO_NS,
+            TZ,
             parameter(
-                "format",
-                Kind::Choice(&["json", "csv", "columns"]),
-                "Format of the answer; beats the Accept header.",
+                "bins",
+                Kind::Count,
+                "The smallest width that gives at most so many bins; 1 = the range.",
             ),
+            parameter(
+                "width",
+                Kind::Width,
+                "Width of the bins, for example 60s; in a zone also 1d 1w 1mo 1y.",
+            ),
+            parameter(
+                "stats",
+                Kind::Words(STATS),
+                "Which columns besides start_ns and width_ns; states for enums.",
+            ),
+            parameter(
+                "exclude",
+                Kind::Choice(&["none", "invalid"]),
+                "Leaves samples of severity INVALID out.",
+            ),
+            parameter("fill", Kind::Choice(&["none", "hold"]), "hold adds bins in which a value was held."),
+            parameter("empty", Kind::Flag, "Adds all bins without samples."),
+            NONFINITE,
+            INT64,
+            DAMAGED,
+            FORMAT,
         ],
         produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE],
     },

@@ -1,9 +1,10 @@
 //! Cuts one channel's samples into the segments of an answer.
 
+use crate::blocks::Blocks;
 use crate::json::Elements;
-use crate::limits::{REPLANS_MAX, SEGMENT_BYTES_MAX, SEGMENT_SAMPLES_MAX};
+use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_SAMPLES_MAX};
 use crate::transform::Transform;
-use engine::read::{ChannelView, Order, Position, ReadError, Reader, Samples, Scan};
+use engine::read::{ChannelView, Order, Position, ReadError, Reader, Scan};
 use sample::{BytesColumn, Column, Metadata, SampleBlock};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,14 +31,11 @@ pub(crate) struct Reading {
 
 /// The segments of one channel, bounded in samples and bytes, each read when it is asked for.
 pub(crate) struct Segments<'a> {
-    reader: &'a Reader,
-    view: ChannelView,
-    samples: Samples,
+    blocks: Blocks<'a>,
     reading: Reading,
     /// Samples still wanted.
     left: Option<u64>,
     last: Option<Position>,
-    replans: usize,
     ended: bool,
     next: Option<Position>,
     /// Pieces cut and transformed, not yet part of a segment.
@@ -50,13 +48,10 @@ impl<'a> Segments<'a> {
     /// Over `view`; nothing is read yet. `reader` is asked again when planned files have gone.
     pub(crate) fn new(reader: &'a Reader, view: ChannelView, reading: Reading) -> Segments<'a> {
         Segments {
-            samples: view.samples(&reading.scan),
-            reader,
-            view,
+            blocks: Blocks::new(reader, view, reading.scan),
             reading,
             left: reading.limit,
             last: None,
-            replans: 0,
             ended: false,
             next: None,
             pieces: VecDeque::new(),
@@ -66,7 +61,7 @@ impl<'a> Segments<'a> {
 
     /// The view that is being read.
     pub(crate) fn view(&self) -> &ChannelView {
-        &self.view
+        self.blocks.view()
     }
 
     /// Where to go on if the limit cut the answer; known after the last segment.
@@ -121,23 +116,17 @@ impl<'a> Segments<'a> {
     /// The next block in the order of the answer, cut at the limit.
     fn block(&mut self) -> Result<Option<SampleBlock>, ReadError> {
         while !self.ended {
-            let block = match self.samples.next() {
-                None => {
+            let block = match self.blocks.next() {
+                Ok(Some(block)) => block,
+                Ok(None) => {
                     self.ended = true;
                     return Ok(None);
                 }
-                Some(Ok(block)) if block.is_empty() => continue,
-                Some(Ok(block)) => block,
-                Some(Err(ReadError::Vanished(_))) if self.replans < REPLANS_MAX => {
-                    self.plan_again()?;
-                    continue;
-                }
-                Some(Err(error)) => {
+                Err(error) => {
                     self.ended = true;
                     return Err(error);
                 }
             };
-            self.replans = 0;
             if self.left == Some(0) {
                 // The limit was reached, and here is one more.
                 self.ended = true;
@@ -166,15 +155,6 @@ impl<'a> Segments<'a> {
         Ok(None)
     }
 
-    fn plan_again(&mut self) -> Result<(), ReadError> {
-        self.replans += 1;
-        let Some(view) = self.reader.view(self.view.name(), self.reading.scan.range)? else { return Ok(()) };
-        self.view = view;
-        let beyond = self.last.or(self.reading.scan.beyond);
-        self.samples = self.view.samples(&Scan { beyond, ..self.reading.scan });
-        Ok(())
-    }
-
     /// Cuts a block where metadata changes.
     fn cut(&mut self, block: &SampleBlock) {
         let transform = self.reading.transform;
@@ -191,7 +171,7 @@ impl<'a> Segments<'a> {
     /// Metadata of sample `start` and the first sample behind it that has another. Stamps may lie before the
     /// time at which the first metadata arrived; those samples were stored with it all the same.
     fn same_metadata(&self, block: &SampleBlock, start: usize) -> (Option<Arc<Metadata>>, usize) {
-        let changes = self.view.metadata();
+        let changes = self.view().metadata();
         let index = |time: i64| changes.partition_point(|(from, _)| from.0 <= time).max(1);
         let own = index(block.time[start]);
         let rest = &block.time[start..];

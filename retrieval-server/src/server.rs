@@ -186,7 +186,7 @@ async fn ask(state: &ServerState, route: &Route, request: axum::extract::Request
         let bytes = read_body(body).await?;
         pairs.extend(parameters::from_body(text(header::CONTENT_TYPE), &bytes)?);
     }
-    if route.request == Request::Samples && !pairs.iter().any(|(name, _)| name == "format") {
+    if route.produces.len() > 1 && !pairs.iter().any(|(name, _)| name == "format") {
         pairs.push(("format".into(), negotiate::format(text(header::ACCEPT)).into()));
     }
     let encoding = negotiate::encoding(text(header::ACCEPT_ENCODING));

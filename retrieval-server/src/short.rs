@@ -54,7 +54,9 @@ impl Output for Short {
 fn may_be_short(route: &Route, pairs: &Pairs) -> bool {
     let names = || pairs.iter().filter(|(name, _)| name == "channel").count();
     let by_pattern = || pairs.iter().any(|(name, _)| name == "match");
-    !matches!(route.request, Request::Channels | Request::At) && names() <= SHORT_NAMES_MAX && !by_pattern()
+    // Bins are few for many samples.
+    let dear = matches!(route.request, Request::Channels | Request::At | Request::Bins);
+    !dear && names() <= SHORT_NAMES_MAX && !by_pattern()
 }
 
 /// The answer or the refusal, if it is short; `None` where it has to be made on a thread of its own, from its

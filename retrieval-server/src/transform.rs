@@ -97,23 +97,15 @@ fn labelled(enums: &Column, states: &[Box<[u8]>]) -> Column {
     Column::String(out)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "as=float64 rounds 64-bit integers, as PROTOCOL.md says")]
 fn numbers(column: &Column) -> Vec<f64> {
+    let mut out = Vec::new();
     match column {
-        Column::Bool(v) | Column::UInt8(v) => v.iter().map(|x| f64::from(*x)).collect(),
-        Column::Enum(v) | Column::UInt16(v) => v.iter().map(|x| f64::from(*x)).collect(),
-        Column::Int8(v) => v.iter().map(|x| f64::from(*x)).collect(),
-        Column::Int16(v) => v.iter().map(|x| f64::from(*x)).collect(),
-        Column::Int32(v) => v.iter().map(|x| f64::from(*x)).collect(),
-        Column::Int64(v) => v.iter().map(|x| *x as f64).collect(),
-        Column::UInt32(v) => v.iter().map(|x| f64::from(*x)).collect(),
-        Column::UInt64(v) => v.iter().map(|x| *x as f64).collect(),
-        Column::Float32(v) => v.iter().map(|x| f64::from(*x)).collect(),
-        Column::Float64(v) => v.clone(),
         Column::String(v) => {
             (0..v.len()).map(|i| text(v.get(i)).trim().parse().unwrap_or(f64::NAN)).collect()
         }
-        Column::Structure(_) | Column::Array { .. } => vec![f64::NAN; column.len()],
+        scalars if scalars.numbers(&mut out) => out,
+        // Structures.
+        other => vec![f64::NAN; other.len()],
     }
 }
 

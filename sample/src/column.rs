@@ -163,6 +163,27 @@ impl Column {
         self.len() == 0
     }
 
+    /// Puts the values into `out` as doubles in place of what it held: enums are their indices, 64-bit integers the
+    /// nearest doubles. `false`, and nothing in `out`, where values are texts, structures or arrays.
+    #[expect(clippy::cast_precision_loss, reason = "the nearest double is what is asked for")]
+    pub fn numbers(&self, out: &mut Vec<f64>) -> bool {
+        out.clear();
+        match self {
+            Column::Bool(v) | Column::UInt8(v) => out.extend(v.iter().map(|x| f64::from(*x))),
+            Column::Enum(v) | Column::UInt16(v) => out.extend(v.iter().map(|x| f64::from(*x))),
+            Column::Int8(v) => out.extend(v.iter().map(|x| f64::from(*x))),
+            Column::Int16(v) => out.extend(v.iter().map(|x| f64::from(*x))),
+            Column::Int32(v) => out.extend(v.iter().map(|x| f64::from(*x))),
+            Column::Int64(v) => out.extend(v.iter().map(|x| *x as f64)),
+            Column::UInt32(v) => out.extend(v.iter().map(|x| f64::from(*x))),
+            Column::UInt64(v) => out.extend(v.iter().map(|x| *x as f64)),
+            Column::Float32(v) => out.extend(v.iter().map(|x| f64::from(*x))),
+            Column::Float64(v) => out.extend_from_slice(v),
+            Column::String(_) | Column::Structure(_) | Column::Array { .. } => return false,
+        }
+        true
+    }
+
     /// Bytes of the values themselves, without offsets.
     pub fn byte_len(&self) -> usize {
         each_fixed!(self, v => std::mem::size_of_val(v.as_slice()), bytes b => b.data.len(),

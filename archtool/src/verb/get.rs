@@ -1,4 +1,4 @@
-//! `get`: samples.
+//! `get`: samples or bins.
 
 use super::{PlaceAndChannels, told, worse};
 use crate::answer::Answer;
@@ -13,18 +13,26 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use std::fmt;
 use std::io::{self, Read, Write};
 
-/// Print samples
+/// Print samples, or with --bins or --width statistics in bins of time
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     asked: PlaceAndChannels,
     #[command(flatten)]
     range: RangeOptions,
+    /// Statistics in at most N bins
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "width")]
+    bins: Option<u64>,
+    /// Statistics in bins of this width: 60s, 10m, 1d; with --tz also a local 1d, 1w, 1mo, 1y
+    #[arg(long, value_name = "W")]
+    width: Option<String>,
+    #[command(flatten)]
+    of_bins: BinOptions,
     /// The newest N samples of each channel, newest first; of all time unless a range is given
-    #[arg(short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'n', value_name = "N", conflicts_with_all = ["bins", "width"], value_parser = clap::value_parser!(u64).range(1..))]
     newest: Option<u64>,
     /// Also the last sample before the range
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["bins", "width"])]
     edge: bool,
     /// Read on around damaged places
     #[arg(long)]
@@ -34,6 +42,35 @@ pub(crate) struct Arguments {
     format: Option<Format>,
     #[command(flatten)]
     json: JsonOption,
+}
+
+/// What else may be said of bins.
+#[derive(clap::Args)]
+struct BinOptions {
+    /// Only these columns, with commas between, for example mean,min,max; states for enums
+    #[arg(long, value_name = "COLUMNS")]
+    stats: Option<String>,
+    /// Also bins without samples in which a value was held
+    #[arg(long)]
+    fill: bool,
+    /// Also all other bins without samples
+    #[arg(long)]
+    empty: bool,
+    /// Leave out samples of severity INVALID
+    #[arg(long)]
+    exclude_invalid: bool,
+}
+
+impl BinOptions {
+    fn pairs(&self) -> Vec<(&'static str, &str)> {
+        let flags = [
+            (self.fill, ("fill", "hold")),
+            (self.empty, ("empty", "true")),
+            (self.exclude_invalid, ("exclude", "invalid")),
+        ];
+        let stats = self.stats.iter().map(|stats| ("stats", stats.as_str()));
+        stats.chain(flags.into_iter().filter(|(given, _)| *given).map(|(_, pair)| pair)).collect()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -80,7 +117,22 @@ pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
             Format::Columns => "columns",
         },
     );
-    let answer = place.ask("/api/v1/samples", pairs)?;
+    let width = match (arguments.bins, &arguments.width) {
+        (Some(bins), _) => Some(("bins", bins.to_string())),
+        (None, Some(width)) => Some(("width", width.clone())),
+        (None, None) => None,
+    };
+    let path = if let Some((name, value)) = width {
+        add(name, &value);
+        arguments.of_bins.pairs().into_iter().for_each(|(name, value)| add(name, value));
+        "/api/v1/bins"
+    } else if let Some((name, _)) = arguments.of_bins.pairs().first() {
+        let message = format!("{name} says something of bins; give --bins N or --width W with it");
+        return Err(Failure::Usage(message));
+    } else {
+        "/api/v1/samples"
+    };
+    let answer = place.ask(path, pairs)?;
     let problems = told(&answer.problems);
     let printed = match format {
         Format::Table => table(answer, &arguments.range)?,
@@ -130,11 +182,16 @@ fn table(answer: Answer, range: &RangeOptions) -> Result<Outcome, Failure> {
     let mut table = Table::new(stdout(), &titles);
     for record in reader.records() {
         let record = record.map_err(unread)?;
-        let time_at = titles.iter().position(|title| *title == "time");
-        let cells = record.iter().enumerate().map(|(i, cell)| match cell.parse::<jiff::Timestamp>() {
-            Ok(time) if Some(i) == time_at => {
-                let ns = i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX);
-                crate::time::readable(ns, &zone)
+        let cells = record.iter().zip(&titles).map(|(cell, title)| match *title {
+            "time" => cell.parse::<jiff::Timestamp>().map_or_else(
+                |_| cell.to_owned(),
+                |time| {
+                    let ns = i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX);
+                    crate::time::readable(ns, &zone)
+                },
+            ),
+            "start_ns" | "min_ns" | "max_ns" | "first_ns" | "last_ns" => {
+                cell.parse().map_or_else(|_| cell.to_owned(), |ns| crate::time::readable(ns, &zone))
             }
             _ => cell.to_owned(),
         });

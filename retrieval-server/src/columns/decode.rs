@@ -2,8 +2,8 @@
 
 use super::{
     ARRAY, BLOCK_HEAD_BYTES, COLUMN_ENTRY_BYTES, DESCRIPTOR, EDGE, FLAG_COMPLETE, FLAG_METADATA_KNOWN,
-    KIND_BATCH, KIND_END, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, RECEIVED, SEVERITY, STATUS,
-    STREAM_HEAD_BYTES, STRING_OFFSETS, TIME, USER_TAG, VALUE, VALUE_OFFSETS,
+    KIND_BATCH, KIND_BINS, KIND_END, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, RECEIVED, SEVERITY, START,
+    STATES, STATUS, STREAM_HEAD_BYTES, STRING_OFFSETS, TAGS, TIME, USER_TAG, VALUE, VALUE_OFFSETS,
 };
 use crate::limits::COLUMNS_BLOCK_BYTES_MAX;
 use sample::{BytesColumn, Column, Kind, RunType, SampleBlock, StatusDomain, Timestamp, ValueType};
@@ -69,6 +69,21 @@ pub struct Batch {
     pub json: Value,
 }
 
+/// Bins of one channel.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Bins {
+    /// Position of the channel in the answer.
+    pub channel_index: u32,
+    /// The channel's name.
+    pub name: String,
+    /// Columns by the names of their tags, all of one length; NaN and the least integer stand for nothing.
+    pub columns: Vec<(&'static str, Column)>,
+    /// Time in each state, bin by bin in ns, where the stream has that column; the states are in `json`.
+    pub states_ns: Vec<i64>,
+    /// `type`, `metadata` and so on as in JSON answers.
+    pub json: Value,
+}
+
 /// The last block.
 #[derive(Clone, PartialEq, Debug)]
 pub struct End {
@@ -87,6 +102,8 @@ pub struct End {
 pub enum Block {
     /// Samples.
     Batch(Box<Batch>),
+    /// Bins.
+    Bins(Box<Bins>),
     /// The end.
     End(End),
 }
@@ -155,13 +172,17 @@ impl<R: Read> Decoder<R> {
             }
             self.checksum.update(&bytes);
             let block = match kind {
-                KIND_BATCH => Some(batch(&bytes).map_err(|what| self.corrupt(what))?),
+                KIND_BATCH => {
+                    let batch = batch(&bytes).map_err(|what| self.corrupt(what))?;
+                    Some(Block::Batch(Box::new(batch)))
+                }
+                KIND_BINS => Some(Block::Bins(Box::new(bins(&bytes).map_err(|what| self.corrupt(what))?))),
                 // Of a later minor version.
                 _ => None,
             };
             self.offset += total;
-            if let Some(batch) = block {
-                return Ok(Some(Block::Batch(Box::new(batch))));
+            if block.is_some() {
+                return Ok(block);
             }
         }
     }
@@ -183,13 +204,14 @@ impl<R: Read> Decoder<R> {
     }
 }
 
-/// All blocks of a whole stream.
+/// All samples of a whole stream.
 pub fn decode(bytes: &[u8]) -> Result<(Vec<Batch>, End), DecodeError> {
     let mut decoder = Decoder::new(bytes);
     let mut batches = Vec::new();
     loop {
         match decoder.block()? {
             Some(Block::Batch(batch)) => batches.push(*batch),
+            Some(Block::Bins(_)) => {}
             Some(Block::End(end)) => return Ok((batches, end)),
             None => return Err(decoder.corrupt("the end block is missing")),
         }
@@ -362,6 +384,36 @@ fn batch(bytes: &[u8]) -> Result<Batch, &'static str> {
     }
     let channel_index = u32_at(bytes, 24).unwrap_or(0);
     Ok(Batch { channel_index, name: text.name, block, edge, json: text.json })
+}
+
+fn bins(bytes: &[u8]) -> Result<Bins, &'static str> {
+    let text = Text::of(bytes)?;
+    let count = usize::try_from(u64_at(bytes, 16).unwrap_or(0)).map_err(|_| "too many bins")?;
+    let mut columns = Vec::new();
+    let mut states_ns = Vec::new();
+    for (name, tag) in TAGS.iter().filter(|(_, tag)| *tag >= START) {
+        let Some((element, v)) = column(bytes, *tag)? else { continue };
+        if *tag == STATES {
+            states_ns = fixed(v, i64::from_le_bytes)?;
+            if states_ns.len().checked_rem(count).is_some_and(|rest| rest != 0) {
+                return Err("columns differ in length");
+            }
+            continue;
+        }
+        let column = match u8::try_from(element).ok().and_then(Kind::from_tag) {
+            Some(Kind::Int64) => Column::Int64(fixed(v, i64::from_le_bytes)?),
+            Some(Kind::UInt64) => Column::UInt64(fixed(v, u64::from_le_bytes)?),
+            Some(Kind::Float64) => Column::Float64(fixed(v, f64::from_le_bytes)?),
+            Some(Kind::UInt8) => Column::UInt8(v.to_vec()),
+            _ => return Err("a column of bins is of a type that bins do not have"),
+        };
+        if column.len() != count {
+            return Err("columns differ in length");
+        }
+        columns.push((*name, column));
+    }
+    let channel_index = u32_at(bytes, 24).unwrap_or(0);
+    Ok(Bins { channel_index, name: text.name, columns, states_ns, json: text.json })
 }
 
 fn ranks(times: &[i64]) -> Vec<u32> {

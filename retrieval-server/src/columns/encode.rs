@@ -2,11 +2,12 @@
 
 use super::{
     ARRAY, BLOCK_HEAD_BYTES, COLUMN_ENTRY_BYTES, DESCRIPTOR, EDGE, FLAG_COMPLETE, FLAG_METADATA_KNOWN,
-    KIND_BATCH, KIND_END, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, MINOR, RECEIVED, SEVERITY, STATUS,
-    STRING_OFFSETS, TIME, USER_TAG, VALUE, VALUE_OFFSETS, padding,
+    KIND_BATCH, KIND_BINS, KIND_END, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, MINOR, RECEIVED, SEVERITY,
+    STATES, STATUS, STRING_OFFSETS, TIME, USER_TAG, VALUE, VALUE_OFFSETS, padding, tag_of_bins,
 };
+use crate::bin_table::BinTable;
 use crate::output::{Stopped, Writer};
-use sample::{BytesColumn, Column, Kind, SampleBlock, Timestamp};
+use sample::{BytesColumn, Column, Kind, SampleBlock, Timestamp, ValueType};
 use serde_json::Value;
 
 /// The first bytes of a stream.
@@ -148,26 +149,76 @@ pub fn batch(
     if let Some(descriptor) = &block.run.descriptor {
         columns.push((DESCRIPTOR, Kind::UInt8 as u32, Bytes::Borrowed(descriptor)));
     }
-    let value_type = block.run.value;
     let head = BlockHead {
         kind: KIND_BATCH,
         samples: block.len() as u64,
         channel: channel.0,
-        value_type: value_type.kind as u32 + if value_type.array { ARRAY } else { 0 },
+        value_type: type_code(block.run.value),
         domain: block.run.domain as u32,
         flags: if block.run.metadata_known { FLAG_METADATA_KNOWN } else { 0 },
         name: channel.1.as_bytes(),
         durable_until: 0,
     };
+    put(out, &head, &columns, json)
+}
+
+/// Writes a block: its head, then the columns, each padded.
+fn put(
+    out: &mut Writer<'_>,
+    head: &BlockHead<'_>,
+    columns: &Columns<'_>,
+    json: &Value,
+) -> Result<(), Stopped> {
     let entries: Vec<_> =
         columns.iter().map(|(tag, element, bytes)| (*tag, *element, bytes.get().len())).collect();
     out.put(&head.bytes(&entries, json.to_string().as_bytes(), 0))?;
-    for (_, _, bytes) in &columns {
+    for (_, _, bytes) in columns {
         let bytes = bytes.get();
         out.put(bytes)?;
         out.put(&[0; 8][..padding(bytes.len())])?;
     }
     Ok(())
+}
+
+/// Whose bins a block holds.
+pub(crate) struct BinsHead<'a> {
+    /// Place of the channel in the answer.
+    pub index: u32,
+    /// Its name as it was asked for.
+    pub name: &'a str,
+    /// Type of its newest value, if it ever had one.
+    pub value_type: Option<ValueType>,
+}
+
+fn type_code(value_type: ValueType) -> u32 {
+    value_type.kind as u32 + if value_type.array { ARRAY } else { 0 }
+}
+
+/// Writes bins of one channel; `json` describes it.
+pub(crate) fn bins(
+    out: &mut Writer<'_>,
+    of: &BinsHead<'_>,
+    table: &BinTable,
+    json: &Value,
+) -> Result<(), Stopped> {
+    let mut columns: Columns<'_> = Vec::new();
+    for (name, cells) in &table.columns {
+        if let Some(tag) = tag_of_bins(name) {
+            columns.push((tag, cells.kind() as u32, Bytes::Owned(cells.bytes())));
+        }
+    }
+    if let Some(states) = &table.states {
+        columns.push((STATES, Kind::Int64 as u32, little(&states.ns, i64::to_le_bytes)));
+    }
+    let head = BlockHead {
+        kind: KIND_BINS,
+        samples: table.len() as u64,
+        channel: of.index,
+        value_type: of.value_type.map_or(0, type_code),
+        name: of.name.as_bytes(),
+        ..BlockHead::default()
+    };
+    put(out, &head, &columns, json)
 }
 
 /// The end block without its last eight bytes, the checksum.

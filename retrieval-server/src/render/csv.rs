@@ -101,7 +101,7 @@ impl CsvFormat {
 }
 
 /// Appends a text field, quoted where RFC 4180 asks for it; an empty text is `""`, for an empty field is no value.
-fn field(out: &mut Vec<u8>, text: &str) {
+pub(super) fn field(out: &mut Vec<u8>, text: &str) {
     let plain = !text.is_empty() && !text.contains([',', '"', '\n', '\r']) && text.trim() == text;
     if plain {
         out.extend_from_slice(text.as_bytes());

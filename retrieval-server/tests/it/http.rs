@@ -151,7 +151,7 @@ fn every_refusal_is_json_with_its_status() {
         ("/api/v1/samples?channel=A%2BB&format=arrow", 400, "bad_parameter"),
         ("/api/v1/samples?channel=%ff", 400, "bad_parameter"),
         ("/api/v1/channels/%ff", 400, "bad_parameter"),
-        ("/api/v1/bins?channel=A%2BB", 404, "bad_parameter"),
+        ("/api/v1/boxes?channel=A%2BB", 404, "bad_parameter"),
         ("/api/v1/at?channel=%C3%A9&time_ns=7", 500, "damaged"),
     ] {
         let response = server.get(path, &[]);

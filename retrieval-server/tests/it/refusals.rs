@@ -47,7 +47,7 @@ fn bad_requests_are_refused_by_name() {
         ("channels", "channel=X", Code::BadParameter, "channel", "it takes match"),
         ("status", "x=1", Code::BadParameter, "x", "it takes none"),
         ("coverage", "channel=X&from=now&to=-1h", Code::BadTime, "from", "lies after to"),
-        ("events", "channel=X&bins=5", Code::BadParameter, "bins", "not supported yet"),
+        ("events", "channel=X&bins=5", Code::BadParameter, "bins", "is not a parameter of /api/v1/events"),
     ] {
         let error = refused(&state, &format!("/api/v1/{path}"), query);
         let found = (error.code, error.status, error.parameter.as_deref());
@@ -114,11 +114,11 @@ fn an_archive_that_is_not_ready_says_so() {
 #[test]
 fn unknown_paths_point_to_the_table() {
     let state = memory().state();
-    for path in ["/api/v1/bins", "/api/v1/table", "/api/v1/search", "/api/v1/follow", "/", "/api/v2/samples"]
+    for path in ["/api/v1/boxes", "/api/v1/table", "/api/v1/search", "/api/v1/follow", "/", "/api/v2/samples"]
     {
         let error = refused(&state, path, "");
         assert_eq!(error.status, 404);
         assert!(error.message.contains("/openapi.json"));
     }
-    assert_eq!(ROUTES.len(), 12);
+    assert_eq!(ROUTES.len(), 13);
 }

@@ -1,0 +1,58 @@
+//! One channel's samples block by block, planned anew when files that were planned have gone.
+
+use crate::limits::REPLANS_MAX;
+use engine::read::{ChannelView, Order, Position, ReadError, Reader, Samples, Scan};
+use sample::SampleBlock;
+
+/// Blocks in the order of the scan, ascending inside, none empty.
+pub(crate) struct Blocks<'a> {
+    reader: &'a Reader,
+    view: ChannelView,
+    scan: Scan,
+    samples: Samples,
+    /// What was delivered last, in the order of the scan.
+    last: Option<Position>,
+    replans: usize,
+}
+
+impl<'a> Blocks<'a> {
+    /// Over `view`; nothing is read yet. `reader` is asked again when planned files have gone.
+    pub(crate) fn new(reader: &'a Reader, view: ChannelView, scan: Scan) -> Blocks<'a> {
+        Blocks { samples: view.samples(&scan), reader, view, scan, last: None, replans: 0 }
+    }
+
+    /// The view that is being read.
+    pub(crate) fn view(&self) -> &ChannelView {
+        &self.view
+    }
+
+    /// The next block; `None` behind the last.
+    pub(crate) fn next(&mut self) -> Result<Option<SampleBlock>, ReadError> {
+        loop {
+            match self.samples.next() {
+                None => return Ok(None),
+                Some(Ok(block)) if block.is_empty() => {}
+                Some(Ok(block)) => {
+                    self.replans = 0;
+                    let behind = match self.scan.order {
+                        Order::Ascending => block.position(block.len() - 1),
+                        Order::Descending => block.position(0),
+                    };
+                    self.last = Some(Position { time: behind.0, rank: behind.1 });
+                    return Ok(Some(block));
+                }
+                Some(Err(ReadError::Vanished(_))) if self.replans < REPLANS_MAX => self.plan_again()?,
+                Some(Err(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn plan_again(&mut self) -> Result<(), ReadError> {
+        self.replans += 1;
+        let Some(view) = self.reader.view(self.view.name(), self.scan.range)? else { return Ok(()) };
+        self.view = view;
+        let beyond = self.last.or(self.scan.beyond);
+        self.samples = self.view.samples(&Scan { beyond, ..self.scan });
+        Ok(())
+    }
+}

@@ -1,0 +1,323 @@
+//! Bins in each format.
+
+use super::Ending;
+use crate::bin_table::{BinTable, Cells, NO_TIME};
+use crate::columns::{self, BinsHead};
+use crate::json::{self, Numbers};
+use crate::names::Target;
+use crate::output::{Stopped, Writer};
+use crate::routes::{COLUMNS_MEDIA_TYPE, CSV_MEDIA_TYPE, JSON_MEDIA_TYPE};
+use sample::{Metadata, Severity, TimeRange, Timestamp, ValueType};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// What is known of a channel beside its bins.
+#[derive(Clone, Debug)]
+pub(crate) struct BinsOf {
+    /// Type of the newest value.
+    pub value_type: Option<ValueType>,
+    /// Metadata in force at the end of the range.
+    pub metadata: Option<Arc<Metadata>>,
+    /// Bins so far.
+    pub bins: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Shape {
+    Json,
+    Csv,
+    Columns,
+}
+
+/// A format of bins. Calls come in the order of the methods, from `open` to `close` for each channel.
+pub(crate) struct BinFormat {
+    shape: Shape,
+    numbers: Numbers,
+    range: TimeRange,
+    /// What the end says of each channel.
+    channels: Vec<Value>,
+    bins: u64,
+}
+
+impl BinFormat {
+    /// By the name of a format; JSON without one.
+    pub(crate) fn new(format: Option<&str>, numbers: Numbers) -> BinFormat {
+        let shape = match format {
+            Some("csv") => Shape::Csv,
+            Some("columns") => Shape::Columns,
+            _ => Shape::Json,
+        };
+        let range = TimeRange::new(Timestamp(0), Timestamp(0));
+        BinFormat { shape, numbers, range, channels: Vec::new(), bins: 0 }
+    }
+
+    /// Media type.
+    pub(crate) fn media_type(&self) -> &'static str {
+        match self.shape {
+            Shape::Json => JSON_MEDIA_TYPE,
+            Shape::Csv => CSV_MEDIA_TYPE,
+            Shape::Columns => COLUMNS_MEDIA_TYPE,
+        }
+    }
+
+    /// Whether problems can be told at the end; otherwise the connection must break.
+    pub(crate) fn tells_problems(&self) -> bool {
+        self.shape != Shape::Csv
+    }
+
+    /// Whether this is JSON, which has all bins of a channel at once.
+    pub(crate) fn is_json(&self) -> bool {
+        self.shape == Shape::Json
+    }
+
+    /// Whether this is JSON or CSV.
+    pub(crate) fn is_text(&self) -> bool {
+        self.shape != Shape::Columns
+    }
+
+    /// The answer begins; `names` are the columns.
+    pub(crate) fn start(
+        &mut self,
+        out: &mut Writer<'_>,
+        range: TimeRange,
+        names: &[&'static str],
+        states: bool,
+    ) -> Result<(), Stopped> {
+        self.range = range;
+        match self.shape {
+            Shape::Json => {
+                out.buffer.extend_from_slice(b"{\"from_ns\":");
+                self.numbers.int64(&mut out.buffer, range.from.0);
+                out.buffer.extend_from_slice(b",\"to_ns\":");
+                self.numbers.int64(&mut out.buffer, range.to.0);
+                out.buffer.extend_from_slice(b",\"channels\":[\n");
+                Ok(())
+            }
+            Shape::Csv => {
+                let states = if states { &["states"][..] } else { &[] };
+                let titles: Vec<&str> = ["channel"].iter().chain(names).chain(states).copied().collect();
+                out.buffer.extend_from_slice(titles.join(",").as_bytes());
+                out.buffer.push(b'\n');
+                Ok(())
+            }
+            Shape::Columns => {
+                out.start_checksum();
+                out.put(&columns::stream_head())
+            }
+        }
+    }
+
+    fn separate(&self, out: &mut Writer<'_>) {
+        if self.shape == Shape::Json && !self.channels.is_empty() {
+            out.buffer.extend_from_slice(b",\n");
+        }
+    }
+
+    /// A channel that cannot be answered; CSV told it before.
+    pub(crate) fn refused(&mut self, out: &mut Writer<'_>, target: &Target) -> Result<(), Stopped> {
+        self.separate(out);
+        let object = target.object();
+        if self.shape == Shape::Json {
+            json::value(&mut out.buffer, &object);
+        }
+        self.channels.push(object);
+        out.settle()
+    }
+
+    /// A channel begins.
+    pub(crate) fn open(&mut self, out: &mut Writer<'_>, target: &Target) -> Result<(), Stopped> {
+        self.separate(out);
+        self.channels.push(target.object());
+        Ok(())
+    }
+
+    fn channel(&self) -> &Value {
+        self.channels.last().unwrap_or(&Value::Null)
+    }
+
+    /// Some bins; JSON gets all of a channel at once.
+    pub(crate) fn rows(
+        &mut self,
+        out: &mut Writer<'_>,
+        table: &BinTable,
+        of: &BinsOf,
+    ) -> Result<(), Stopped> {
+        self.bins += table.len() as u64;
+        match self.shape {
+            Shape::Json => self.json(out, table, of),
+            Shape::Csv => self.csv(out, table),
+            Shape::Columns => self.batch(out, table, of),
+        }
+    }
+
+    fn describe(&self, of: &BinsOf) -> Map<String, Value> {
+        let mut object = Map::new();
+        object.insert("type".into(), json!(of.value_type.map(|t| t.name())));
+        object.insert("metadata".into(), self.numbers.metadata(of.metadata.as_deref()));
+        object
+    }
+
+    fn json(&self, out: &mut Writer<'_>, table: &BinTable, of: &BinsOf) -> Result<(), Stopped> {
+        let mut object = self.channel().as_object().cloned().unwrap_or_default();
+        object.extend(self.describe(of));
+        json::value(&mut out.buffer, &Value::Object(object));
+        // The object stays open: its columns follow.
+        out.buffer.pop();
+        out.buffer.extend_from_slice(b",\"columns\":{");
+        for (k, (name, cells)) in table.columns.iter().enumerate() {
+            out.buffer.extend_from_slice(if k > 0 { b",\"" } else { b"\"" });
+            out.buffer.extend_from_slice(name.as_bytes());
+            out.buffer.extend_from_slice(b"\":");
+            self.list(out, table.len(), |to, i| self.cell(to, cells, i))?;
+        }
+        if let Some(states) = &table.states {
+            out.buffer.extend_from_slice(b",\"states\":{");
+            let width = states.labels.len();
+            for (k, label) in states.labels.iter().enumerate() {
+                if k > 0 {
+                    out.buffer.push(b',');
+                }
+                json::string(&mut out.buffer, label);
+                out.buffer.push(b':');
+                self.list(out, table.len(), |to, i| self.numbers.int64(to, states.ns[i * width + k]))?;
+            }
+            out.buffer.push(b'}');
+        }
+        out.buffer.extend_from_slice(b"}}");
+        Ok(())
+    }
+
+    fn list(
+        &self,
+        out: &mut Writer<'_>,
+        count: usize,
+        write: impl Fn(&mut Vec<u8>, usize),
+    ) -> Result<(), Stopped> {
+        out.buffer.push(b'[');
+        for i in 0..count {
+            if i > 0 {
+                out.buffer.push(b',');
+            }
+            write(&mut out.buffer, i);
+            if i % 1024 == 1023 {
+                out.settle()?;
+            }
+        }
+        out.buffer.push(b']');
+        out.settle()
+    }
+
+    fn cell(&self, to: &mut Vec<u8>, cells: &Cells, i: usize) {
+        match cells {
+            Cells::Times(v) if v[i] == NO_TIME => to.extend_from_slice(b"null"),
+            Cells::Times(v) => self.numbers.int64(to, v[i]),
+            Cells::Counts(v) => self.numbers.int64(to, v[i]),
+            Cells::Numbers(v) => match v[i] {
+                None => to.extend_from_slice(b"null"),
+                Some(number) => self.numbers.float64(to, number),
+            },
+            Cells::Severities(v) => json::integer(to, v[i].into()),
+        }
+    }
+
+    fn csv(&self, out: &mut Writer<'_>, table: &BinTable) -> Result<(), Stopped> {
+        let mut name = Vec::new();
+        super::csv::field(&mut name, self.channel()["name"].as_str().unwrap_or_default());
+        for i in 0..table.len() {
+            out.buffer.extend_from_slice(&name);
+            for (_, cells) in &table.columns {
+                out.buffer.push(b',');
+                self.field(&mut out.buffer, cells, i);
+            }
+            if let Some(states) = &table.states {
+                let width = states.labels.len();
+                let of_bin = states
+                    .labels
+                    .iter()
+                    .enumerate()
+                    .map(|(k, label)| (label.clone(), json!(states.ns[i * width + k])));
+                out.buffer.push(b',');
+                super::csv::field(&mut out.buffer, &Value::Object(of_bin.collect()).to_string());
+            }
+            out.buffer.push(b'\n');
+            out.settle()?;
+        }
+        Ok(())
+    }
+
+    fn field(&self, to: &mut Vec<u8>, cells: &Cells, i: usize) {
+        match cells {
+            Cells::Times(v) if v[i] == NO_TIME => {}
+            Cells::Times(v) | Cells::Counts(v) => json::integer(to, v[i]),
+            Cells::Numbers(v) => match v[i] {
+                Some(number) if number.is_finite() => Numbers::default().float64(to, number),
+                Some(number) if !self.numbers.nonfinite_null => {
+                    to.extend_from_slice(json::nonfinite(number).as_bytes())
+                }
+                _ => {}
+            },
+            Cells::Severities(v) => match Severity::from_code(v[i].into()) {
+                Some(severity) => to.extend_from_slice(severity.name().as_bytes()),
+                None => json::integer(to, v[i].into()),
+            },
+        }
+    }
+
+    fn batch(&self, out: &mut Writer<'_>, table: &BinTable, of: &BinsOf) -> Result<(), Stopped> {
+        let mut json = Map::new();
+        let channel = self.channel();
+        if let Some(stored) = channel.get("channel") {
+            json.insert("channel".into(), stored.clone());
+        }
+        json.extend(self.describe(of));
+        if let Some(states) = &table.states {
+            json.insert("states".into(), json!(states.labels));
+            json.insert("state_indices".into(), json!(states.indices));
+        }
+        let index = u32::try_from(self.channels.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let name = channel["name"].as_str().unwrap_or_default();
+        columns::bins(out, &BinsHead { index, name, value_type: of.value_type }, table, &Value::Object(json))
+    }
+
+    /// A channel ends.
+    pub(crate) fn close(&mut self, _out: &mut Writer<'_>, of: &BinsOf) -> Result<(), Stopped> {
+        if let Some(channel) = self.channels.last_mut() {
+            channel["bins"] = json!(of.bins);
+        }
+        Ok(())
+    }
+
+    /// The answer ends.
+    pub(crate) fn end(self, out: &mut Writer<'_>, ending: &Ending) -> Result<(), Stopped> {
+        let complete = ending.problems.is_empty();
+        match self.shape {
+            Shape::Csv => Ok(()),
+            Shape::Json => {
+                let head = format!("\n],\"complete\":{complete},\"problems\":");
+                out.buffer.extend_from_slice(head.as_bytes());
+                json::value(&mut out.buffer, &json!(ending.problems));
+                out.buffer.extend_from_slice(b",\"durable_until_ns\":");
+                match ending.durable_until {
+                    Some(time) => self.numbers.int64(&mut out.buffer, time.0),
+                    None => out.buffer.extend_from_slice(b"null"),
+                }
+                out.buffer.extend_from_slice(b"}\n");
+                Ok(())
+            }
+            Shape::Columns => {
+                let json = json!({
+                    "from_ns": self.range.from.0,
+                    "to_ns": self.range.to.0,
+                    "complete": complete,
+                    "problems": ending.problems,
+                    "channels": self.channels,
+                    "durable_until_ns": ending.durable_until.map(|time| time.0),
+                });
+                let durable_until = ending.durable_until.unwrap_or(Timestamp::MIN);
+                out.put(&columns::end_head(complete, self.bins, durable_until, &json))?;
+                let checksum = out.checksum();
+                out.put(&u64::from(checksum).to_le_bytes())
+            }
+        }
+    }
+}
