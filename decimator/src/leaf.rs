@@ -32,93 +32,126 @@ const INVALID: u8 = Severity::Invalid as u8;
 /// Numbers are summed one after the other in doubles: first the sum, then the squared deviations from the mean that
 /// it gives, then the integral.
 pub(crate) fn fold(run: Run<'_>, exclude_invalid: bool, holds: &Holds) -> Node {
-    let excluded = exclude_invalid && run.severities.contains(&INVALID);
-    let (begin, last) = (run.times[0], run.times[run.times.len() - 1]);
-    let counts = |i: usize| !(excluded && run.severities[i] == INVALID);
+    let worst = run.severities.iter().copied().fold(0, u8::max);
+    if worst == INVALID && exclude_invalid {
+        return fold_valid(run, holds);
+    }
+    let last = run.times.len() - 1;
+    let number = |i: usize| run.numbers.map(|numbers| numbers[i]);
+    let count = run.times.len().cast_signed() as i64;
+    let invalid = match worst {
+        INVALID => run.severities.iter().map(|severity| i64::from(*severity == INVALID)).sum(),
+        _ => 0,
+    };
+    let unbroken = holds.unbroken(run.times[0], run.times[last]);
+    let (moments, integral) = match run.numbers {
+        Some(numbers) if unbroken && numbers.iter().all(|number| number.is_finite()) => {
+            (Some(moments_of_finite(run.times, numbers)), integral_of_finite(run.times, numbers))
+        }
+        Some(numbers) => (moments(run.times, numbers, |_| true), integral(run.times, |i| run.held(i), holds)),
+        None => (None, integral(run.times, |i| run.held(i), holds)),
+    };
+    let numeric = if run.numbers.is_some() { count } else { 0 };
+    Node {
+        begin: run.times[0],
+        end: run.times[last],
+        held: run.held(last),
+        count,
+        nonfinite: numeric - moments.map_or(0, |m| m.count),
+        invalid,
+        worst,
+        ends: Some(Ends {
+            first_time: run.times[0],
+            first: number(0),
+            last_time: run.times[last],
+            last: number(last),
+        }),
+        moments,
+        integral,
+    }
+}
+
+/// As [`fold`], without the samples of severity INVALID.
+fn fold_valid(run: Run<'_>, holds: &Holds) -> Node {
+    let counts = |i: usize| run.severities[i] != INVALID;
     let held = |i: usize| if counts(i) { run.held(i) } else { Held::Nothing };
+    let last = run.times.len() - 1;
     let mut node = Node {
-        begin,
-        end: last,
-        held: held(run.times.len() - 1),
+        begin: run.times[0],
+        end: run.times[last],
+        held: held(last),
         count: 0,
         nonfinite: 0,
         invalid: 0,
         worst: 0,
         ends: None,
-        moments: None,
+        moments: run.numbers.and_then(|numbers| moments(run.times, numbers, counts)),
         integral: integral(run.times, held, holds),
     };
-    let (mut first, mut newest) = (None, 0);
-    for (i, severity) in run.severities.iter().enumerate() {
-        if counts(i) {
-            node.count += 1;
-            node.worst = node.worst.max(*severity);
-            node.invalid += i64::from(*severity == INVALID);
-            first.get_or_insert(i);
-            newest = i;
+    for i in (0..=last).filter(|i| counts(*i)) {
+        let number = run.numbers.map(|numbers| numbers[i]);
+        node.count += 1;
+        node.nonfinite += i64::from(number.is_some_and(|number| !number.is_finite()));
+        node.worst = node.worst.max(run.severities[i]);
+        match &mut node.ends {
+            Some(ends) => (ends.last_time, ends.last) = (run.times[i], number),
+            ends => {
+                let (first_time, last_time) = (run.times[i], run.times[i]);
+                *ends = Some(Ends { first_time, first: number, last_time, last: number });
+            }
         }
-    }
-    let number = |i: usize| run.numbers.map(|numbers| numbers[i]);
-    node.ends = first.map(|first| Ends {
-        first_time: run.times[first],
-        first: number(first),
-        last_time: run.times[newest],
-        last: number(newest),
-    });
-    if let Some(numbers) = run.numbers {
-        node.moments = if excluded {
-            moments(run.times, numbers, counts)
-        } else {
-            moments(run.times, numbers, |_| true)
-        };
-        node.nonfinite = node.count - node.moments.map_or(0, |m| m.count);
     }
     node
 }
 
 fn integral(times: &[i64], held: impl Fn(usize) -> Held, holds: &Holds) -> Integral {
     let mut integral = Integral::default();
-    let unbroken = holds.unbroken(times[0], times[times.len() - 1]);
     for (i, pair) in times.windows(2).enumerate() {
-        let ns = if unbroken { pair[1].saturating_sub(pair[0]) } else { holds.held_ns(pair[0], pair[1]) };
-        integral.add(held(i), ns);
+        integral.add(held(i), holds.held_ns(pair[0], pair[1]));
     }
     integral
 }
 
-fn moments(times: &[i64], numbers: &[f64], counts: impl Fn(usize) -> bool) -> Option<Moments> {
-    let finite = |i: &usize| numbers[*i].is_finite() && counts(*i);
-    let first = (0..numbers.len()).find(finite)?;
-    let mut of = Moments {
-        count: 0,
-        min: numbers[first],
-        min_time: times[first],
-        max: numbers[first],
-        max_time: times[first],
-        mean: 0.0,
-        m2: 0.0,
-    };
+/// As [`integral`] where all numbers are finite and no break lies between.
+fn integral_of_finite(times: &[i64], numbers: &[f64]) -> Integral {
     let mut sum = 0.0;
-    for i in (first..numbers.len()).filter(finite) {
-        let number = numbers[i];
-        of.count += 1;
+    for (pair, number) in times.windows(2).zip(numbers) {
+        sum += number * as_float(pair[1].saturating_sub(pair[0]));
+    }
+    let all = times[times.len() - 1].saturating_sub(times[0]);
+    Integral { sum, finite_ns: all, covered_ns: all }
+}
+
+fn moments(times: &[i64], numbers: &[f64], counts: impl Fn(usize) -> bool) -> Option<Moments> {
+    let finite = (0..numbers.len()).filter(|i| numbers[*i].is_finite() && counts(*i));
+    let (times, numbers): (Vec<i64>, Vec<f64>) = finite.map(|i| (times[i], numbers[i])).unzip();
+    (!times.is_empty()).then(|| moments_of_finite(&times, &numbers))
+}
+
+/// Of at least one finite number.
+fn moments_of_finite(times: &[i64], numbers: &[f64]) -> Moments {
+    let (mut sum, mut min, mut max) = (0.0, 0, 0);
+    for (i, number) in numbers.iter().enumerate() {
         sum += number;
-        if number < of.min {
-            (of.min, of.min_time) = (number, times[i]);
+        if *number < numbers[min] {
+            min = i;
         }
-        if number > of.max {
-            (of.max, of.max_time) = (number, times[i]);
+        if *number > numbers[max] {
+            max = i;
         }
     }
-    let n = as_float(of.count);
-    of.mean = sum / n;
-    if !of.mean.is_finite() {
+    let count = numbers.len().cast_signed() as i64;
+    let n = as_float(count);
+    let mut mean = sum / n;
+    if !mean.is_finite() {
         // The sum is too large for a double; the mean is not.
-        of.mean = (first..numbers.len()).filter(finite).map(|i| numbers[i] / n).sum();
+        mean = numbers.iter().map(|number| number / n).sum();
     }
-    for i in (first..numbers.len()).filter(finite) {
-        let deviation = numbers[i] - of.mean;
-        of.m2 += deviation * deviation;
+    let mut m2 = 0.0;
+    for number in numbers {
+        let deviation = number - mean;
+        m2 += deviation * deviation;
     }
-    Some(of)
+    let (min_time, max_time) = (times[min], times[max]);
+    Moments { count, min: numbers[min], min_time, max: numbers[max], max_time, mean, m2 }
 }

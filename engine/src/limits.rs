@@ -2,6 +2,8 @@
 
 /// Samples of one block that readers hand over.
 pub const BLOCK_SAMPLES_MAX: usize = 8192;
+/// Samples after which a block that readers hand over is not joined with what follows: joining copies.
+pub const BLOCK_SAMPLES_JOINED: usize = 2048;
 /// Value bytes after which a block that readers hand over ends (plus one sample).
 pub const BLOCK_VALUE_BYTES_MAX: usize = 1 << 20;
 /// Samples of the first chunk that a channel fills in the memtable; each further one is twice as large.

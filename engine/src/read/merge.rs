@@ -1,7 +1,7 @@
 //! Merges the runs of one channel by (time, rank): each sample exactly once, streaming, both ways.
 
 use super::{Part, Position, ReadError, Run};
-use crate::limits::{BLOCK_SAMPLES_MAX, BLOCK_VALUE_BYTES_MAX};
+use crate::limits::{BLOCK_SAMPLES_JOINED, BLOCK_SAMPLES_MAX, BLOCK_VALUE_BYTES_MAX};
 use sample::{SampleBlock, TimeRange, Timestamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -269,7 +269,7 @@ impl Merge {
     fn next_block(&mut self) -> Result<Option<SampleBlock>, ReadError> {
         let mut pieces: Vec<SampleBlock> = Vec::new();
         let (mut samples, mut bytes) = (0, 0);
-        while samples < BLOCK_SAMPLES_MAX && bytes < BLOCK_VALUE_BYTES_MAX {
+        while samples < BLOCK_SAMPLES_JOINED && bytes < BLOCK_VALUE_BYTES_MAX {
             let settled = match self.settle() {
                 // What was read before the damage is delivered first.
                 Err(error) if !pieces.is_empty() => {
