@@ -37,3 +37,14 @@ pub(crate) fn open(text: &str) -> Result<Keeper, Failure> {
     }
     Ok(keeper)
 }
+
+/// Makes the decimated table that is due most; `false` when none is. One whose source is damaged is passed over.
+pub(crate) fn decimate(keeper: &Keeper) -> Result<bool, Failure> {
+    match keeper.decimate(&|| false) {
+        Err(error) if error.is_damage() => {
+            crate::print::warn(&format!("{error}; there will be no decimated rows of its table"));
+            Ok(true)
+        }
+        other => Ok(other?),
+    }
+}

@@ -331,7 +331,7 @@ fn merge_thread(keeper: &Arc<Keeper>, stopping: &Arc<AtomicBool>) -> Result<Join
 /// Says whether anything was to be done.
 fn work(keeper: &Keeper, stop: &dyn Fn() -> bool) -> Result<bool, Error> {
     let sealed = || keeper.seal(stop).map(|step| matches!(step, SealStep::Written(_) | SealStep::Sealed(_)));
-    Ok(keeper.merge(stop)? || sealed()? || keeper.index(stop)?)
+    Ok(keeper.merge(stop)? || sealed()? || keeper.decimate(stop)? || keeper.index(stop)?)
 }
 
 fn flush_now(keeper: &Keeper, orders: &mpsc::Sender<Order>) -> Result<(), Error> {

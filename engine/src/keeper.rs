@@ -8,6 +8,7 @@ use crate::indexing;
 use crate::manifest::TableEntry;
 use crate::merge;
 use crate::planted::{Bug, planted};
+use crate::pyramid;
 use crate::shared::Shared;
 use crate::wal;
 use crate::writer::Frozen;
@@ -44,6 +45,8 @@ pub struct Keeper {
     unremovable: Mutex<HashSet<u64>>,
     /// Weeks with damaged tables: they cannot be indexed.
     unindexable: Mutex<BTreeSet<Week>>,
+    /// Damaged tables: no decimated rows can be made of them.
+    undecimable: Mutex<HashSet<u64>>,
 }
 
 impl Keeper {
@@ -63,6 +66,7 @@ impl Keeper {
             unsealable: Mutex::default(),
             unremovable: Mutex::default(),
             unindexable: Mutex::default(),
+            undecimable: Mutex::default(),
         };
         keeper.take_reserve();
         keeper
@@ -334,6 +338,22 @@ impl Keeper {
             self.shared.health().index_failed = None;
         }
         result
+    }
+
+    /// Makes the decimated table that is due most, if one is; says whether one was made. `stop` is looked at all the
+    /// time. Due at least every few seconds, when no merge and no seal is. Damaged tables are not tried again.
+    ///
+    /// # Errors
+    /// The disk's; damage of a table, with its file. Nothing is lost, nothing has changed.
+    pub fn decimate(&self, stop: &dyn Fn() -> bool) -> Result<bool, Error> {
+        self.shared.check_not_poisoned()?;
+        if !self.has_room(0)? {
+            return Ok(false);
+        }
+        let mut undecimable = self.undecimable.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = pyramid::step(&self.shared, &self.publishing, &mut undecimable, stop)?;
+        self.merged.fetch_add(made.unwrap_or(0), Ordering::Relaxed);
+        Ok(made.is_some())
     }
 
     /// Which of the tables is damaged; all of them where the error names none.

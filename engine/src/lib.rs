@@ -32,6 +32,7 @@ mod open_indexes;
 mod open_tables;
 pub mod planted;
 mod prefetch;
+mod pyramid;
 pub mod read;
 pub mod recovery;
 pub mod reindex;

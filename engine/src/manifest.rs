@@ -38,7 +38,7 @@ pub const MANIFEST_FIELDS: [(&str, usize, usize); 18] = [
 pub const MANIFEST_FIXED_BYTES: usize = 124;
 
 /// The fields of one table in a `MANIFEST`: name, offset, length in bytes.
-pub const TABLE_FIELDS: [(&str, usize, usize); 17] = [
+pub const TABLE_FIELDS: [(&str, usize, usize); 18] = [
     ("id", 0, 8),
     ("week", 8, 4),
     ("generation", 12, 4),
@@ -56,9 +56,10 @@ pub const TABLE_FIELDS: [(&str, usize, usize); 17] = [
     ("first sequence", 88, 8),
     ("last sequence", 96, 8),
     ("tier", 104, 2),
+    ("source", 106, 8),
 ];
 /// Bytes of one table in a manifest of this version.
-pub const TABLE_BYTES: usize = 106;
+pub const TABLE_BYTES: usize = 114;
 
 /// Bits of a table's flags.
 pub const TABLE_FLAGS: [(&str, u16); 6] = [
@@ -108,7 +109,7 @@ pub const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 
 const _: () = {
     assert!(MANIFEST_FIELDS[17].1 + MANIFEST_FIELDS[17].2 == MANIFEST_FIXED_BYTES);
-    assert!(TABLE_FIELDS[16].1 + TABLE_FIELDS[16].2 == TABLE_BYTES);
+    assert!(TABLE_FIELDS[17].1 + TABLE_FIELDS[17].2 == TABLE_BYTES);
 };
 
 /// One live SSTable: `weeks/<monday>.<generation>/<id>.sst`, or `weeks/<monday>.late-<generation>/<id>.sst`.
@@ -146,6 +147,8 @@ pub struct TableEntry {
     pub sequence_span: (u64, u64),
     /// How often what it holds was merged at most: 0 as flushed.
     pub tier: u16,
+    /// Of a decimated table: id of the one that its rows were made of; else 0.
+    pub source: u64,
     /// Whether it is part of a sealed week.
     pub sealed: bool,
     /// Whether it holds what came for a week that was sealed already.

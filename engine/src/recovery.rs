@@ -358,8 +358,8 @@ fn load(
     directory.reserve_ids(manifest.next_channel)?;
     let class =
         |entry: &TableEntry| manifest.classes.get(usize::from(entry.class)).map_or("default", String::as_str);
-    let sources: Vec<_> =
-        manifest.tables.iter().map(class).zip(&tables).map(|(class, table)| (class, &**table)).collect();
+    let raw = manifest.tables.iter().zip(&tables).filter(|(entry, _)| !entry.decimated);
+    let sources: Vec<_> = raw.map(|(entry, table)| (class(entry), &**table)).collect();
     known_channels::enter(&mut directory, &sources, manifest.next_channel, only)?;
     let received = manifest.tables.iter().map(|entry| entry.sequence_span.1).max().unwrap_or(0);
     let mut loader = Loader::new(&mut directory, received);

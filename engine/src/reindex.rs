@@ -7,6 +7,7 @@
 //! log is replayed behind the newest such flush. Whatever is in doubt stays: the same samples twice are one.
 
 mod choice;
+mod decimated;
 mod facts;
 mod identity;
 mod mend;
@@ -142,12 +143,13 @@ impl Rebuilding<'_> {
         )?;
         let bytes = surveyed.iter().map(|candidate| candidate.file.len).sum();
         let mut foreign = Vec::new();
-        let mut own = Vec::new();
+        let (mut own, mut rows) = (Vec::new(), Vec::new());
         for candidate in surveyed {
             match candidate.archive() {
                 Some(archive) if archive != self.archive && !self.is_named(&candidate) => {
                     foreign.push((candidate.file.path.clone(), archive));
                 }
+                _ if candidate.is_decimated() => rows.push(candidate),
                 _ => own.push(candidate),
             }
         }
@@ -156,9 +158,10 @@ impl Rebuilding<'_> {
         let chosen = choice::choose(&own, self.former.as_ref(), self.layout, has_log, &mut |from| {
             wal::reach(disk, &self.layout.wal(), self.archive, from)
         })?;
-        let mut manifest = self.begin(&own, chosen.wal_from);
+        let all = || own.iter().chain(&rows);
+        let mut manifest = self.begin(&all().collect::<Vec<_>>(), chosen.wal_from);
         let there: BTreeSet<&Path> =
-            own.iter().map(|c| &*c.file.path).chain(others.iter().map(|file| &*file.path)).collect();
+            all().map(|c| &*c.file.path).chain(others.iter().map(|file| &*file.path)).collect();
         let missing: Vec<_> = self
             .entries()
             .map(|entry| (entry.path(self.layout), entry.samples_span))
@@ -188,11 +191,17 @@ impl Rebuilding<'_> {
                 _ => superfluous.push(candidate.file.path.clone()),
             }
         }
+        for candidate in &rows {
+            match decimated::of_use(candidate, &own, &live, self.former.as_ref(), disk)? {
+                Some(facts) => live.push(facts),
+                None => superfluous.push(candidate.file.path.clone()),
+            }
+        }
         // Only what is told of a flush that counts may be promised.
         let whole = live.iter().filter(|facts| facts.lineage.through < manifest.wal_from);
         manifest.heartbeat = whole.map(|facts| facts.known_until).fold(manifest.heartbeat, Timestamp::max);
         self.enter(&mut manifest, live);
-        self.drop_files(&mut manifest, &own, &superfluous);
+        self.drop_files(&mut manifest, &all().collect::<Vec<_>>(), &superfluous);
         manifest.dropped.retain(|file| !leftovers.contains(&self.layout.inside(&file.file)));
         self.publish(&manifest, &mended)?;
         self.remove(&leftovers)?;
@@ -231,7 +240,7 @@ impl Rebuilding<'_> {
     }
 
     /// A manifest without tables whose counters pass everything that was ever used.
-    fn begin(&self, own: &[Candidate], wal_from: u64) -> Manifest {
+    fn begin(&self, own: &[&Candidate], wal_from: u64) -> Manifest {
         let mut manifest = self.former.clone().unwrap_or_else(|| Manifest::new(self.archive));
         manifest.tables.clear();
         manifest.classes.clear();
@@ -293,7 +302,7 @@ impl Rebuilding<'_> {
     }
 
     /// Files that hold nothing of their own go after the grace time.
-    fn drop_files(&self, manifest: &mut Manifest, own: &[Candidate], superfluous: &[PathBuf]) {
+    fn drop_files(&self, manifest: &mut Manifest, own: &[&Candidate], superfluous: &[PathBuf]) {
         let since = self.reindexing.clock.now();
         let live: BTreeSet<PathBuf> = manifest.tables.iter().map(|entry| entry.path(self.layout)).collect();
         manifest.dropped.retain(|file| !live.contains(&self.layout.inside(&file.file)));

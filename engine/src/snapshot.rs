@@ -1,6 +1,7 @@
 //! One channel at one moment, put together from live tables and memory.
 
-use crate::read::{ReadError, Run, Snapshot};
+use crate::pyramid::TableRows;
+use crate::read::{ReadError, Rows, Run, Snapshot};
 use crate::shared::Shared;
 use crate::slot::Slot;
 use crate::table_run::{TableRun, read_error};
@@ -32,6 +33,7 @@ pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot
         }
         runs.push(Arc::new(TableRun::new(indexed, entry, tail.channel, false, &view.damage)));
     }
+    let rows = decimated(view, tail.channel, range);
     let base = view.base_week(Week::containing(range.from));
     let mut events = timeline.events;
     events.extend(archive_events(view)?.into_iter().filter(|event| matters_from(base, event)));
@@ -46,6 +48,7 @@ pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot
     Ok(Snapshot {
         name: tail.name,
         runs,
+        rows,
         events,
         metadata,
         first_sample: tail.first_sample,
@@ -54,6 +57,21 @@ pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot
         durable_until: tail.durable_until,
         problems: view.damage.problems(tail.channel, range),
     })
+}
+
+/// The channel's rows in decimated tables whose sources may have samples in `range`.
+fn decimated(view: &View, channel: ChannelId, range: TimeRange) -> Vec<Arc<dyn Rows>> {
+    let tables = &view.manifest.tables;
+    let mut rows: Vec<Arc<dyn Rows>> = Vec::new();
+    for (at, entry) in tables.iter().enumerate().filter(|(_, entry)| entry.decimated) {
+        // A decimated table says of its source's span what its source does.
+        let Some(span) = entry.samples_span else { continue };
+        let (least, greatest) = entry.channel_span;
+        if least <= channel && channel <= greatest && range.touches(span.0, span.1) {
+            rows.push(Arc::new(TableRows::new(view.indexed(at), entry, channel, span)));
+        }
+    }
+    rows
 }
 
 /// Whether the carry-in of `base` does not know yet what an engine-wide event did.
@@ -95,6 +113,9 @@ impl Timeline {
         // An event stands in the week of its time; what it says may reach back across one week's begin.
         let last = Week::containing(range.to).next();
         for span in view.partitions.all() {
+            if view.manifest.tables[span.table].decimated {
+                continue;
+            }
             let outside = base.is_some_and(|base| span.week < base) || span.week > last;
             if outside || channel < span.channels.0 || span.channels.1 < channel {
                 continue;

@@ -81,6 +81,10 @@ impl Run for TableRun {
         self.span
     }
 
+    fn source(&self) -> u64 {
+        self.table.table().info().table
+    }
+
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError> {
         let entries = self.entries(range)?;
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);

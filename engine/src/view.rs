@@ -33,7 +33,8 @@ impl View {
         let spans = manifest.tables.iter().enumerate().map(|(table, entry)| TableSpan {
             table,
             week: entry.week,
-            samples: entry.samples_span,
+            // Decimated tables have no samples of their own.
+            samples: entry.samples_span.filter(|_| !entry.decimated),
             channels: entry.channel_span,
         });
         View {
@@ -79,7 +80,7 @@ impl View {
     pub fn base_week(&self, week: Week) -> Option<Week> {
         let tables = &self.manifest.tables;
         let open = || tables.iter().filter(|t| t.holds_carry_in).map(|t| t.week);
-        let first = || open().min().filter(|first| tables.iter().all(|t| t.week >= *first));
+        let first = || open().min().filter(|first| tables.iter().all(|t| t.decimated || t.week >= *first));
         open().filter(|open| *open <= week).max().or_else(first)
     }
 

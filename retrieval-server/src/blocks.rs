@@ -2,7 +2,7 @@
 
 use crate::limits::REPLANS_MAX;
 use engine::read::{ChannelView, Order, Position, ReadError, Reader, Samples, Scan};
-use sample::SampleBlock;
+use sample::{SampleBlock, TimeRange};
 
 /// Blocks in the order of the scan, ascending inside, none empty.
 pub(crate) struct Blocks<'a> {
@@ -24,6 +24,13 @@ impl<'a> Blocks<'a> {
     /// The view that is being read.
     pub(crate) fn view(&self) -> &ChannelView {
         &self.view
+    }
+
+    /// Goes on with the samples of `range`, in time order.
+    pub(crate) fn go_to(&mut self, range: TimeRange) {
+        self.scan = Scan { range, beyond: None, ..self.scan };
+        self.last = None;
+        self.samples = self.view.samples(&self.scan);
     }
 
     /// The next block; `None` behind the last.

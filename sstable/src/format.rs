@@ -8,27 +8,33 @@ mod tests;
 
 pub(crate) use chunk::*;
 pub use chunk::{CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX, SAMPLE_VALUE_BYTES_MAX};
-pub use record::CARRIED_VALUE_BYTES_MAX;
 pub(crate) use record::*;
+pub use record::{BinField, CARRIED_VALUE_BYTES_MAX};
 pub(crate) use table::*;
 
 /// Tags of one table of FORMAT.md: an enum with its tags, both directions and all names.
 macro_rules! tags {
-    ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $variant:ident = $tag:literal,)+ }) => {
+    ($(#[$outer:meta])* pub $name:ident $body:tt) => {
+        $crate::format::tags! { @make $(#[$outer])* [pub] $name $body }
+    };
+    (@make $(#[$outer:meta])* [$vis:vis] $name:ident { $($(#[$inner:meta])* $variant:ident = $tag:literal,)+ }) => {
         $(#[$outer])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         #[repr(u8)]
-        pub(crate) enum $name { $($(#[$inner])* $variant = $tag,)+ }
+        $vis enum $name { $($(#[$inner])* $variant = $tag,)+ }
 
         impl $name {
             /// Every one, in the order of FORMAT.md.
-            pub(crate) const ALL: [$name; [$($tag),+].len()] = [$($name::$variant),+];
+            $vis const ALL: [$name; [$($tag),+].len()] = [$($name::$variant),+];
 
             /// From its tag.
             pub(crate) fn from_tag(tag: u8) -> Option<$name> {
                 $name::ALL.into_iter().find(|known| *known as u8 == tag)
             }
         }
+    };
+    ($(#[$outer:meta])* $name:ident $body:tt) => {
+        $crate::format::tags! { @make $(#[$outer])* [pub(crate)] $name $body }
     };
 }
 pub(crate) use tags;

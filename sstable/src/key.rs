@@ -25,6 +25,8 @@ impl Key {
     pub const CARRY_IN: u64 = 3;
     /// Rate of channel records.
     pub const CHANNELS: u64 = 4;
+    /// Least rate of decimated rows, which is their width in ns.
+    pub const DECIMATED: u64 = 1000;
 
     /// A key.
     pub fn new(rate: u64, channel: ChannelId, bin: i64) -> Key {

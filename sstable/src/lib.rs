@@ -43,13 +43,16 @@ pub use chunk::{
 pub use codec::Profile;
 pub use fingerprint::fingerprint;
 pub use footer::{TableInfo, TableKind, TableSummary};
-pub use format::{CARRIED_VALUE_BYTES_MAX, CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX, SAMPLE_VALUE_BYTES_MAX};
+pub use format::{
+    BinField, CARRIED_VALUE_BYTES_MAX, CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX, SAMPLE_VALUE_BYTES_MAX,
+};
 pub use key::Key;
 pub use known_models::KnownModels;
 pub use record::{
-    Archiving, CarriedSample, CarryIn, ChannelChange, ChannelRecord, Connection, DictionaryRow, Lineage,
-    NewestReading, ValueDescription, decode_carry_in, decode_channel_records, decode_events, decode_metadata,
-    decode_sample, encode_carry_in, encode_channel_records, encode_events, encode_metadata, encode_sample,
+    Archiving, BinColumns, CarriedSample, CarryIn, ChannelChange, ChannelRecord, Connection, DictionaryRow,
+    Lineage, NewestReading, ValueDescription, decode_bins, decode_carry_in, decode_channel_records,
+    decode_events, decode_metadata, decode_sample, encode_bins, encode_carry_in, encode_channel_records,
+    encode_events, encode_metadata, encode_sample,
 };
 pub use salvage::{Loss, Remains, Salvaged};
 pub use scan::{Scan, ScannedBlock, ScannedContent, ScannedEntry};

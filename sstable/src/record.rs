@@ -1,5 +1,6 @@
 //! Payloads of everything that is not samples.
 
+mod bins;
 mod carry_in;
 mod channel;
 mod dictionary;
@@ -11,6 +12,7 @@ mod sample_bytes;
 #[cfg(test)]
 mod tests;
 
+pub use bins::{BinColumns, decode_bins, encode_bins};
 pub use carry_in::{Archiving, CarriedSample, CarryIn, Connection, decode_carry_in, encode_carry_in};
 pub use channel::{ChannelChange, ChannelRecord, decode_channel_records, encode_channel_records};
 pub use dictionary::{DictionaryRow, NewestReading, ValueDescription};

@@ -4,7 +4,9 @@ use crate::block_index::{ChunkFacts, IndexRow};
 use crate::cache::BlockCache;
 use crate::chunk::{self, ChunkHeader, Statistics};
 use crate::format::PROLOGUE_BYTES;
-use crate::record::{DictionaryRow, decode_carry_in, decode_channel_records, decode_events, decode_metadata};
+use crate::record::{
+    DictionaryRow, decode_bins, decode_carry_in, decode_channel_records, decode_events, decode_metadata,
+};
 use crate::scan::{Scan, ScannedBlock, ScannedContent, ScannedEntry};
 use crate::table::Table;
 use crate::{ChunkSummary, Entry, Key, Locator};
@@ -196,6 +198,7 @@ impl Verifier<'_> {
             Key::METADATA => decode_metadata(&entry.payload).map(drop),
             Key::CARRY_IN => decode_carry_in(&entry.payload).map(drop),
             Key::CHANNELS => decode_channel_records(&entry.payload).map(drop),
+            Key::DECIMATED.. => decode_bins(&entry.payload).map(drop),
             _ => Ok(()),
         };
         match decoded {

@@ -55,7 +55,7 @@ pub fn chunk(bytes: &[u8]) -> bool {
     sound
 }
 
-/// Payloads of events, metadata, carry-ins, channel records, single samples.
+/// Payloads of events, metadata, carry-ins, channel records, single samples, decimated rows.
 pub fn records(bytes: &[u8]) -> bool {
     let sound = [
         sstable::decode_events(bytes).is_ok(),
@@ -63,6 +63,7 @@ pub fn records(bytes: &[u8]) -> bool {
         sstable::decode_carry_in(bytes).is_ok(),
         sstable::decode_channel_records(bytes).is_ok(),
         sstable::decode_sample(bytes).is_ok(),
+        sstable::decode_bins(bytes).is_ok(),
     ];
     sound.contains(&true)
 }

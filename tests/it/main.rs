@@ -16,6 +16,7 @@ mod coverage;
 /// A chunk that is damaged under a running download.
 mod damage;
 /// Decoders as those call them who have bytes that nobody vouches for.
+mod decimating;
 mod decoders;
 /// A file system that is full, again and again.
 mod disk_full;

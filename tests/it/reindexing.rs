@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 const SEEDS: u64 = 30;
 
-fn reindexed_at(disk: &SimDisk, clock: &ManualClock, directory: &str) -> Result<Reindexed, Error> {
+pub(crate) fn reindexed_at(disk: &SimDisk, clock: &ManualClock, directory: &str) -> Result<Reindexed, Error> {
     reindex(&Reindexing {
         disk: Arc::new(disk.clone()),
         clock: Arc::new(clock.clone()),

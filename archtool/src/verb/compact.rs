@@ -7,7 +7,7 @@ use crate::upkeep;
 use indicatif::ProgressBar;
 use serde_json::json;
 
-/// Merge what an engine would merge in the background; remove files whose grace time is over
+/// Merge and decimate what an engine would in the background; remove files whose grace time is over
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Archive directory; no engine may run on it
@@ -36,6 +36,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         bar.set_length(keeper.bytes_merged() + keeper.merge_debt());
         bar.set_position(keeper.bytes_merged());
     }
+    while upkeep::decimate(&keeper)? {}
     bar.finish_and_clear();
     let removed = keeper.remove_dropped()?;
     let waiting = keeper.merge_debt();

@@ -100,6 +100,7 @@ fn seal(keeper: &Keeper, week: Week, bytes_before: u64) -> Result<Sealed, Failur
             }
         }
     }
+    while upkeep::decimate(keeper)? {}
     bar.finish_and_clear();
     let (tables, samples, bytes) = of_week(&keeper.shared().view().manifest.tables);
     Ok(Sealed { week, tables, samples, bytes_before, bytes })

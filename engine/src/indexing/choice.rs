@@ -140,6 +140,7 @@ mod tests {
             tier: 0,
             sealed: false,
             beside: false,
+            source: 0,
         }
     }
 

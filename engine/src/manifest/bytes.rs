@@ -98,6 +98,7 @@ fn put_table(out: &mut Vec<u8>, table: &TableEntry) {
     put_u64(out, table.sequence_span.0);
     put_u64(out, table.sequence_span.1);
     put_u16(out, table.tier);
+    put_u64(out, table.source);
 }
 
 fn put_partition_index(out: &mut Vec<u8>, index: &PartitionIndexEntry) {
@@ -245,6 +246,7 @@ fn get_table(cursor: &mut Cursor<'_>, classes: usize, newer: bool) -> Result<Tab
         channel_span: (ChannelId(cursor.u64()?), ChannelId(cursor.u64()?)),
         sequence_span: (cursor.u64()?, cursor.u64()?),
         tier: cursor.u16()?,
+        source: cursor.u64()?,
         sealed: flags & SEALED != 0,
         beside: flags & BESIDE != 0,
     })

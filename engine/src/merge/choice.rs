@@ -79,6 +79,7 @@ mod tests {
             tier,
             sealed: false,
             beside: false,
+            source: 0,
         }
     }
 

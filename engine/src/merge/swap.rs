@@ -177,7 +177,15 @@ impl Replaced {
         let mut manifest = view.manifest.clone();
         let mut tables = Vec::with_capacity(view.tables.len());
         manifest.tables.clear();
+        let derived =
+            |entry: &TableEntry| entry.decimated && self.inputs.iter().any(|of| of.id == entry.source);
+        manifest.dropped.extend(
+            view.manifest.tables.iter().filter(|e| derived(e)).map(|e| dropped(e, shared.clock.now())),
+        );
         for (entry, open) in view.manifest.tables.iter().zip(&view.tables) {
+            if derived(entry) {
+                continue;
+            }
             if !self.inputs.contains(entry) {
                 manifest.tables.push(entry.clone());
                 tables.push(open.clone());

@@ -1,6 +1,6 @@
 //! What a reader can ask of one archive.
 
-use super::{FirstSample, Run};
+use super::{FirstSample, Rows, Run};
 use sample::{ChannelName, DropCause, Event, Metadata, TimeRange, Timestamp, ValueType};
 use std::borrow::Cow;
 use std::fmt;
@@ -347,6 +347,8 @@ pub struct Snapshot {
     /// Runs that may hold samples of the range, its edge or its successor; opened, so that files
     /// replaced meanwhile stay readable.
     pub runs: Vec<Arc<dyn Run>>,
+    /// Stored nodes of the decimator's tree, each made of some of the runs.
+    pub rows: Vec<Arc<dyn Rows>>,
     /// The channel's events and the archive's own, by sequence, from the state at the range's start on.
     pub events: Vec<Event>,
     /// Metadata in force at the range's start and every later change, by time.

@@ -6,7 +6,9 @@
 mod archive;
 mod merge;
 mod reader;
+mod rows;
 mod run;
+mod stretches;
 mod union;
 mod view;
 
@@ -18,6 +20,8 @@ pub use decimator::coverage::FirstSample;
 pub(crate) use merge::last_before;
 pub use merge::{Merge, Order, Scan};
 pub use reader::{Member, Reader};
+pub use rows::{RowRecord, Rows};
 pub use run::{Part, Position, Run};
+pub use stretches::{Stretch, Stretches};
 pub use union::Union;
 pub use view::{ChannelView, Samples};

@@ -30,6 +30,10 @@ pub struct Part {
 pub trait Run: Send + Sync {
     /// Times of the first and last sample, inclusive. Cheap.
     fn span(&self) -> (Timestamp, Timestamp);
+    /// Number of the table that it lies in, for what was derived from that; 0 where nothing is.
+    fn source(&self) -> u64 {
+        0
+    }
     /// The parts that touch the closed span of `range`, in order. May read index pages.
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError>;
     /// Types of its values: each with the time of the first sample of a stretch. Reads every chunk's header.

@@ -1,8 +1,9 @@
 //! One channel at one moment over all archives that know it.
 
 use super::merge::{first_from, last_before};
-use super::{Merge, Problem, ProblemCode, ReadError, Scan, Snapshot, Union};
+use super::{Merge, Problem, ProblemCode, ReadError, Scan, Snapshot, Stretches, Union};
 use decimator::coverage::{self, Coverage};
+use decimator::fold::Folding;
 use sample::{ChannelName, Event, Metadata, Sample, SampleBlock, TimeRange, Timestamp};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -65,6 +66,23 @@ impl ChannelView {
     pub fn samples(&self, scan: &Scan) -> Samples {
         let merges = self.snapshots.iter().map(|s| Merge::new(&s.runs, *scan)).collect();
         Samples { union: Union::new(merges, scan.order), range: scan.range, problems: self.problems.clone() }
+    }
+
+    /// Plans the bins of `folding`: which are stored in parts, and of which samples have to be folded. Where several
+    /// archives have samples, all samples have.
+    ///
+    /// # Errors
+    /// When an archive cannot say where it has samples.
+    pub fn stretches<'a>(&self, folding: &'a Folding) -> Result<Stretches<'a>, ReadError> {
+        let range = folding.range;
+        let has_some = |snapshot: &&Snapshot| {
+            snapshot.runs.iter().map(|run| run.span()).any(|(first, last)| range.touches(first, last))
+        };
+        let with_samples: Vec<&Snapshot> = self.snapshots.iter().filter(has_some).collect();
+        match with_samples.as_slice() {
+            [only] => Stretches::new(folding, &only.runs, &only.rows),
+            _ => Stretches::new(folding, &[], &[]),
+        }
     }
 
     /// The last sample before `time`, or at or before it if `inclusive`.

@@ -9,7 +9,7 @@ use crate::limits::MERGE_CACHE_BYTES;
 use crate::manifest::{FIRST_GENERATION, TableEntry};
 use disk::{Disk, FormatError};
 use sample::{ChannelId, Week};
-use sstable::{BlockCache, DictionaryRow, Lineage, Remains, Scan, Table, TableInfo, verify};
+use sstable::{BlockCache, DictionaryRow, Lineage, Remains, Scan, Table, TableInfo, TableKind, verify};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +42,7 @@ impl TableFile {
             week: self.week,
             generation: self.generation,
             beside: self.beside,
+            source: 0,
             sealed: self.is_sealed(),
             class: 0,
             decimated: false,
@@ -95,6 +96,16 @@ impl Candidate {
         match &self.condition {
             Condition::Sound(facts) => facts.lineage.clone(),
             Condition::Damaged { lineage, .. } => (**lineage).clone(),
+        }
+    }
+
+    /// Whether it holds decimated rows, as far as it says.
+    pub(super) fn is_decimated(&self) -> bool {
+        match &self.condition {
+            Condition::Sound(facts) => facts.entry.decimated,
+            Condition::Damaged { info, .. } => {
+                info.as_ref().is_some_and(|info| info.kind == TableKind::Decimated)
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use decimator::grid::Grid;
 use decimator::holds::Holds;
 use decimator::node::Held;
 use decimator::states::StateFold;
-use engine::read::{ChannelView, Problem, ProblemCode, Scan};
+use engine::read::{ChannelView, Problem, ProblemCode, ReadError, Scan, Stretch};
 use sample::{Column, Sample, SampleBlock, Severity, TimeRange, Timestamp, Value};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -203,8 +203,10 @@ impl Running<'_> {
             });
             StateFold::new(range, &self.asked.grid, &folding.holds, first)
         });
+        // Of the newest value, whether or not it is read for its bin.
+        let newest = view.last_before(range.to, false).unwrap_or(None);
         let of = BinsOf {
-            value_type: edge.map(|e| e.run_type().value),
+            value_type: newest.map(|sample| sample.run_type().value),
             metadata: metadata.map(|m| m.1.clone()),
             bins: 0,
         };
@@ -218,20 +220,30 @@ impl Running<'_> {
             stopped: None,
         };
         let scan = Scan { skip_damaged: self.asked.skip_damaged, ..Scan::ascending(range) };
+        // States are not stored.
+        let planned = if delivery.states.is_none() { view.stretches(&folding).map(Some) } else { Ok(None) };
+        let mut stretches: Box<dyn Iterator<Item = Stretch>> = match planned {
+            Ok(Some(stretches)) => Box::new(stretches),
+            Ok(None) => Box::new(std::iter::once(Stretch::Samples(range))),
+            Err(error) => {
+                failure = failure.or(Some(error));
+                Box::new(std::iter::empty())
+            }
+        };
         let mut blocks = Blocks::new(&self.state.reader, view, scan);
         let mut fold = Fold::new(&folding);
         let mut values = Vec::new();
-        while failure.is_none() {
-            match blocks.next() {
-                Ok(Some(block)) => {
-                    delivery.changes(&block, exclude_invalid);
-                    let are_numbers = block.values.numbers(&mut values);
-                    let numbers = are_numbers.then_some(values.as_slice());
-                    let samples = Samples { times: &block.time, numbers, severities: &block.severity };
-                    fold.samples(samples, &mut |bin| delivery.take(bin));
+        while failure.is_none()
+            && let Some(stretch) = stretches.next()
+        {
+            match stretch {
+                Stretch::Node(level, node) => {
+                    fold.node(level, &node, &mut |bin| delivery.take(bin));
                 }
-                Ok(None) => break,
-                Err(error) => failure = Some(error),
+                Stretch::Samples(range) => {
+                    blocks.go_to(range);
+                    failure = delivery.samples(&mut blocks, &mut fold, &mut values, exclude_invalid).err();
+                }
             }
             if let Some(stopped) = delivery.stopped {
                 return Err(stopped);
@@ -285,9 +297,8 @@ struct Delivery<'a, 'o> {
 }
 
 impl Delivery<'_, '_> {
-    /// Learns the type of a block's values and how long which state was held.
+    /// Learns how long which state was held.
     fn changes(&mut self, block: &SampleBlock, exclude_invalid: bool) {
-        self.of.value_type = Some(block.run.value);
         let Some(states) = &mut self.states else { return };
         for (i, time) in block.time.iter().enumerate() {
             let state = match &block.values {
@@ -296,6 +307,27 @@ impl Delivery<'_, '_> {
             };
             states.change(*time, state.filter(|_| !left_out(block.severity[i], exclude_invalid)));
         }
+    }
+
+    /// Folds all that `blocks` still have.
+    fn samples(
+        &mut self,
+        blocks: &mut Blocks<'_>,
+        fold: &mut Fold<'_>,
+        values: &mut Vec<f64>,
+        exclude_invalid: bool,
+    ) -> Result<(), ReadError> {
+        while let Some(block) = blocks.next()? {
+            self.changes(&block, exclude_invalid);
+            let are_numbers = block.values.numbers(values);
+            let numbers = are_numbers.then_some(values.as_slice());
+            let samples = Samples { times: &block.time, numbers, severities: &block.severity };
+            fold.samples(samples, &mut |bin| self.take(bin));
+            if self.stopped.is_some() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn end_of_range(&mut self) {

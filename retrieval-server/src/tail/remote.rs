@@ -39,6 +39,7 @@ impl RemoteArchive {
 
     fn snapshot_of(&self, arrived: Arrived) -> Snapshot {
         Snapshot {
+            rows: Vec::new(),
             name: arrived.name,
             runs: self.runs(arrived.handle, arrived.runs),
             events: arrived.events,

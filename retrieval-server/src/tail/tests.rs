@@ -96,6 +96,7 @@ fn tail_bytes(values: &[f64], range: TimeRange) -> Vec<u8> {
 fn snapshot_bytes(values: &[f64]) -> Vec<u8> {
     let tail = tail_of(block_of(values, 10));
     let snapshot = Snapshot {
+        rows: Vec::new(),
         name: tail.name,
         runs: tail.runs,
         events: tail.events,

@@ -255,6 +255,7 @@ impl Archive for Memory {
             runs.push(Arc::new(Blocks { name, parts, damaged, vanish, loads }));
         }
         Ok(Some(Snapshot {
+            rows: Vec::new(),
             name: name.clone(),
             runs,
             events: channel.events.clone(),

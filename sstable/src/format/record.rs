@@ -194,5 +194,56 @@ tags! {
         Group = 6,
         /// Tables merged into this one.
         Parts = 7,
+        /// The table that decimated rows were made of.
+        Source = 8,
+    }
+}
+
+/// Most decimated rows of a record.
+pub(crate) const BIN_ROWS_MAX: usize = 1024;
+/// Most columns of a record of decimated rows.
+pub(crate) const BIN_COLUMNS_MAX: usize = 64;
+
+tags! {
+    /// Columns of decimated rows.
+    pub BinField {
+        /// Number of the bin behind the record's.
+        Number = 1,
+        /// Samples.
+        Count = 2,
+        /// Samples without a finite number.
+        Unfinite = 3,
+        /// Numbers that are not finite.
+        NonFinite = 4,
+        /// Samples of severity INVALID.
+        Invalid = 5,
+        /// Worst severity.
+        Worst = 6,
+        /// What first and last value are.
+        Flags = 7,
+        /// Time of the first sample.
+        FirstTime = 8,
+        /// Time of the last sample.
+        LastTime = 9,
+        /// Time of the least number.
+        MinTime = 10,
+        /// Time of the greatest number.
+        MaxTime = 11,
+        /// First value.
+        First = 12,
+        /// Last value.
+        Last = 13,
+        /// Least number.
+        Min = 14,
+        /// Greatest number.
+        Max = 15,
+        /// Mean.
+        Mean = 16,
+        /// Sum of squared deviations.
+        SquaredDeviations = 17,
+        /// Time integral.
+        Integral = 18,
+        /// Time without a finite number.
+        UnfiniteTime = 19,
     }
 }

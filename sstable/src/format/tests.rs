@@ -54,6 +54,7 @@ fn tags_mean_what_the_document_says() {
     check_tags("Channel records", &ChannelTag::ALL, |tag| tag as u8);
     check_tags("Carry-in", &CarryInField::ALL, |tag| tag as u8);
     check_tags("Lineage", &LineageField::ALL, |tag| tag as u8);
+    check_tags("Decimated rows", &BinField::ALL, |tag| tag as u8);
     check_tags("Archiving states", &ArchivingTag::ALL, |tag| tag as u8);
 }
 
@@ -78,6 +79,8 @@ fn flags_and_limits_are_those_of_the_document() {
             ("UNPACKED_BYTES_MAX", UNPACKED_BYTES_MAX),
             ("RECORD_BYTES_MAX", RECORD_BYTES_MAX),
             ("CLASS_NAME_BYTES_MAX", CLASS_NAME_BYTES_MAX),
+            ("BIN_ROWS_MAX", BIN_ROWS_MAX),
+            ("BIN_COLUMNS_MAX", BIN_COLUMNS_MAX),
             ("DICTIONARY_ROWS_MAX", DICTIONARY_ROWS_MAX),
             ("DICTIONARY_REPEATED_MAX", DICTIONARY_REPEATED_MAX),
         ],
@@ -121,6 +124,7 @@ fn no_table_of_the_document_is_left_uncompared() {
         "Carry-in",
         "Archiving states",
         "Lineage",
+        "Decimated rows",
     ];
     assert_eq!(
         headings_with_tables(FORMAT),

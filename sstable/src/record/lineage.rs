@@ -23,6 +23,8 @@ pub struct Lineage {
     /// Numbers of the tables that were merged into it, theirs included: it stands in the place of all; where it
     /// has a group, the whole group does.
     pub parts: Vec<u64>,
+    /// Of a decimated table: number of the table that its rows were made of.
+    pub source: Option<u64>,
 }
 
 pub(crate) fn encode_lineage(lineage: &Lineage) -> Vec<u8> {
@@ -38,6 +40,9 @@ pub(crate) fn encode_lineage(lineage: &Lineage) -> Vec<u8> {
         if !numbers.is_empty() {
             put_field(&mut out, field as u8, &numbers_bytes(numbers));
         }
+    }
+    if let Some(source) = lineage.source {
+        put_field(&mut out, LineageField::Source as u8, &source.to_le_bytes());
     }
     out
 }
@@ -84,6 +89,7 @@ pub(crate) fn decode_lineage(bytes: &[u8]) -> Result<Lineage, BytesError> {
             LineageField::Sequences => lineage.sequences = (content.u64()?, content.u64()?),
             LineageField::Group => lineage.group = read_numbers(content)?,
             LineageField::Parts => lineage.parts = read_numbers(content)?,
+            LineageField::Source => lineage.source = Some(content.u64()?),
         }
         field.content.finish()?;
     }

@@ -76,6 +76,7 @@ fn table(id: u64) -> TableEntry {
         tier: 0,
         sealed: false,
         beside: false,
+        source: 0,
     }
 }
 

@@ -116,3 +116,23 @@ pub(super) fn full_row(channel: u64) -> DictionaryRow {
     ];
     row
 }
+
+/// Rows of four bins, two of them next to each other, with every column.
+pub fn bins() -> BinColumns {
+    let column = |field: BinField| {
+        let tag = field as u8;
+        let column = match field {
+            BinField::Worst | BinField::Flags => Column::UInt8(vec![0, 3, tag % 4, 1]),
+            BinField::First | BinField::Last | BinField::Min | BinField::Max => {
+                Column::Float64(vec![0.5, 1.25, -3.0, f64::from(tag)])
+            }
+            BinField::Mean | BinField::SquaredDeviations | BinField::Integral => {
+                Column::Float64(vec![1.0 / 3.0, 1e300, -0.0, f64::from(tag) / 7.0])
+            }
+            BinField::Number => Column::Int64(vec![0, 1, 2, 3]),
+            _ => Column::Int64(vec![7, i64::from(tag), 600, 59_999_999_999]),
+        };
+        (field, column)
+    };
+    BinColumns { rows: 4, columns: BinField::ALL.into_iter().map(column).collect() }
+}

@@ -109,6 +109,7 @@ fn of_records() -> Vec<(&'static str, Content)> {
         sequences: (5, 1000),
         group: vec![0x1121, 0x1122],
         parts: vec![3, 4, 300],
+        source: None,
     };
     vec![
         ("events", of_record(Key::EVENTS, events[0].time, events[events.len() - 1].time, event_bytes)),
@@ -132,6 +133,22 @@ fn of_records() -> Vec<(&'static str, Content)> {
         (
             "lineage",
             Content { lineage: Some(lineage), tier: 2, ..of_blocks(vec![blocks::scalars().remove(1)]) },
+        ),
+        (
+            "decimated-rows",
+            of_record(60_000_000_000, records::time(0), records::time(239), encode_bins(&records::bins())),
+        ),
+        (
+            "decimated-lineage",
+            Content {
+                lineage: Some(Lineage { source: Some(0x1120), ..Lineage::default() }),
+                ..of_record(
+                    86_400_000_000_000,
+                    records::time(0),
+                    records::time(86_399),
+                    encode_bins(&BinColumns::default()),
+                )
+            },
         ),
         ("packed-chunks", of_blocks(blocks::packed())),
         ("nothing", Content::default()),

@@ -2,7 +2,7 @@
 
 use super::parts::{archiving, carry_in, channel_record, double, escaped, event, metadata, sample};
 use super::{Read, planted, shortened};
-use sample::Timestamp;
+use sample::{Column, Timestamp};
 use sstable::*;
 use std::fmt::Write;
 use std::path::Path;
@@ -50,6 +50,9 @@ pub(super) fn text(bytes: &[u8]) -> Read<String> {
             lineage.group,
             lineage.parts
         )?;
+        if let Some(source) = lineage.source {
+            writeln!(text, "decimated from {source}")?;
+        }
     }
     for row in table.dictionary() {
         let row = row?;
@@ -163,10 +166,24 @@ fn record(table: &Table, entry: &Entry, text: &mut String) -> Read<()> {
         Key::CHANNELS => {
             ("channel records", decode_channel_records(&payload)?.iter().map(channel_record).collect())
         }
+        Key::DECIMATED.. => ("decimated rows", decimated(&decode_bins(&payload)?)),
         rate => return Err(format!("a record of rate {rate}").into()),
     };
     let Timestamp(last) = entry.last;
     writeln!(text, "{kind} of {} from {} to {last}", entry.key.channel.0, entry.key.bin)?;
     lines.iter().try_for_each(|line| writeln!(text, "  {line}"))?;
     Ok(())
+}
+
+/// Columns of decimated rows, doubles as their bits.
+fn decimated(bins: &BinColumns) -> Vec<String> {
+    let values = |column: &Column| match column {
+        Column::Float64(values) => values.iter().map(|v| format!("{:016x}", v.to_bits())).collect(),
+        Column::Int64(values) => values.iter().map(i64::to_string).collect(),
+        Column::UInt8(values) => values.iter().map(u8::to_string).collect(),
+        other => vec![format!("{other:?}")],
+    };
+    let line = |(field, column): &(BinField, Column)| format!("{field:?} {}", values(column).join(" "));
+    let rows = format!("{} rows", bins.rows);
+    [rows].into_iter().chain(bins.columns.iter().map(line)).collect()
 }

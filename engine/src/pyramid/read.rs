@@ -1,0 +1,75 @@
+//! One channel's rows in one decimated table.
+
+use super::rows::nodes;
+use crate::indexed_table::IndexedTable;
+use crate::manifest::TableEntry;
+use crate::read::{ReadError, RowRecord, Rows};
+use crate::table_run::read_error;
+use decimator::node::Node;
+use decimator::tree::WIDTHS_NS;
+use sample::{ChannelId, TimeRange, Timestamp};
+use sstable::Entry;
+use std::sync::{Mutex, PoisonError};
+
+/// The rows of a channel in a table that the manifest names.
+#[derive(Debug)]
+pub(crate) struct TableRows {
+    table: IndexedTable,
+    channel: ChannelId,
+    source: u64,
+    span: (Timestamp, Timestamp),
+    /// Records that [`Rows::records`] named; a record's token is its place here.
+    named: Mutex<Vec<Entry>>,
+}
+
+impl TableRows {
+    /// Of the decimated table that `entry` names; `span` is that of its source.
+    pub(crate) fn new(
+        table: IndexedTable,
+        entry: &TableEntry,
+        channel: ChannelId,
+        span: (Timestamp, Timestamp),
+    ) -> TableRows {
+        TableRows { table, channel, source: entry.source, span, named: Mutex::default() }
+    }
+}
+
+impl Rows for TableRows {
+    fn source(&self) -> u64 {
+        self.source
+    }
+
+    fn span(&self) -> (Timestamp, Timestamp) {
+        self.span
+    }
+
+    fn records(&self, level: usize, range: TimeRange) -> Result<Vec<RowRecord>, ReadError> {
+        let rate = WIDTHS_NS[level].cast_unsigned();
+        let entries = self.table.entries(rate, self.channel, range);
+        let entries = entries.map_err(|error| read_error(error, Some(self.span)))?;
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = |entry: Entry| {
+            let (first, last) = (Timestamp(entry.key.bin), entry.last);
+            named.push(entry);
+            RowRecord { first, last, token: named.len() as u64 - 1 }
+        };
+        Ok(entries.into_iter().map(record).collect())
+    }
+
+    fn load(&self, level: usize, record: &RowRecord) -> Result<Vec<Node>, ReadError> {
+        let entry = {
+            let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+            usize::try_from(record.token).ok().and_then(|token| named.get(token).cloned())
+        };
+        let Some(entry) = entry else {
+            return Err(ReadError::Unavailable("a record of other rows was asked for".into()));
+        };
+        let table = self.table.table();
+        let rows = table.payload(&entry).and_then(|payload| {
+            let bins = sstable::decode_bins(&payload);
+            let rows = bins.and_then(|bins| nodes(&bins, level, entry.key.bin));
+            rows.map_err(|error| error.in_file(table.path(), entry.locator.offset))
+        });
+        rows.map_err(|error| read_error(error, Some((record.first, record.last))))
+    }
+}

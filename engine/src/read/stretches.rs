@@ -1,0 +1,226 @@
+//! Plans how bins are made: which nodes are stored, and where samples have to be folded.
+
+use super::{ReadError, RowRecord, Rows, Run};
+use decimator::fold::Folding;
+use decimator::node::Node;
+use decimator::tree::{LEVELS, node_at, piece_level};
+use sample::{TimeRange, Timestamp};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What comes next in time.
+#[derive(Clone, Debug)]
+pub enum Stretch {
+    /// A stored node of this level, to be folded as it is.
+    Node(usize, Box<Node>),
+    /// The samples of this range are to be folded.
+    Samples(TimeRange),
+}
+
+/// The stretches of one channel's bins, in order of time. Stretches in which no sample lies may be left out.
+///
+/// A stored node is used where nothing but its source has samples in it (a statistic of two runs cannot be told from
+/// those of each), it lies inside its bin, its last value holds to its end, and it counts what is asked for.
+pub struct Stretches<'a> {
+    folding: &'a Folding,
+    sources: Vec<Source>,
+    /// Everything before is planned.
+    at: i64,
+    /// Samples before `at` that no stretch was given out for.
+    pending: Option<i64>,
+    ready: VecDeque<Stretch>,
+    /// The bin that holds `at`, inside the range.
+    bin: (i64, i64),
+}
+
+/// One decimated table.
+struct Source {
+    rows: Arc<dyn Rows>,
+    /// Where the source has samples; days are not cut.
+    window: (i64, i64),
+    /// Where others have samples, in order, closed.
+    foreign: Vec<(i64, i64)>,
+    levels: [Option<Level>; LEVELS],
+}
+
+/// The rows of one level, loaded as they are needed.
+#[derive(Default)]
+struct Level {
+    records: Vec<RowRecord>,
+    /// The record that is loaded, and its nodes.
+    loaded: Option<(usize, Vec<Node>)>,
+}
+
+impl Source {
+    /// Whether nobody else has samples in `from..to`.
+    fn alone(&self, from: i64, to: i64) -> bool {
+        let next = self.foreign.partition_point(|(_, last)| *last < from);
+        self.foreign.get(next).is_none_or(|(first, _)| *first >= to)
+    }
+
+    /// The level's rows; empty where it is not stored or cannot be read: then samples are.
+    fn level(&mut self, level: usize) -> &mut Level {
+        let (rows, window) = (&self.rows, self.window);
+        self.levels[level].get_or_insert_with(|| {
+            let range = TimeRange::new(Timestamp(window.0), Timestamp(window.1));
+            Level { records: rows.records(level, range).unwrap_or_default(), loaded: None }
+        })
+    }
+
+    /// The node that begins at `start`; `Ok(None)` where the source has no sample, an error where nothing is known.
+    fn node(&mut self, level: usize, start: i64) -> Result<Option<Node>, ()> {
+        let rows = self.rows.clone();
+        let of = self.level(level);
+        if of.records.is_empty() {
+            return Err(());
+        }
+        let at = of.records.partition_point(|record| record.last.0 < start);
+        let Some(record) = of.records.get(at).filter(|record| record.first.0 <= start) else {
+            return Ok(None);
+        };
+        if of.loaded.as_ref().is_none_or(|(loaded, _)| *loaded != at) {
+            let Ok(nodes) = rows.load(level, record) else {
+                // They are caches: what cannot be read is not there.
+                of.records.clear();
+                return Err(());
+            };
+            of.loaded = Some((at, nodes));
+        }
+        let nodes = of.loaded.as_ref().map_or(&[][..], |(_, nodes)| nodes.as_slice());
+        let found = nodes.partition_point(|node| node.begin < start);
+        let end = node_at(start, level).1;
+        Ok(nodes.get(found).filter(|node| node.begin < end).copied())
+    }
+
+    /// The least level that is stored.
+    fn base(&mut self) -> Option<usize> {
+        (0..LEVELS).find(|level| !self.level(*level).records.is_empty())
+    }
+}
+
+impl<'a> Stretches<'a> {
+    /// Plans over the runs of one archive. Nothing of the samples is read.
+    ///
+    /// # Errors
+    /// When a run that stands beside stored rows cannot say where it has samples.
+    pub fn new(
+        folding: &'a Folding,
+        runs: &[Arc<dyn Run>],
+        rows: &[Arc<dyn Rows>],
+    ) -> Result<Stretches<'a>, ReadError> {
+        let range = folding.range;
+        let mut sources = Vec::new();
+        for rows in rows {
+            let (first, last) = rows.span();
+            let day = LEVELS - 1;
+            let window = (node_at(first.0, day).0.max(range.from.0), node_at(last.0, day).1.min(range.to.0));
+            if window.0 >= window.1 {
+                continue;
+            }
+            let inside = TimeRange::new(Timestamp(window.0), Timestamp(window.1));
+            let mut foreign = Vec::new();
+            for run in runs.iter().filter(|run| run.source() != rows.source()) {
+                let (first, last) = run.span();
+                if inside.touches(first, last) {
+                    foreign.extend(run.parts(inside)?.iter().map(|part| (part.first.time, part.last.time)));
+                }
+            }
+            let foreign = joined(foreign);
+            sources.push(Source { rows: rows.clone(), window, foreign, levels: Default::default() });
+        }
+        sources.sort_by_key(|source| source.window);
+        Ok(Stretches {
+            folding,
+            sources,
+            at: range.from.0,
+            pending: None,
+            ready: VecDeque::new(),
+            bin: (i64::MIN, i64::MIN),
+        })
+    }
+
+    /// Samples are needed up to `to`.
+    fn samples_until(&mut self, to: i64) {
+        self.pending.get_or_insert(self.at);
+        self.at = to;
+    }
+
+    /// Gives out what is pending.
+    fn flush(&mut self) {
+        if let Some(from) = self.pending.take().filter(|from| *from < self.at) {
+            self.ready.push_back(Stretch::Samples(TimeRange::new(Timestamp(from), Timestamp(self.at))));
+        }
+    }
+
+    fn step(&mut self) {
+        let range = self.folding.range;
+        if self.at >= self.bin.1 {
+            let Some(bin) = self.folding.grid.bin_at(self.at) else { return self.samples_until(range.to.0) };
+            self.bin = (bin.0.max(range.from.0), bin.1.min(range.to.0));
+        }
+        let at = self.at;
+        let Some(number) = self.sources.iter().position(|s| s.window.0 <= at && at < s.window.1) else {
+            let next = self.sources.iter().map(|s| s.window.0).filter(|from| *from > at).min();
+            return self.samples_until(next.unwrap_or(range.to.0));
+        };
+        let top = piece_level(at, self.bin.0, self.bin.1);
+        let source = &mut self.sources[number];
+        for level in (0..top.map_or(0, |top| top + 1)).rev() {
+            let (start, end) = node_at(at, level);
+            if start != at || !source.alone(start, end) {
+                continue;
+            }
+            let Ok(node) = source.node(level, start) else { continue };
+            let usable = node.is_none_or(|node| {
+                self.folding.holds.unbroken(node.begin, node.end)
+                    && !(self.folding.exclude_invalid && node.invalid > 0)
+            });
+            if usable {
+                if let Some(node) = node {
+                    self.flush();
+                    self.ready.push_back(Stretch::Node(level, Box::new(node)));
+                } else if self.pending.is_some() {
+                    // Nothing lies there; what is pending goes on over it.
+                    self.flush();
+                }
+                self.at = end;
+                return;
+            }
+        }
+        let to = match source.base() {
+            Some(base) => node_at(at, base).1.min(source.window.1),
+            None => source.window.1,
+        };
+        self.samples_until(to.min(range.to.0));
+    }
+}
+
+impl Iterator for Stretches<'_> {
+    type Item = Stretch;
+
+    fn next(&mut self) -> Option<Stretch> {
+        loop {
+            if let Some(stretch) = self.ready.pop_front() {
+                return Some(stretch);
+            }
+            if self.at >= self.folding.range.to.0 {
+                self.flush();
+                return self.ready.pop_front();
+            }
+            self.step();
+        }
+    }
+}
+
+/// Closed intervals in order, those that touch made one.
+fn joined(mut intervals: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
+    intervals.sort_unstable();
+    let mut out: Vec<(i64, i64)> = Vec::new();
+    for (first, last) in intervals {
+        match out.last_mut() {
+            Some(before) if before.1 >= first => before.1 = before.1.max(last),
+            _ => out.push((first, last)),
+        }
+    }
+    out
+}
