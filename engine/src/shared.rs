@@ -6,7 +6,7 @@ use crate::config::{ArchiveSettings, Percent, RetentionClass};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::layout::Layout;
-use crate::limits::{BEATING_NS, CHANNELS_MAX, MERGE_FAN_IN, SEAL_TABLE_BYTES};
+use crate::limits::{BEATING_NS, CHANNELS_MAX, DECIMATED_BIN_SAMPLES, MERGE_FAN_IN, SEAL_TABLE_BYTES};
 use crate::limits::{LOG_BUFFER_BYTES_LEAST, MEMTABLE_BYTES_LEAST, SEGMENT_BYTES_LEAST};
 use crate::open_indexes::OpenIndexes;
 use crate::slot::{Slot, SlotState};
@@ -40,6 +40,8 @@ pub struct StorageSettings {
     pub merge_fan_in: usize,
     /// Bytes at which a table of a sealed week ends.
     pub seal_table_bytes: u64,
+    /// Samples that a stored node of the least level holds on average.
+    pub decimated_bin_samples: u64,
 }
 
 impl StorageSettings {
@@ -87,6 +89,7 @@ impl Default for StorageSettings {
             grace_ns: 600_000_000_000,
             merge_fan_in: MERGE_FAN_IN,
             seal_table_bytes: SEAL_TABLE_BYTES,
+            decimated_bin_samples: DECIMATED_BIN_SAMPLES,
         }
     }
 }

@@ -45,11 +45,9 @@ fn fold_samples(view: &ChannelView, range: TimeRange, fold: &mut Fold<'_>, sink:
     let mut numbers = Vec::new();
     for block in view.samples(&Scan::ascending(range)) {
         let block = block.unwrap();
-        assert!(block.values.numbers(&mut numbers));
-        fold.samples(
-            Samples { times: &block.time, numbers: Some(&numbers), severities: &block.severity },
-            sink,
-        );
+        let are_numbers = block.values.numbers(&mut numbers);
+        let numbers = are_numbers.then_some(numbers.as_slice());
+        fold.samples(Samples { times: &block.time, numbers, severities: &block.severity }, sink);
     }
 }
 
@@ -77,6 +75,25 @@ fn bins(view: &ChannelView, folding: &Folding, planned: bool) -> (Vec<String>, u
     }
     fold.finish(&mut sink);
     (out, stored)
+}
+
+/// Compares bins of a range, by stored nodes and from samples.
+pub(crate) fn same_bins(view: &ChannelView, range: TimeRange) -> Result<(), String> {
+    for width in [MINUTE, HOUR] {
+        let folding = Folding {
+            range,
+            grid: Grid::of_width(width),
+            holds: Holds::of(&view.coverage(range)),
+            exclude_invalid: width == HOUR,
+            empty: Empty::Held,
+            held: Held::Nothing,
+        };
+        let (found, expected) = (bins(view, &folding, true).0, bins(view, &folding, false).0);
+        if found != expected {
+            return Err(format!("bins of {width} ns: {found:?}, expected {expected:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// Compares bins of random ranges and grids with those folded from all samples; says how many nodes were used.

@@ -2,7 +2,7 @@
 
 use super::rows::{bin_of, columns};
 use crate::error::Error;
-use crate::limits::{DECIMATED_BIN_SAMPLES_MIN, DECIMATED_ROWS_MAX, MERGE_CACHE_BYTES};
+use crate::limits::{DECIMATED_ROWS_MAX, MERGE_CACHE_BYTES};
 use crate::manifest::TableEntry;
 use crate::merge;
 use crate::read::{Merge, ReadError, Run, Scan};
@@ -113,7 +113,7 @@ fn write(
         if stop() {
             return Ok(None);
         }
-        let Some(base) = base_level(&row) else { continue };
+        let Some(base) = base_level(&row, shared.settings.decimated_bin_samples) else { continue };
         let before = records.len();
         decimate(&table, &row, base, &mut records)?;
         if records.len() > before {
@@ -135,9 +135,9 @@ fn write(
     Ok(Some(summary))
 }
 
-/// The least level whose nodes hold so many of the channel's samples on average that storing them pays; `None` where
+/// The least level whose nodes hold `least` of the channel's samples or more on average; `None` where
 /// no level does or values are no numbers.
-fn base_level(row: &DictionaryRow) -> Option<usize> {
+fn base_level(row: &DictionaryRow, least: u64) -> Option<usize> {
     let scalar = |kind: sample::Kind| kind.width().is_some();
     if !row.types.iter().any(|of| !of.value.array && scalar(of.value.kind)) {
         return None;
@@ -149,8 +149,7 @@ fn base_level(row: &DictionaryRow) -> Option<usize> {
     }
     let span = i128::from(last.since(first)).max(1);
     let enough = |level: &usize| {
-        i128::from(row.samples) * i128::from(WIDTHS_NS[*level])
-            >= span * i128::from(DECIMATED_BIN_SAMPLES_MIN)
+        i128::from(row.samples) * i128::from(WIDTHS_NS[*level]) >= span * i128::from(least)
             && span >= 2 * i128::from(WIDTHS_NS[*level])
     };
     (0..LEVELS).find(enough)

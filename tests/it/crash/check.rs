@@ -2,6 +2,7 @@
 
 use super::life::{MONDAY, name};
 use super::model::{Channel, Expected, Given, Model};
+use crate::decimating;
 use disk::sim::Random;
 use disk::{Disk, SimDisk};
 use engine::LiveArchive;
@@ -99,7 +100,7 @@ pub fn whole_from(recovered: &Recovered, model: &Model, least: usize) -> Result<
     };
     for (at, (found, expected)) in found.iter().zip(&model.expected(batches)).enumerate() {
         let there = found.samples.len() as u64;
-        let most = if model.surplus { there + there / 2 + 3 } else { there };
+        let most = if model.surplus { 2 * there } else { there };
         let counted = (there..=most).contains(&found.counted) || !model.counted;
         let checked = same(found, expected).and_then(|()| match counted {
             true => Ok(()),
@@ -216,6 +217,7 @@ fn stretch(view: &ChannelView, truth: &Channel, range: TimeRange) -> Result<(), 
     if edge.as_ref() != expected {
         return Err(format!("before it stands {edge:?}, expected {expected:?}"));
     }
+    decimating::same_bins(view, range)?;
     let metadata = view.metadata_at(range.from).map(|(time, metadata)| (*time, (**metadata).clone()));
     let expected = truth.metadata.iter().rfind(|(time, _)| *time <= range.from).cloned();
     if metadata != expected {

@@ -146,7 +146,8 @@ impl Life {
     /// Merges what is due.
     fn merge(&mut self, recovered: &Recovered) -> Result<(), Error> {
         let merged = recovered.keeper.merge(&|| false)?;
-        self.did(Chore::Merge, u64::from(merged));
+        let decimated = self.random.one_in(2) && recovered.keeper.decimate(&|| false)?;
+        self.did(Chore::Merge, u64::from(merged || decimated));
         Ok(())
     }
 

@@ -122,6 +122,7 @@ impl Life {
                 reserve_bytes: 4096,
                 merge_fan_in: self.merge_fan_in,
                 seal_table_bytes: self.seal_table_bytes,
+                decimated_bin_samples: 2,
                 // The least that takes all that comes late.
                 late_limit_ns: 2 * DAY,
                 ..StorageSettings::default()

@@ -117,7 +117,7 @@ pub struct Model {
     pub channels: Vec<Channel>,
     /// Whether channels say exactly how many samples they have.
     pub counted: bool,
-    /// Whether a channel may count twice what one flush held; never all.
+    /// Whether a channel may count twice what one flush held, which may be all that it has.
     pub surplus: bool,
     removals: Vec<Removal>,
 }
