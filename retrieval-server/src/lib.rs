@@ -20,6 +20,7 @@ mod negotiate;
 mod openapi;
 mod opening;
 mod output;
+mod page;
 mod parameters;
 mod pattern;
 mod program;

@@ -6,6 +6,7 @@ use crate::limits::{BODY_BYTES_MAX, BODY_READ_TIMEOUT, DATA_REQUESTS_MAX, HEADER
 use crate::metrics::{HttpMetrics, RequestTimer};
 use crate::negotiate::{self, Encoding};
 use crate::output::{Head, Stopped};
+use crate::page;
 use crate::parameters::{self, Pairs};
 use crate::routes::{self, ROUTES, Request, Route};
 use crate::short;
@@ -93,6 +94,7 @@ pub fn router(state: ServerState) -> axum::Router {
         respond(state, routes::row(Request::Channel), request).await
     };
     router
+        .merge(page::routes())
         .route("/api/v1/channels/{*name}", on(MethodFilter::GET.or(MethodFilter::POST), one))
         .method_not_allowed_fallback(async |method: Method, uri: axum::http::Uri| {
             let message = format!("{} does not take {method}", uri.path());

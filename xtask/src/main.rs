@@ -1,5 +1,6 @@
 //! The project's chores: `cargo xtask CHORE`.
 
+mod clients;
 mod demo;
 mod epics;
 mod run;

@@ -1,11 +1,12 @@
 //! Every test there is.
 
+use crate::clients;
 use crate::epics;
 use crate::run::{self, Error, cargo};
 use crate::soak;
 
-/// Runs the tests that need nothing, those that need a C IOC, the short form of the long runs; all even when
-/// the first fail.
+/// Runs the tests that need nothing, those that need a C IOC, the short form of the long runs, the clients and
+/// the page; all even when the first fail.
 pub(crate) fn run() -> Result<(), Error> {
     let epics = epics::install()?;
     let plain = run::run(cargo(&epics).args(["test", "--workspace", "--no-fail-fast"]), "");
@@ -14,5 +15,7 @@ pub(crate) fn run() -> Result<(), Error> {
     let ignored = ["test", "--workspace", "--no-fail-fast", "--", "--ignored"];
     let with_ioc = run::run(cargo(&epics).args(ignored).args(skipped), "");
     let soak = soak::short(&epics);
-    plain.and(with_ioc).and(soak)
+    // With the programs that the short runs were built with.
+    let outside = clients::test(&epics);
+    plain.and(with_ioc).and(soak).and(outside)
 }

@@ -315,3 +315,23 @@ fn an_answer_is_the_same_whichever_thread_makes_it() {
         }
     }
 }
+
+#[test]
+fn the_page_and_its_files_are_sent_with_a_strict_policy() {
+    let server = Server::start(memory(), HttpSettings::default());
+    for (path, media) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/page/page.css", "text/css; charset=utf-8"),
+        ("/page/main.js", "text/javascript; charset=utf-8"),
+    ] {
+        let response = server.get(path, &[]);
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(response.headers()["content-type"], media);
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{policy}");
+        assert!(!body(response).unwrap().is_empty());
+    }
+    for path in ["/page/none.js", "/page/", "/page/..%2FCargo.toml", "/page/index.html"] {
+        assert_eq!(server.get(path, &[]).status(), 404, "{path}");
+    }
+}
