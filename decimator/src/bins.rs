@@ -30,17 +30,17 @@ pub struct Bin {
 impl Bin {
     /// Samples that count.
     pub fn count(&self) -> i64 {
-        self.node.map_or(0, |node| node.count)
+        self.node.as_ref().map_or(0, |node| node.count)
     }
 
     /// First and last sample that count.
     pub fn ends(&self) -> Option<Ends> {
-        self.node.and_then(|node| node.ends)
+        self.node.as_ref().and_then(|node| node.ends)
     }
 
     /// Statistics of the finite numbers.
     pub fn moments(&self) -> Option<Moments> {
-        self.node.and_then(|node| node.moments)
+        self.node.as_ref().and_then(|node| node.moments)
     }
 
     /// Of all that was held inside bin and range.

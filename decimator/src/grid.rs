@@ -40,6 +40,13 @@ impl Grid {
     pub fn bin_at(&self, time: i64) -> Option<(i64, i64)> {
         match self {
             Grid::Fixed { width, origin } => {
+                // 64 bits are enough for all but the ends of time.
+                let start = time.checked_sub(*origin).map(|behind| behind.rem_euclid(*width));
+                if let Some(start) = start.and_then(|behind| time.checked_sub(behind))
+                    && let Some(end) = start.checked_add(*width)
+                {
+                    return Some((start, end));
+                }
                 let number = (i128::from(time) - i128::from(*origin)).div_euclid(i128::from(*width));
                 let start = number * i128::from(*width) + i128::from(*origin);
                 Some((clamp(start), clamp(start + i128::from(*width))))

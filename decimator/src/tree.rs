@@ -22,7 +22,8 @@ pub fn node_at(time: i64, level: usize) -> (i64, i64) {
 
 /// The greatest level whose node at `time` lies wholly inside `from..to`; `None` where not even the leaf does.
 pub fn piece_level(time: i64, from: i64, to: i64) -> Option<usize> {
-    (0..LEVELS).rev().find(|level| {
+    let room = to.saturating_sub(from);
+    (0..LEVELS).rev().filter(|level| WIDTHS_NS[*level] <= room).find(|level| {
         let (start, end) = node_at(time, *level);
         from <= start && end <= to && i128::from(end) - i128::from(start) == i128::from(WIDTHS_NS[*level])
     })

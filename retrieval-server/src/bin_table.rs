@@ -59,6 +59,15 @@ pub(crate) struct States {
     pub(crate) ns: Vec<i64>,
 }
 
+/// How a column's cell is taken from a bin.
+#[derive(Clone, Copy, Debug)]
+enum Stat {
+    Time(fn(&Bin) -> i64),
+    Count(fn(&Bin) -> i64),
+    Number(fn(&Bin) -> Option<f64>),
+    Severity,
+}
+
 /// The chosen columns of some bins.
 #[derive(Clone, Debug)]
 pub(crate) struct BinTable {
@@ -66,40 +75,42 @@ pub(crate) struct BinTable {
     pub(crate) columns: Vec<(&'static str, Cells)>,
     /// How long each state was held, if that was asked for and values are enums.
     pub(crate) states: Option<States>,
+    stats: Vec<Stat>,
     rows: usize,
 }
 
-fn cells(name: &str) -> Cells {
+fn stat(name: &str) -> Stat {
     match name {
-        "count" | "nonfinite" | "invalid" => Cells::Counts(Vec::new()),
-        "severity" => Cells::Severities(Vec::new()),
-        name if name.ends_with("_ns") => Cells::Times(Vec::new()),
-        _ => Cells::Numbers(Vec::new()),
+        "start_ns" => Stat::Time(|bin| bin.start),
+        "width_ns" => Stat::Time(Bin::width),
+        "min_ns" => Stat::Time(|bin| bin.moments().map_or(NO_TIME, |m| m.min_time)),
+        "max_ns" => Stat::Time(|bin| bin.moments().map_or(NO_TIME, |m| m.max_time)),
+        "first_ns" => Stat::Time(|bin| bin.ends().map_or(NO_TIME, |e| e.first_time)),
+        "last_ns" => Stat::Time(|bin| bin.ends().map_or(NO_TIME, |e| e.last_time)),
+        "covered_ns" => Stat::Time(|bin| bin.integral().covered_ns),
+        "count" => Stat::Count(Bin::count),
+        "nonfinite" => Stat::Count(|bin| bin.node.as_ref().map_or(0, |n| n.nonfinite)),
+        "invalid" => Stat::Count(|bin| bin.node.as_ref().map_or(0, |n| n.invalid)),
+        "severity" => Stat::Severity,
+        "mean" => Stat::Number(|bin| bin.moments().map(|m| m.mean)),
+        "min" => Stat::Number(|bin| bin.moments().map(|m| m.min)),
+        "max" => Stat::Number(|bin| bin.moments().map(|m| m.max)),
+        "std" => Stat::Number(|bin| bin.moments().and_then(|m| m.deviation())),
+        "first" => Stat::Number(|bin| bin.ends().and_then(|e| e.first)),
+        "last" => Stat::Number(|bin| bin.ends().and_then(|e| e.last)),
+        // "twmean"; names are checked with the request.
+        _ => Stat::Number(Bin::time_weighted_mean),
     }
 }
 
-fn time(bin: &Bin, name: &str) -> i64 {
-    let (ends, moments) = (bin.ends(), bin.moments());
-    match name {
-        "start_ns" => bin.start,
-        "width_ns" => bin.width(),
-        "min_ns" => moments.map_or(NO_TIME, |m| m.min_time),
-        "max_ns" => moments.map_or(NO_TIME, |m| m.max_time),
-        "first_ns" => ends.map_or(NO_TIME, |e| e.first_time),
-        "last_ns" => ends.map_or(NO_TIME, |e| e.last_time),
-        _ => bin.integral().covered_ns,
-    }
-}
-
-fn number(bin: &Bin, name: &str) -> Option<f64> {
-    match name {
-        "mean" => bin.moments().map(|m| m.mean),
-        "min" => bin.moments().map(|m| m.min),
-        "max" => bin.moments().map(|m| m.max),
-        "std" => bin.moments().and_then(|m| m.deviation()),
-        "first" => bin.ends().and_then(|e| e.first),
-        "last" => bin.ends().and_then(|e| e.last),
-        _ => bin.time_weighted_mean(),
+impl Stat {
+    fn cells(self) -> Cells {
+        match self {
+            Stat::Time(_) => Cells::Times(Vec::new()),
+            Stat::Count(_) => Cells::Counts(Vec::new()),
+            Stat::Number(_) => Cells::Numbers(Vec::new()),
+            Stat::Severity => Cells::Severities(Vec::new()),
+        }
     }
 }
 
@@ -107,8 +118,10 @@ impl BinTable {
     /// No bins yet, with these columns behind `start_ns` and `width_ns`.
     pub(crate) fn new(stats: &[&'static str]) -> BinTable {
         let names = ["start_ns", "width_ns"].into_iter().chain(stats.iter().copied());
-        let columns = names.filter(|name| *name != "states").map(|name| (name, cells(name))).collect();
-        BinTable { columns, states: None, rows: 0 }
+        let names: Vec<&'static str> = names.filter(|name| *name != "states").collect();
+        let stats: Vec<Stat> = names.iter().map(|name| stat(name)).collect();
+        let columns = names.into_iter().zip(stats.iter().map(|stat| stat.cells())).collect();
+        BinTable { columns, states: None, stats, rows: 0 }
     }
 
     /// Number of bins.
@@ -119,16 +132,13 @@ impl BinTable {
     /// Appends a bin.
     pub(crate) fn push(&mut self, bin: &Bin) {
         self.rows += 1;
-        for (name, cells) in &mut self.columns {
-            match cells {
-                Cells::Times(v) => v.push(time(bin, name)),
-                Cells::Numbers(v) => v.push(number(bin, name)),
-                Cells::Counts(v) => v.push(match *name {
-                    "count" => bin.count(),
-                    "nonfinite" => bin.node.map_or(0, |n| n.nonfinite),
-                    _ => bin.node.map_or(0, |n| n.invalid),
-                }),
-                Cells::Severities(v) => v.push(bin.node.map_or(0, |n| n.worst)),
+        for ((_, cells), stat) in self.columns.iter_mut().zip(&self.stats) {
+            match (cells, stat) {
+                (Cells::Times(v), Stat::Time(of)) | (Cells::Counts(v), Stat::Count(of)) => v.push(of(bin)),
+                (Cells::Numbers(v), Stat::Number(of)) => v.push(of(bin)),
+                (Cells::Severities(v), _) => v.push(bin.node.as_ref().map_or(0, |n| n.worst)),
+                // Each column was made for its statistic.
+                _ => {}
             }
         }
     }

@@ -3,16 +3,15 @@
 use super::{ReadError, RowRecord, Rows, Run};
 use decimator::fold::Folding;
 use decimator::node::Node;
-use decimator::tree::{LEVELS, node_at, piece_level};
+use decimator::tree::{LEVELS, WIDTHS_NS, node_at};
 use sample::{TimeRange, Timestamp};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What comes next in time.
 #[derive(Clone, Debug)]
 pub enum Stretch {
     /// A stored node of this level, to be folded as it is.
-    Node(usize, Box<Node>),
+    Node(usize, Node),
     /// The samples of this range are to be folded.
     Samples(TimeRange),
 }
@@ -28,7 +27,8 @@ pub struct Stretches<'a> {
     at: i64,
     /// Samples before `at` that no stretch was given out for.
     pending: Option<i64>,
-    ready: VecDeque<Stretch>,
+    /// The stretch behind the samples that were given out last.
+    ready: Option<Stretch>,
     /// The bin that holds `at`, inside the range.
     bin: (i64, i64),
 }
@@ -47,8 +47,16 @@ struct Source {
 #[derive(Default)]
 struct Level {
     records: Vec<RowRecord>,
-    /// The record that is loaded, and its nodes.
-    loaded: Option<(usize, Vec<Node>)>,
+    /// The record that is loaded.
+    loaded: Option<Loaded>,
+}
+
+/// A record's nodes.
+struct Loaded {
+    record: usize,
+    nodes: Vec<Node>,
+    /// Nodes before this one lie before what was asked for last: who asks goes forward in time.
+    next: usize,
 }
 
 impl Source {
@@ -78,18 +86,20 @@ impl Source {
         let Some(record) = of.records.get(at).filter(|record| record.first.0 <= start) else {
             return Ok(None);
         };
-        if of.loaded.as_ref().is_none_or(|(loaded, _)| *loaded != at) {
+        if of.loaded.as_ref().is_none_or(|loaded| loaded.record != at) {
             let Ok(nodes) = rows.load(level, record) else {
                 // They are caches: what cannot be read is not there.
                 of.records.clear();
                 return Err(());
             };
-            of.loaded = Some((at, nodes));
+            of.loaded = Some(Loaded { record: at, nodes, next: 0 });
         }
-        let nodes = of.loaded.as_ref().map_or(&[][..], |(_, nodes)| nodes.as_slice());
-        let found = nodes.partition_point(|node| node.begin < start);
-        let end = node_at(start, level).1;
-        Ok(nodes.get(found).filter(|node| node.begin < end).copied())
+        let Some(loaded) = &mut of.loaded else { return Err(()) };
+        while loaded.nodes.get(loaded.next).is_some_and(|node| node.begin < start) {
+            loaded.next += 1;
+        }
+        let end = start.saturating_add(WIDTHS_NS[level]);
+        Ok(loaded.nodes.get(loaded.next).filter(|node| node.begin < end).copied())
     }
 
     /// The least level that is stored.
@@ -134,7 +144,7 @@ impl<'a> Stretches<'a> {
             sources,
             at: range.from.0,
             pending: None,
-            ready: VecDeque::new(),
+            ready: None,
             bin: (i64::MIN, i64::MIN),
         })
     }
@@ -145,46 +155,51 @@ impl<'a> Stretches<'a> {
         self.at = to;
     }
 
-    /// Gives out what is pending.
-    fn flush(&mut self) {
-        if let Some(from) = self.pending.take().filter(|from| *from < self.at) {
-            self.ready.push_back(Stretch::Samples(TimeRange::new(Timestamp(from), Timestamp(self.at))));
-        }
+    /// The samples that are pending.
+    fn flush(&mut self) -> Option<Stretch> {
+        let from = self.pending.take().filter(|from| *from < self.at)?;
+        Some(Stretch::Samples(TimeRange::new(Timestamp(from), Timestamp(self.at))))
     }
 
-    fn step(&mut self) {
+    /// Plans on; gives a stretch if one is complete.
+    fn step(&mut self) -> Option<Stretch> {
         let range = self.folding.range;
         if self.at >= self.bin.1 {
-            let Some(bin) = self.folding.grid.bin_at(self.at) else { return self.samples_until(range.to.0) };
+            let Some(bin) = self.folding.grid.bin_at(self.at) else {
+                self.samples_until(range.to.0);
+                return None;
+            };
             self.bin = (bin.0.max(range.from.0), bin.1.min(range.to.0));
         }
         let at = self.at;
         let Some(number) = self.sources.iter().position(|s| s.window.0 <= at && at < s.window.1) else {
             let next = self.sources.iter().map(|s| s.window.0).filter(|from| *from > at).min();
-            return self.samples_until(next.unwrap_or(range.to.0));
+            self.samples_until(next.unwrap_or(range.to.0));
+            return None;
         };
-        let top = piece_level(at, self.bin.0, self.bin.1);
         let source = &mut self.sources[number];
-        for level in (0..top.map_or(0, |top| top + 1)).rev() {
-            let (start, end) = node_at(at, level);
-            if start != at || !source.alone(start, end) {
+        let room = self.bin.1.saturating_sub(at);
+        for level in (0..LEVELS).rev().filter(|level| WIDTHS_NS[*level] <= room) {
+            let end = at.saturating_add(WIDTHS_NS[level]);
+            if at % WIDTHS_NS[level] != 0 || !source.alone(at, end) {
                 continue;
             }
-            let Ok(node) = source.node(level, start) else { continue };
+            let Ok(node) = source.node(level, at) else { continue };
             let usable = node.is_none_or(|node| {
                 self.folding.holds.unbroken(node.begin, node.end)
                     && !(self.folding.exclude_invalid && node.invalid > 0)
             });
             if usable {
-                if let Some(node) = node {
-                    self.flush();
-                    self.ready.push_back(Stretch::Node(level, Box::new(node)));
-                } else if self.pending.is_some() {
-                    // Nothing lies there; what is pending goes on over it.
-                    self.flush();
-                }
+                // What is pending ends here, also where no sample lies.
+                let samples = self.flush();
                 self.at = end;
-                return;
+                let Some(node) = node else { return samples };
+                let node = Stretch::Node(level, node);
+                if samples.is_none() {
+                    return Some(node);
+                }
+                self.ready = Some(node);
+                return samples;
             }
         }
         let to = match source.base() {
@@ -192,6 +207,7 @@ impl<'a> Stretches<'a> {
             None => source.window.1,
         };
         self.samples_until(to.min(range.to.0));
+        None
     }
 }
 
@@ -199,16 +215,15 @@ impl Iterator for Stretches<'_> {
     type Item = Stretch;
 
     fn next(&mut self) -> Option<Stretch> {
-        loop {
-            if let Some(stretch) = self.ready.pop_front() {
+        if let Some(stretch) = self.ready.take() {
+            return Some(stretch);
+        }
+        while self.at < self.folding.range.to.0 {
+            if let Some(stretch) = self.step() {
                 return Some(stretch);
             }
-            if self.at >= self.folding.range.to.0 {
-                self.flush();
-                return self.ready.pop_front();
-            }
-            self.step();
         }
+        self.flush()
     }
 }
 
