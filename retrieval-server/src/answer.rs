@@ -4,6 +4,7 @@ mod bins;
 mod channel;
 mod channels;
 mod each;
+mod follow;
 mod plan;
 mod samples;
 mod status;
@@ -50,6 +51,7 @@ pub(crate) fn answer_route(
         Request::At => timeline::at(state, query, output),
         Request::Events => timeline::events(state, query, output),
         Request::Coverage => timeline::coverage(state, query, output),
+        Request::Follow => follow::answer(state, query, output),
         Request::Why => why::answer(state, query, output),
         Request::Status => whole(route, output, json_line(&status::status(state))),
         Request::Metrics => whole(route, output, state.metrics_text().into_bytes()),

@@ -3,8 +3,8 @@
 mod decode;
 mod encode;
 
-pub use decode::{Batch, Bins, Block, DecodeError, Decoder, End, decode};
-pub(crate) use encode::{BinsHead, bins};
+pub use decode::{Batch, Bins, Block, DecodeError, Decoder, End, Notice, decode};
+pub(crate) use encode::{BinsHead, bins, notice};
 pub use encode::{batch, end_head, stream_head};
 
 use disk::contiguous;
@@ -52,6 +52,9 @@ pub const KIND_BATCH: u32 = 1;
 pub const KIND_END: u32 = 2;
 /// Kind of a block with bins.
 pub const KIND_BINS: u32 = 3;
+
+/// Kind of a block without columns: what else happened in a stream that follows channels.
+pub const KIND_NOTICE: u32 = 5;
 
 /// Flag of the end block: nothing is missing.
 pub const FLAG_COMPLETE: u32 = 1;

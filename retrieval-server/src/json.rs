@@ -113,9 +113,8 @@ impl Numbers {
         }
     }
 
-    /// One value, scalar or array, as a JSON value.
-    pub(crate) fn one(self, column: &Column, i: usize) -> Value {
-        let mut out = Vec::new();
+    /// One value, scalar or array.
+    pub(crate) fn put(self, out: &mut Vec<u8>, column: &Column, i: usize) {
         match column {
             Column::Array { elements, .. } => {
                 out.push(b'[');
@@ -123,12 +122,18 @@ impl Numbers {
                     if n > 0 {
                         out.push(b',');
                     }
-                    self.scalar(&mut out, elements, element);
+                    self.scalar(out, elements, element);
                 }
                 out.push(b']');
             }
-            scalar => self.scalar(&mut out, scalar, i),
+            scalar => self.scalar(out, scalar, i),
         }
+    }
+
+    /// One value, scalar or array, as a JSON value.
+    pub(crate) fn one(self, column: &Column, i: usize) -> Value {
+        let mut out = Vec::new();
+        self.put(&mut out, column, i);
         serde_json::from_slice(&out).unwrap_or(Value::Null)
     }
 

@@ -12,6 +12,7 @@ mod blocks;
 pub mod columns;
 mod cursor;
 mod error;
+mod follow;
 mod json;
 pub mod limits;
 mod metrics;

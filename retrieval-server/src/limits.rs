@@ -38,6 +38,26 @@ pub const PIECE_BYTES: usize = 256 << 10;
 pub const PIECES_QUEUED_MAX: usize = 3;
 /// Requests answered at the same time; one more is told to come back.
 pub const DATA_REQUESTS_MAX: usize = 64;
+/// Streams that follow channels at the same time; each holds a thread that mostly sleeps.
+pub const FOLLOWERS_MAX: usize = 64;
+/// Channels that one stream follows: its cursor, which goes with every event, holds 14 bytes of each.
+pub const FOLLOW_CHANNELS_MAX: usize = 256;
+/// How often a stream looks for new samples.
+pub const FOLLOW_PERIOD: Duration = Duration::from_millis(200);
+/// The longest it waits where looking takes long: it then looks a fifth of the time.
+pub const FOLLOW_PERIOD_MAX: Duration = Duration::from_millis(800);
+/// How often it says that it lives.
+pub const FOLLOW_HEARTBEAT: Duration = Duration::from_secs(10);
+/// Samples of one channel after which the next has its turn.
+pub const FOLLOW_TURN_SAMPLES: usize = 65_536;
+/// Value bytes after which the next channel has its turn.
+pub const FOLLOW_TURN_BYTES: usize = 4 << 20;
+/// How far behind the newest sample that was sent a late one is sent, ns: an hour.
+pub const FOLLOW_LATE_NS: i64 = 3_600_000_000_000;
+/// Samples of one channel that a follower which had caught up may be behind before it is told what it missed.
+pub const FOLLOW_BEHIND_MAX: u64 = 1_000_000;
+/// How long behind its end a bounded range is still followed: until everything received in it can be seen.
+pub const FOLLOW_END_NS: i64 = 1_000_000_000;
 /// When a client that was told to come back should.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Connections held open; more wait in the listener's queue.

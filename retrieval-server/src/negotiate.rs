@@ -1,6 +1,6 @@
 //! What a client's headers ask for: format, compression, an answer it already has.
 
-use crate::routes::COLUMNS_MEDIA_TYPE;
+use crate::routes::{COLUMNS_MEDIA_TYPE, EVENTS_MEDIA_TYPE, Route};
 
 /// How an answer's bytes travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,17 +29,21 @@ fn ranked(header: &str) -> Vec<(String, f32)> {
     items
 }
 
-/// The format that an `Accept` header prefers among those of samples; JSON when it names none.
-pub(crate) fn format(accept: Option<&str>) -> &'static str {
+/// The format that an `Accept` header prefers among those of `route`; its first when it names none.
+pub(crate) fn format(accept: Option<&str>, route: &Route) -> &'static str {
+    let first = if route.produces[0] == EVENTS_MEDIA_TYPE { "sse" } else { "json" };
+    let is_there = |media: &str| route.produces.iter().any(|produced| produced.starts_with(media));
     ranked(accept.unwrap_or_default())
         .iter()
         .find_map(|(media, _)| match media.as_str() {
-            "application/json" | "*/*" | "application/*" | "text/html" => Some("json"),
-            "text/csv" => Some("csv"),
-            media if media == COLUMNS_MEDIA_TYPE => Some("columns"),
+            "*/*" | "application/*" | "text/html" => Some(first),
+            "application/json" if is_there(media) => Some("json"),
+            "text/csv" if is_there(media) => Some("csv"),
+            "text/event-stream" if is_there(media) => Some("sse"),
+            media if media == COLUMNS_MEDIA_TYPE && is_there(media) => Some("columns"),
             _ => None,
         })
-        .unwrap_or("json")
+        .unwrap_or(first)
 }
 
 /// The compression that an `Accept-Encoding` header prefers; none where it is absent.
@@ -80,6 +84,21 @@ pub(crate) fn has_already(if_none_match: Option<&str>, tag: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routes::{Request, row};
+
+    #[test]
+    fn a_stream_is_events_unless_columns_are_asked_for() {
+        let stream = row(Request::Follow);
+        for (accept, chosen) in [
+            (None, "sse"),
+            (Some("text/event-stream"), "sse"),
+            (Some("text/csv, application/json"), "sse"),
+            (Some(COLUMNS_MEDIA_TYPE), "columns"),
+        ] {
+            assert_eq!(format(accept, stream), chosen, "{accept:?}");
+        }
+        assert_eq!(format(Some("text/event-stream"), row(Request::Samples)), "json");
+    }
 
     #[test]
     fn headers_choose() {
@@ -92,7 +111,7 @@ mod tests {
             (Some("application/vnd.varve.columns"), "columns"),
             (Some("image/png"), "json"),
         ] {
-            assert_eq!(format(accept), chosen, "{accept:?}");
+            assert_eq!(format(accept, row(Request::Samples)), chosen, "{accept:?}");
         }
         for (accept, chosen) in [
             (None, Encoding::Identity),

@@ -22,7 +22,9 @@ fn schema(kind: Kind) -> Value {
             "type": "string",
             "description": format!("With commas between: {}", words.join(" ")),
         }),
-        Kind::Zone | Kind::Glob | Kind::Regex | Kind::Cursor | Kind::After => json!({"type": "string"}),
+        Kind::Zone | Kind::Glob | Kind::Regex | Kind::Cursor | Kind::After | Kind::Text => {
+            json!({"type": "string"})
+        }
     }
 }
 

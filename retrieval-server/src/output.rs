@@ -4,6 +4,7 @@ use crate::error::ApiError;
 use crate::limits::PIECE_BYTES;
 use serde_json::Value;
 use std::hash::Hasher as _;
+use std::time::Duration;
 use std::{fmt, io};
 
 /// What is known about an answer when its first piece leaves.
@@ -31,6 +32,15 @@ pub trait Output {
     fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Whether somebody still listens, now that `pending` bytes are rendered and not yet handed on.
     fn listens(&mut self, pending: usize) -> bool;
+    /// Everything handed over so far is to reach the client now.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    /// Waits for what may come next, perhaps shorter than `duration`. `false`: this answer is to end now, whole.
+    fn pause(&mut self, duration: Duration) -> io::Result<bool> {
+        std::thread::sleep(duration);
+        Ok(true)
+    }
 }
 
 /// Any writer receives an answer without its head.
@@ -47,6 +57,10 @@ impl<W: io::Write> Output for Plain<W> {
 
     fn listens(&mut self, _pending: usize) -> bool {
         true
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -172,6 +186,17 @@ impl<'a> Writer<'a> {
         self.output.bytes(&self.buffer).map_err(Stopped::Gone)?;
         self.buffer.clear();
         Ok(())
+    }
+
+    /// Hands on everything, down to the client.
+    pub fn hand_on(&mut self) -> Result<(), Stopped> {
+        self.flush()?;
+        self.output.flush().map_err(Stopped::Gone)
+    }
+
+    /// Waits for what may come next; `false` when the answer is to end. See [`Output::pause`].
+    pub fn pause(&mut self, duration: Duration) -> Result<bool, Stopped> {
+        self.output.pause(duration).map_err(Stopped::Gone)
     }
 
     /// Hands on what is left; the answer is complete.

@@ -3,11 +3,13 @@
 mod bins;
 mod columns;
 mod csv;
+mod follow;
 mod json;
 
 pub(crate) use self::bins::{BinFormat, BinsOf};
 pub(crate) use self::columns::ColumnsFormat;
 pub(crate) use self::csv::CsvFormat;
+pub(crate) use self::follow::{FollowFormat, Notice};
 pub(crate) use self::json::JsonFormat;
 
 use crate::names::Target;

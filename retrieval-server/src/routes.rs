@@ -33,6 +33,8 @@ pub enum Kind {
     Cursor,
     /// A channel name where the list goes on.
     After,
+    /// Text that the request itself understands.
+    Text,
 }
 
 /// One parameter.
@@ -63,6 +65,8 @@ pub enum Request {
     Events,
     /// Coverage.
     Coverage,
+    /// History, then what comes.
+    Follow,
     /// Why a channel is or is not archived.
     Why,
     /// How the engine is doing.
@@ -105,6 +109,8 @@ impl Route {
 const JSON: &[&str] = &["application/json"];
 /// Media type of the `columns` format.
 pub(crate) const COLUMNS_MEDIA_TYPE: &str = "application/vnd.varve.columns";
+/// Media type of server-sent events.
+pub(crate) const EVENTS_MEDIA_TYPE: &str = "text/event-stream";
 /// Media type of CSV answers.
 pub(crate) const CSV_MEDIA_TYPE: &str = "text/csv; charset=utf-8";
 /// Media type of JSON answers.
@@ -295,6 +301,32 @@ pub static ROUTES: &[Route] = &[
         about: "Intervals that say when a channel was recorded and why not; they fill the range exactly.",
         parameters: &[CHANNEL, MATCH, FROM, FROM_NS, TO, TO_NS, TZ, JSON_ONLY],
         produces: JSON,
+    },
+    Route {
+        request: Request::Follow,
+        path: "/api/v1/follow",
+        about: "Samples from a time on, then every new one as it comes, without a seam.",
+        parameters: &[
+            CHANNEL,
+            MATCH,
+            parameter("from", Kind::Time, "First instant; now unless given."),
+            FROM_NS,
+            parameter("to", Kind::Time, "First instant behind; without end unless given."),
+            TO_NS,
+            TZ,
+            parameter(
+                "cursor",
+                Kind::Text,
+                "Goes on where a stream ended: the id of its last event; so does the header Last-Event-ID.",
+            ),
+            ELEMENTS,
+            AS,
+            ENUM,
+            NONFINITE,
+            INT64,
+            parameter("format", Kind::Choice(&["sse", "columns"]), "Server-sent events or columns."),
+        ],
+        produces: &[EVENTS_MEDIA_TYPE, COLUMNS_MEDIA_TYPE],
     },
     Route {
         request: Request::Why,

@@ -5,7 +5,7 @@ use crate::json::Elements;
 use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_SAMPLES_MAX};
 use crate::transform::Transform;
 use engine::read::{ChannelView, Order, Position, ReadError, Reader, Scan};
-use sample::{BytesColumn, Column, Metadata, SampleBlock};
+use sample::{BytesColumn, Column, Metadata, SampleBlock, Timestamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -115,70 +115,84 @@ impl<'a> Segments<'a> {
 
     /// The next block in the order of the answer, cut at the limit.
     fn block(&mut self) -> Result<Option<SampleBlock>, ReadError> {
-        while !self.ended {
-            let block = match self.blocks.next() {
-                Ok(Some(block)) => block,
-                Ok(None) => {
-                    self.ended = true;
-                    return Ok(None);
-                }
-                Err(error) => {
-                    self.ended = true;
-                    return Err(error);
-                }
-            };
-            if self.left == Some(0) {
-                // The limit was reached, and here is one more.
+        if self.ended {
+            return Ok(None);
+        }
+        let block = match self.blocks.next() {
+            Ok(Some(block)) => block,
+            Ok(None) => {
                 self.ended = true;
-                self.next = self.last;
                 return Ok(None);
             }
-            let mut block = match self.reading.scan.order {
-                Order::Ascending => block,
-                Order::Descending => reversed(&block),
-            };
-            if let Some(left) = self.left {
-                let keep = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
-                self.left = Some(left - keep as u64);
-                if keep < block.len() {
-                    block = block.slice(0, keep);
-                    self.ended = true;
-                }
+            Err(error) => {
+                self.ended = true;
+                return Err(error);
             }
-            let (time, rank) = block.position(block.len() - 1);
-            self.last = Some(Position { time, rank });
-            if self.ended {
-                self.next = self.last;
-            }
-            return Ok(Some(block));
+        };
+        if self.left == Some(0) {
+            // The limit was reached, and here is one more.
+            self.ended = true;
+            self.next = self.last;
+            return Ok(None);
         }
-        Ok(None)
+        let mut block = match self.reading.scan.order {
+            Order::Ascending => block,
+            Order::Descending => reversed(&block),
+        };
+        if let Some(left) = self.left {
+            let keep = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
+            self.left = Some(left - keep as u64);
+            if keep < block.len() {
+                block = block.slice(0, keep);
+                self.ended = true;
+            }
+        }
+        let (time, rank) = block.position(block.len() - 1);
+        self.last = Some(Position { time, rank });
+        if self.ended {
+            self.next = self.last;
+        }
+        Ok(Some(block))
     }
 
     /// Cuts a block where metadata changes.
     fn cut(&mut self, block: &SampleBlock) {
-        let transform = self.reading.transform;
-        let mut start = 0;
-        while start < block.len() {
-            let (metadata, end) =
-                if block.run.metadata_known { self.same_metadata(block, start) } else { (None, block.len()) };
-            let piece = transform.apply(block.slice(start, end), metadata.as_deref());
-            self.pieces.push_back(Segment { block: piece, metadata });
-            start = end;
-        }
+        let pieces = cut(block, self.blocks.view().metadata(), &self.reading.transform);
+        self.pieces.extend(pieces);
     }
+}
 
-    /// Metadata of sample `start` and the first sample behind it that has another. Stamps may lie before the
-    /// time at which the first metadata arrived; those samples were stored with it all the same.
-    fn same_metadata(&self, block: &SampleBlock, start: usize) -> (Option<Arc<Metadata>>, usize) {
-        let changes = self.view().metadata();
-        let index = |time: i64| changes.partition_point(|(from, _)| from.0 <= time).max(1);
-        let own = index(block.time[start]);
-        let rest = &block.time[start..];
-        let end = start + rest.partition_point(|time| index(*time) == own);
-        let metadata = changes.get(own - 1).map(|(_, metadata)| metadata.clone());
-        (metadata, end)
+/// Samples of one block cut where metadata changes, transformed. `changes` are all changes of metadata, by time.
+pub(crate) fn cut(
+    block: &SampleBlock,
+    changes: &[(Timestamp, Arc<Metadata>)],
+    transform: &Transform,
+) -> Vec<Segment> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    while start < block.len() {
+        let (metadata, end) =
+            if block.run.metadata_known { same_metadata(block, start, changes) } else { (None, block.len()) };
+        let piece = transform.apply(block.slice(start, end), metadata.as_deref());
+        pieces.push(Segment { block: piece, metadata });
+        start = end;
     }
+    pieces
+}
+
+/// Metadata of sample `start` and the first sample behind it that has another. Stamps may lie before the
+/// time at which the first metadata arrived; those samples were stored with it all the same.
+fn same_metadata(
+    block: &SampleBlock,
+    start: usize,
+    changes: &[(Timestamp, Arc<Metadata>)],
+) -> (Option<Arc<Metadata>>, usize) {
+    let index = |time: i64| changes.partition_point(|(from, _)| from.0 <= time).max(1);
+    let own = index(block.time[start]);
+    let rest = &block.time[start..];
+    let end = start + rest.partition_point(|time| index(*time) == own);
+    let metadata = changes.get(own - 1).map(|(_, metadata)| metadata.clone());
+    (metadata, end)
 }
 
 /// A segment that is being filled.

@@ -1,6 +1,7 @@
 //! Runs the router on a listener: HTTP/1.1 and HTTP/2, with limits on slow clients, until told to stop.
 
 use crate::limits::{CONNECTIONS_MAX, HEADER_READ_TIMEOUT, SHUTDOWN_GRACE};
+use crate::stream::Stopping;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -10,7 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
@@ -49,6 +50,8 @@ pub async fn serve(
 ) {
     let builder = builder();
     let graceful = GracefulShutdown::new();
+    let (stop, stopping) = watch::channel(false);
+    let router = router.layer(axum::Extension(Stopping(stopping)));
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -79,6 +82,7 @@ pub async fn serve(
         });
     }
     drop(listener);
+    stop.send_replace(true);
     if tokio::time::timeout(SHUTDOWN_GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("answers that still ran were cut");
     }

@@ -2,7 +2,9 @@
 
 use crate::answer::{answer_route, readiness};
 use crate::error::{ApiError, Code};
-use crate::limits::{BODY_BYTES_MAX, BODY_READ_TIMEOUT, DATA_REQUESTS_MAX, HEADER_BYTES_MAX};
+use crate::limits::{
+    BODY_BYTES_MAX, BODY_READ_TIMEOUT, DATA_REQUESTS_MAX, FOLLOW_BEHIND_MAX, FOLLOWERS_MAX, HEADER_BYTES_MAX,
+};
 use crate::metrics::{HttpMetrics, RequestTimer};
 use crate::negotiate::{self, Encoding};
 use crate::output::{Head, Stopped};
@@ -10,7 +12,7 @@ use crate::page;
 use crate::parameters::{self, Pairs};
 use crate::routes::{self, ROUTES, Request, Route};
 use crate::short;
-use crate::stream::{self, StreamOutput};
+use crate::stream::{self, Stopping, StreamOutput};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -34,6 +36,10 @@ pub struct HttpSettings {
     pub idle_timeout: Duration,
     /// Requests answered at the same time; one more is told to come back.
     pub requests_max: usize,
+    /// Streams that follow channels at the same time; one more is told to come back.
+    pub followers_max: usize,
+    /// Samples of one channel that a follower which had caught up may be behind before it is told what it missed.
+    pub follow_behind_max: u64,
 }
 
 impl Default for HttpSettings {
@@ -42,6 +48,8 @@ impl Default for HttpSettings {
             cors_origins: vec!["*".into()],
             idle_timeout: Duration::from_secs(60),
             requests_max: DATA_REQUESTS_MAX,
+            followers_max: FOLLOWERS_MAX,
+            follow_behind_max: FOLLOW_BEHIND_MAX,
         }
     }
 }
@@ -59,6 +67,7 @@ pub struct ServerState {
     pub started: Instant,
     metrics: HttpMetrics,
     running: Arc<Semaphore>,
+    following: Arc<Semaphore>,
 }
 
 impl ServerState {
@@ -68,6 +77,7 @@ impl ServerState {
             reader,
             status,
             running: Arc::new(Semaphore::new(settings.requests_max)),
+            following: Arc::new(Semaphore::new(settings.followers_max)),
             settings: Arc::new(settings),
             started: Instant::now(),
             metrics: HttpMetrics::new(),
@@ -105,6 +115,7 @@ pub fn router(state: ServerState) -> axum::Router {
         .with_state(state)
 }
 
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const VARVE_SAMPLES: HeaderName = HeaderName::from_static("varve-samples");
 const VARVE_BYTES_ESTIMATE: HeaderName = HeaderName::from_static("varve-bytes-estimate");
 const VARVE_PROBLEMS: HeaderName = HeaderName::from_static("varve-problems");
@@ -120,7 +131,7 @@ fn cors(settings: &HttpSettings) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::ACCEPT, header::IF_NONE_MATCH])
+        .allow_headers([header::CONTENT_TYPE, header::ACCEPT, header::IF_NONE_MATCH, LAST_EVENT_ID])
         .expose_headers([VARVE_SAMPLES, VARVE_BYTES_ESTIMATE, VARVE_PROBLEMS, VARVE_NEXT, header::ETAG])
 }
 
@@ -151,6 +162,7 @@ struct Asked {
     pairs: Pairs,
     encoding: Encoding,
     if_none_match: Option<String>,
+    stopping: Option<Stopping>,
 }
 
 async fn respond(state: ServerState, route: &'static Route, request: axum::extract::Request) -> Response {
@@ -189,10 +201,22 @@ async fn ask(state: &ServerState, route: &Route, request: axum::extract::Request
         pairs.extend(parameters::from_body(text(header::CONTENT_TYPE), &bytes)?);
     }
     if route.produces.len() > 1 && !pairs.iter().any(|(name, _)| name == "format") {
-        pairs.push(("format".into(), negotiate::format(text(header::ACCEPT)).into()));
+        pairs.push(("format".into(), negotiate::format(text(header::ACCEPT), route).into()));
     }
-    let encoding = negotiate::encoding(text(header::ACCEPT_ENCODING));
-    Ok(Asked { permit, pairs, encoding, if_none_match: text(header::IF_NONE_MATCH).map(Into::into) })
+    if route.request == Request::Follow
+        && let Some(id) = text(LAST_EVENT_ID).filter(|id| !id.is_empty())
+    {
+        // A browser that connects again repeats the path, and says how far it got.
+        pairs.retain(|(name, _)| name != "cursor");
+        pairs.push(("cursor".into(), id.into()));
+    }
+    Ok(Asked {
+        permit,
+        pairs,
+        encoding: negotiate::encoding(text(header::ACCEPT_ENCODING)),
+        if_none_match: text(header::IF_NONE_MATCH).map(Into::into),
+        stopping: head.extensions.get::<Stopping>().cloned(),
+    })
 }
 
 async fn read_body(body: Body) -> Result<axum::body::Bytes, ApiError> {
@@ -211,13 +235,18 @@ fn permit(state: &ServerState, route: &Route) -> Result<Option<OwnedSemaphorePer
     if !route.reads() {
         return Ok(None);
     }
-    state.running.clone().try_acquire_owned().map(Some).map_err(|_| {
-        let message = format!(
-            "{} requests are being answered already; try again in a moment",
-            state.settings.requests_max
-        );
-        ApiError::of(Code::TooMany, message)
-    })
+    let HttpSettings { requests_max, followers_max, .. } = &*state.settings;
+    // Who follows stays for long: nobody else is to wait for that.
+    let (places, message) = if route.request == Request::Follow {
+        (&state.following, format!("{followers_max} clients are following channels already"))
+    } else {
+        (&state.running, format!("{requests_max} requests are being answered already"))
+    };
+    places
+        .clone()
+        .try_acquire_owned()
+        .map(Some)
+        .map_err(|_| ApiError::of(Code::TooMany, format!("{message}; try again in a moment")))
 }
 
 /// Answers at once what is short.
@@ -256,8 +285,8 @@ async fn run_apart(
     asked: Asked,
     mut timer: RequestTimer,
 ) -> Response {
-    let Asked { permit, pairs, encoding, if_none_match } = asked;
-    let (mut output, head, body) = match StreamOutput::new(encoding, state.settings.idle_timeout) {
+    let Asked { permit, pairs, encoding, if_none_match, stopping } = asked;
+    let (mut output, head, body) = match StreamOutput::new(encoding, state.settings.idle_timeout, stopping) {
         Ok(ends) => ends,
         Err(error) => {
             timer.code(503);

@@ -54,8 +54,8 @@ impl Output for Short {
 fn may_be_short(route: &Route, pairs: &Pairs) -> bool {
     let names = || pairs.iter().filter(|(name, _)| name == "channel").count();
     let by_pattern = || pairs.iter().any(|(name, _)| name == "match");
-    // Bins are few for many samples.
-    let dear = matches!(route.request, Request::Channels | Request::At | Request::Bins);
+    // Bins are few for many samples; following has no end.
+    let dear = matches!(route.request, Request::Channels | Request::At | Request::Bins | Request::Follow);
     !dear && names() <= SHORT_NAMES_MAX && !by_pattern()
 }
 

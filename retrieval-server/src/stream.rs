@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// What travels.
 enum Piece {
@@ -91,6 +91,15 @@ impl Encoder {
         }
     }
 
+    /// Makes ready all that was written.
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Encoder::Identity(_) => Ok(()),
+            Encoder::Zstd(encoder) => encoder.flush(),
+            Encoder::Gzip(encoder) => encoder.flush(),
+        }
+    }
+
     /// All that was written and is not taken yet.
     fn finish(self) -> io::Result<Vec<u8>> {
         match self {
@@ -121,19 +130,25 @@ pub(crate) struct StreamOutput {
     encoder: Encoder,
     runtime: Handle,
     idle_timeout: Duration,
+    stopping: Option<Stopping>,
 }
+
+/// Turns true when the server is told to stop: answers without an end of their own then end.
+#[derive(Clone)]
+pub(crate) struct Stopping(pub(crate) watch::Receiver<bool>);
 
 impl StreamOutput {
     /// A pair of ends. A client that takes nothing for `idle_timeout` is gone.
     pub(crate) fn new(
         encoding: Encoding,
         idle_timeout: Duration,
+        stopping: Option<Stopping>,
     ) -> io::Result<(StreamOutput, HeadReceiver, StreamBody)> {
         let (head, receiver) = oneshot::channel();
         let (pieces, taken) = mpsc::channel(PIECES_QUEUED_MAX);
         let encoder = Encoder::new(encoding)?;
-        let output =
-            StreamOutput { head: Some(head), pieces, encoder, runtime: Handle::current(), idle_timeout };
+        let runtime = Handle::current();
+        let output = StreamOutput { head: Some(head), pieces, encoder, runtime, idle_timeout, stopping };
         Ok((output, receiver, StreamBody { pieces: taken, ended: false }))
     }
 
@@ -192,5 +207,34 @@ impl Output for StreamOutput {
 
     fn listens(&mut self, _pending: usize) -> bool {
         !self.pieces.is_closed()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.encoder.flush()?;
+        let ready = self.encoder.ready();
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let piece = Bytes::from(std::mem::take(ready));
+        send(&self.runtime, &self.pieces, self.idle_timeout, Piece::Bytes(piece))
+    }
+
+    fn pause(&mut self, duration: Duration) -> io::Result<bool> {
+        let StreamOutput { pieces, runtime, stopping, .. } = self;
+        let told = async {
+            match stopping {
+                // A server that has gone without a word has stopped, too.
+                Some(Stopping(stopping)) => drop(stopping.wait_for(|stopping| *stopping).await),
+                None => std::future::pending().await,
+            }
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = pieces.closed() => Err(io::ErrorKind::BrokenPipe.into()),
+                () = told => Ok(false),
+                () = tokio::time::sleep(duration) => Ok(true),
+            }
+        })
     }
 }

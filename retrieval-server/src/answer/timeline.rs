@@ -81,7 +81,7 @@ fn range_keys(range: TimeRange) -> Map<String, Value> {
 }
 
 /// One event; the keys of every kind first, then those of its own.
-fn event_object(event: &Event) -> Value {
+pub(super) fn event_object(event: &Event) -> Value {
     let mut object = json!({
         "time_ns": event.time.0,
         "kind": event.kind.name(),

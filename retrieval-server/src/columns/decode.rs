@@ -2,8 +2,8 @@
 
 use super::{
     ARRAY, BLOCK_HEAD_BYTES, COLUMN_ENTRY_BYTES, DESCRIPTOR, EDGE, FLAG_COMPLETE, FLAG_METADATA_KNOWN,
-    KIND_BATCH, KIND_BINS, KIND_END, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, RECEIVED, SEVERITY, START,
-    STATES, STATUS, STREAM_HEAD_BYTES, STRING_OFFSETS, TAGS, TIME, USER_TAG, VALUE, VALUE_OFFSETS,
+    KIND_BATCH, KIND_BINS, KIND_END, KIND_NOTICE, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, RECEIVED, SEVERITY,
+    START, STATES, STATUS, STREAM_HEAD_BYTES, STRING_OFFSETS, TAGS, TIME, USER_TAG, VALUE, VALUE_OFFSETS,
 };
 use crate::limits::COLUMNS_BLOCK_BYTES_MAX;
 use sample::{BytesColumn, Column, Kind, RunType, SampleBlock, StatusDomain, Timestamp, ValueType};
@@ -97,6 +97,17 @@ pub struct End {
     pub json: Value,
 }
 
+/// What else happened in a stream that follows channels.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Notice {
+    /// Position in the answer of the channel that it concerns.
+    pub channel_index: u32,
+    /// That channel's name; empty where it concerns all.
+    pub name: String,
+    /// What happened.
+    pub json: Value,
+}
+
 /// One block.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Block {
@@ -104,6 +115,8 @@ pub enum Block {
     Batch(Box<Batch>),
     /// Bins.
     Bins(Box<Bins>),
+    /// What else happened.
+    Notice(Box<Notice>),
     /// The end.
     End(End),
 }
@@ -177,6 +190,11 @@ impl<R: Read> Decoder<R> {
                     Some(Block::Batch(Box::new(batch)))
                 }
                 KIND_BINS => Some(Block::Bins(Box::new(bins(&bytes).map_err(|what| self.corrupt(what))?))),
+                KIND_NOTICE => {
+                    let text = Text::of(&bytes).map_err(|what| self.corrupt(what))?;
+                    let channel_index = u32_at(&bytes, 24).unwrap_or(0);
+                    Some(Block::Notice(Box::new(Notice { channel_index, name: text.name, json: text.json })))
+                }
                 // Of a later minor version.
                 _ => None,
             };
@@ -211,7 +229,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Vec<Batch>, End), DecodeError> {
     loop {
         match decoder.block()? {
             Some(Block::Batch(batch)) => batches.push(*batch),
-            Some(Block::Bins(_)) => {}
+            Some(Block::Bins(_) | Block::Notice(_)) => {}
             Some(Block::End(end)) => return Ok((batches, end)),
             None => return Err(decoder.corrupt("the end block is missing")),
         }

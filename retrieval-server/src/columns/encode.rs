@@ -2,8 +2,8 @@
 
 use super::{
     ARRAY, BLOCK_HEAD_BYTES, COLUMN_ENTRY_BYTES, DESCRIPTOR, EDGE, FLAG_COMPLETE, FLAG_METADATA_KNOWN,
-    KIND_BATCH, KIND_BINS, KIND_END, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, MINOR, RECEIVED, SEVERITY,
-    STATES, STATUS, STRING_OFFSETS, TIME, USER_TAG, VALUE, VALUE_OFFSETS, padding, tag_of_bins,
+    KIND_BATCH, KIND_BINS, KIND_END, KIND_NOTICE, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, MINOR, RECEIVED,
+    SEVERITY, STATES, STATUS, STRING_OFFSETS, TIME, USER_TAG, VALUE, VALUE_OFFSETS, padding, tag_of_bins,
 };
 use crate::bin_table::BinTable;
 use crate::output::{Stopped, Writer};
@@ -219,6 +219,24 @@ pub(crate) fn bins(
         ..BlockHead::default()
     };
     put(out, &head, &columns, json)
+}
+
+/// Writes a block without columns; `channel` is the one that it concerns.
+pub(crate) fn notice(
+    out: &mut Writer<'_>,
+    channel: Option<(u32, &str)>,
+    durable_until: Timestamp,
+    json: &Value,
+) -> Result<(), Stopped> {
+    let (index, name) = channel.unwrap_or_default();
+    let head = BlockHead {
+        kind: KIND_NOTICE,
+        channel: index,
+        name: name.as_bytes(),
+        durable_until: durable_until.0,
+        ..BlockHead::default()
+    };
+    put(out, &head, &Vec::new(), json)
 }
 
 /// The end block without its last eight bytes, the checksum.

@@ -36,14 +36,7 @@ impl ColumnsFormat {
         held: Option<Option<bool>>,
     ) -> Result<(), Stopped> {
         let target = self.channels.last().cloned().unwrap_or_default();
-        let mut json = json!({"type": segment.block.run.value.name()});
-        if let Some(channel) = target.get("channel") {
-            json["channel"] = channel.clone();
-        }
-        if segment.block.run.domain == StatusDomain::Pva {
-            json["status_domain"] = json!("pva");
-        }
-        json["metadata"] = self.numbers.metadata(segment.metadata.as_deref());
+        let mut json = description(self.numbers, &target, segment);
         if let Some(Some(held)) = held {
             json["held"] = json!(held);
         }
@@ -52,6 +45,19 @@ impl ColumnsFormat {
         let edge = self.edge.then_some(held.is_some());
         columns::batch(out, (index, name), &segment.block, edge, &json)
     }
+}
+
+/// What describes a batch of the channel that answers call `target`.
+pub(super) fn description(numbers: Numbers, target: &Value, segment: &Segment) -> Value {
+    let mut json = json!({"type": segment.block.run.value.name()});
+    if let Some(channel) = target.get("channel") {
+        json["channel"] = channel.clone();
+    }
+    if segment.block.run.domain == StatusDomain::Pva {
+        json["status_domain"] = json!("pva");
+    }
+    json["metadata"] = numbers.metadata(segment.metadata.as_deref());
+    json
 }
 
 impl Format for ColumnsFormat {

@@ -7,10 +7,11 @@ use engine::read::{Member, Reader};
 use engine::source::{Arrival, SimulatedHandle, SimulatedSource};
 use engine::{Engine, EngineParts};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use retrieval_server::{HttpSettings, ServerState, columns};
+use retrieval_server::{Head, HttpSettings, Output, ServerState, columns};
 use sample::{ChannelName, Metadata, Sample, Timestamp, Value};
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 fn names() -> Vec<String> {
@@ -129,6 +130,85 @@ fn check(state: &ServerState, start: i64) {
             Some(true)
         );
     }
+}
+
+/// A follower's events so far.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<(Vec<u8>, bool)>>);
+
+impl Output for Heard {
+    fn head(&mut self, _head: &Head) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.lock().unwrap().0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn listens(&mut self, _pending: usize) -> bool {
+        true
+    }
+
+    fn pause(&mut self, _duration: Duration) -> io::Result<bool> {
+        std::thread::sleep(Duration::from_millis(5));
+        Ok(!self.0.lock().unwrap().1)
+    }
+}
+
+impl Heard {
+    /// Values in order; late ones negative.
+    fn values(&self) -> Vec<i64> {
+        let text = String::from_utf8(self.0.lock().unwrap().0.clone()).unwrap();
+        let samples = text.split("\n\n").filter(|event| event.starts_with("event: sample"));
+        let value = |event: &str| {
+            let data: serde_json::Value =
+                serde_json::from_str(event.split("data: ").nth(1).unwrap()).unwrap();
+            data["value"].as_i64().unwrap() * if data["late"] == true { -1 } else { 1 }
+        };
+        samples.map(value).collect()
+    }
+}
+
+#[test]
+fn a_follower_of_an_engine_gets_each_sample_once_across_flushes_and_late_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let (engine, feed, state) = start(&directory.path().join("archive"));
+    connect(&feed);
+    let began = SystemClock.now().0 - COUNT * 10_000_000;
+    send(&feed, began, 0..50);
+    until_newest(&state, 49);
+    let heard = Heard::default();
+    let follower = {
+        let (state, mut heard) = (state.clone(), heard.clone());
+        std::thread::spawn(move || {
+            let pairs = retrieval_server::from_query(&format!("channel=A%2FB&from_ns={began}")).unwrap();
+            retrieval_server::answer(&state, "/api/v1/follow", &pairs, &mut heard).unwrap();
+        })
+    };
+    until("joined", || heard.values().len() == 50);
+    for part in 1..5 {
+        send(&feed, began, part * 50..part * 50 + 50);
+        until("sent", || heard.values().len() as i64 == part * 51 + 49);
+        let name = ChannelName::stored("A/B").unwrap();
+        // Older than the newest by half a second less one nanosecond.
+        let stamp = Timestamp(time(began, part * 50 + 49).0 - 499_999_999);
+        let late = Sample::new(stamp, Value::Int32(i32::try_from(1000 + part).unwrap()));
+        feed.send(&name, SystemClock.now(), Arrival::Sample(late));
+        engine.flush().unwrap();
+        until("sent late", || heard.values().contains(&-(1000 + part)));
+    }
+    // Long enough to look several times.
+    std::thread::sleep(Duration::from_millis(100));
+    heard.0.lock().unwrap().1 = true;
+    follower.join().unwrap();
+    let mut expected: Vec<i64> = (0..250).collect();
+    for part in (1..5).rev() {
+        let at = usize::try_from(part * 50 + 50).unwrap();
+        expected.insert(at, -(1000 + part));
+    }
+    assert_eq!(heard.values(), expected);
+    engine.stop();
 }
 
 #[test]

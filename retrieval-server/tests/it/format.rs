@@ -37,6 +37,7 @@ fn no_table_of_the_protocol_is_left_uncompared() {
         "Promise",
         "Requests",
         "Errors",
+        "Following",
         "Stream head",
         "Block head",
         "Column entry",

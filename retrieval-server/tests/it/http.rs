@@ -1,7 +1,7 @@
 //! Real HTTP through a socket: streaming, slow and leaving clients, compression, HTTP/2.
 
 use crate::memory::{Channel, Memory, impatient};
-use retrieval_server::{HttpSettings, columns, router, serve};
+use retrieval_server::{HttpSettings, ServerState, columns, router, serve};
 use sample::{Sample, Timestamp, Value};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A server on a free port, stopped when dropped.
-struct Server {
-    address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     loads: Arc<AtomicUsize>,
     stop: Option<oneshot::Sender<()>>,
     running: Option<tokio::task::JoinHandle<()>>,
@@ -22,8 +22,15 @@ struct Server {
 impl Server {
     fn start(memory: Memory, settings: HttpSettings) -> Server {
         let loads = memory.loads.clone();
-        let idle_timeout = settings.idle_timeout;
-        let router = router(memory.state_with(settings));
+        let mut server = Server::over(memory.state_with(settings));
+        server.loads = loads;
+        server
+    }
+
+    pub(crate) fn over(state: ServerState) -> Server {
+        let loads = Arc::default();
+        let idle_timeout = state.settings.idle_timeout;
+        let router = router(state);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
@@ -34,15 +41,15 @@ impl Server {
         Server { address, loads, stop: Some(stop), running: Some(running), runtime }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    fn agent() -> ureq::Agent {
+    pub(crate) fn agent() -> ureq::Agent {
         ureq::Agent::config_builder().http_status_as_error(false).build().into()
     }
 
-    fn get(&self, path: &str, headers: &[(&str, &str)]) -> ureq::http::Response<ureq::Body> {
+    pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> ureq::http::Response<ureq::Body> {
         let mut request = Server::agent().get(self.url(path));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -91,7 +98,7 @@ fn memory() -> Memory {
 const SMALL: &str = "/api/v1/samples?channel=A%2BB&from_ns=0&to_ns=9";
 
 /// Waits until `condition` holds; gives up after a time far beyond any that it can take.
-fn until(condition: impl Fn() -> bool) {
+pub(crate) fn until(condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < Duration::from_secs(60), "it never happened");

@@ -18,6 +18,8 @@ const BLOCK_SAMPLES: usize = 5;
 #[derive(Clone, Default)]
 pub(crate) struct Channel {
     pub samples: Vec<Sample>,
+    /// Late ones, by time and rank: a run of their own.
+    pub late: Vec<Sample>,
     pub metadata: Vec<(Timestamp, Arc<Metadata>)>,
     pub events: Vec<Event>,
     /// Number of the block whose bytes do not check.
@@ -135,9 +137,9 @@ impl Run for Generated {
 }
 
 impl Channel {
-    fn blocks(&self) -> Vec<SampleBlock> {
+    fn blocks(samples: &[Sample]) -> Vec<SampleBlock> {
         let mut blocks: Vec<SampleBlock> = Vec::new();
-        for sample in &self.samples {
+        for sample in samples {
             let fits = blocks.last_mut().is_some_and(|b| b.len() < BLOCK_SAMPLES && b.push(sample));
             if !fits {
                 let mut block = SampleBlock::new(sample.run_type());
@@ -242,7 +244,7 @@ impl Archive for Memory {
 
     fn snapshot(&self, name: &ChannelName, _range: TimeRange) -> Result<Option<Snapshot>, ReadError> {
         let Some(channel) = self.channels.get(name.as_str()) else { return Ok(None) };
-        let parts = channel.blocks();
+        let parts = Channel::blocks(&channel.samples);
         let mut runs: Vec<Arc<dyn Run>> = Vec::new();
         if let Some(count) = channel.generated {
             runs.push(Arc::new(Generated { count, loads: self.loads.clone() }));
@@ -253,6 +255,11 @@ impl Archive for Memory {
             let vanish = *times <= channel.vanish;
             let (name, damaged, loads) = (name.to_string(), channel.damaged, self.loads.clone());
             runs.push(Arc::new(Blocks { name, parts, damaged, vanish, loads }));
+        }
+        let late = Channel::blocks(&channel.late);
+        if !late.is_empty() {
+            let (name, loads) = (name.to_string(), self.loads.clone());
+            runs.push(Arc::new(Blocks { name, parts: late, damaged: None, vanish: false, loads }));
         }
         Ok(Some(Snapshot {
             rows: Vec::new(),
@@ -275,6 +282,67 @@ impl Archive for Memory {
 
     fn now(&self) -> Timestamp {
         self.now
+    }
+}
+
+/// An archive that the test goes on filling.
+#[derive(Clone)]
+pub(crate) struct Growing(pub Arc<Mutex<Memory>>);
+
+impl Growing {
+    pub(crate) fn of(memory: Memory) -> Growing {
+        Growing(Arc::new(Mutex::new(memory)))
+    }
+
+    /// A server over it.
+    pub(crate) fn state(&self, settings: HttpSettings) -> ServerState {
+        let member = Member { name: "memory".into(), priority: 1, archive: Arc::new(self.clone()) };
+        ServerState::new(Reader::new(vec![member]), None, settings)
+    }
+
+    /// Appends an in-order sample behind the newest of a channel.
+    pub(crate) fn push(&self, channel: &str, mut sample: Sample) {
+        let mut memory = self.0.lock().unwrap();
+        let samples = &mut memory.channels.get_mut(channel).unwrap().samples;
+        if let Some(last) = samples.last() {
+            assert!(last.time <= sample.time);
+            sample.rank = if last.time == sample.time { last.rank + 1 } else { 0 };
+        }
+        samples.push(sample);
+    }
+}
+
+impl Archive for Growing {
+    fn info(&self) -> ArchiveInfo {
+        self.0.lock().unwrap().info()
+    }
+
+    fn resolve(&self, name: &str) -> Result<Option<ChannelName>, ReadError> {
+        self.0.lock().unwrap().resolve(name)
+    }
+
+    fn near(&self, name: &str, most: usize) -> Vec<String> {
+        self.0.lock().unwrap().near(name, most)
+    }
+
+    fn channels(&self, filter: &ChannelFilter<'_>) -> Result<Vec<ChannelSummary>, ReadError> {
+        self.0.lock().unwrap().channels(filter)
+    }
+
+    fn channel(&self, name: &ChannelName, time: Timestamp) -> Result<Option<ChannelDetail>, ReadError> {
+        self.0.lock().unwrap().channel(name, time)
+    }
+
+    fn why(&self, name: &str) -> Result<Why, ReadError> {
+        self.0.lock().unwrap().why(name)
+    }
+
+    fn snapshot(&self, name: &ChannelName, range: TimeRange) -> Result<Option<Snapshot>, ReadError> {
+        self.0.lock().unwrap().snapshot(name, range)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.lock().unwrap().now
     }
 }
 
