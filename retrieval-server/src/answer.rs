@@ -8,6 +8,7 @@ mod follow;
 mod plan;
 mod samples;
 mod status;
+mod table;
 mod timeline;
 mod why;
 
@@ -48,6 +49,7 @@ pub(crate) fn answer_route(
         Request::Channel => channel::answer(state, query, output),
         Request::Samples => samples::answer(state, query, output),
         Request::Bins => bins::answer(state, query, output),
+        Request::Table => table::answer(state, query, output),
         Request::At => timeline::at(state, query, output),
         Request::Events => timeline::events(state, query, output),
         Request::Coverage => timeline::coverage(state, query, output),

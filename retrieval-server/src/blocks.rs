@@ -3,11 +3,14 @@
 use crate::limits::REPLANS_MAX;
 use engine::read::{ChannelView, Order, Position, ReadError, Reader, Samples, Scan};
 use sample::{SampleBlock, TimeRange};
+use std::sync::Arc;
 
 /// Blocks in the order of the scan, ascending inside, none empty.
 pub(crate) struct Blocks<'a> {
     reader: &'a Reader,
-    view: ChannelView,
+    view: Arc<ChannelView>,
+    /// What the view is of.
+    whole: TimeRange,
     scan: Scan,
     samples: Samples,
     /// What was delivered last, in the order of the scan.
@@ -17,8 +20,9 @@ pub(crate) struct Blocks<'a> {
 
 impl<'a> Blocks<'a> {
     /// Over `view`; nothing is read yet. `reader` is asked again when planned files have gone.
-    pub(crate) fn new(reader: &'a Reader, view: ChannelView, scan: Scan) -> Blocks<'a> {
-        Blocks { samples: view.samples(&scan), reader, view, scan, last: None, replans: 0 }
+    pub(crate) fn new(reader: &'a Reader, view: impl Into<Arc<ChannelView>>, scan: Scan) -> Blocks<'a> {
+        let view = view.into();
+        Blocks { samples: view.samples(&scan), reader, view, whole: scan.range, scan, last: None, replans: 0 }
     }
 
     /// The view that is being read.
@@ -26,7 +30,7 @@ impl<'a> Blocks<'a> {
         &self.view
     }
 
-    /// Goes on with the samples of `range`, in time order.
+    /// Goes on with the samples of `range`, a part of the range that the view is of.
     pub(crate) fn go_to(&mut self, range: TimeRange) {
         self.scan = Scan { range, beyond: None, ..self.scan };
         self.last = None;
@@ -56,8 +60,8 @@ impl<'a> Blocks<'a> {
 
     fn plan_again(&mut self) -> Result<(), ReadError> {
         self.replans += 1;
-        let Some(view) = self.reader.view(self.view.name(), self.scan.range)? else { return Ok(()) };
-        self.view = view;
+        let Some(view) = self.reader.view(self.view.name(), self.whole)? else { return Ok(()) };
+        self.view = Arc::new(view);
         let beyond = self.last.or(self.scan.beyond);
         self.samples = self.view.samples(&Scan { beyond, ..self.scan });
         Ok(())

@@ -1,10 +1,12 @@
 //! The binary format `columns`, as PROTOCOL.md describes it.
 
 mod decode;
+mod decode_table;
 mod encode;
 
 pub use decode::{Batch, Bins, Block, DecodeError, Decoder, End, Notice, decode};
-pub(crate) use encode::{BinsHead, bins, notice};
+pub use decode_table::{Table, TableColumn};
+pub(crate) use encode::{BinsHead, bins, notice, table};
 pub use encode::{batch, end_head, stream_head};
 
 use disk::contiguous;
@@ -53,6 +55,8 @@ pub const KIND_END: u32 = 2;
 /// Kind of a block with bins.
 pub const KIND_BINS: u32 = 3;
 
+/// Kind of a block with rows of a table.
+pub const KIND_TABLE: u32 = 4;
 /// Kind of a block without columns: what else happened in a stream that follows channels.
 pub const KIND_NOTICE: u32 = 5;
 
@@ -64,7 +68,7 @@ pub const FLAG_METADATA_KNOWN: u32 = 1;
 pub const ARRAY: u32 = 0x100;
 
 /// Column tags; never reused.
-pub const TAGS: [(&str, u32); 31] = [
+pub const TAGS: [(&str, u32); 32] = [
     ("time_ns", 1),
     ("value", 2),
     ("value_offsets", 3),
@@ -77,6 +81,7 @@ pub const TAGS: [(&str, u32); 31] = [
     ("message_offsets", 10),
     ("edge", 11),
     ("descriptor", 12),
+    ("held", 13),
     ("start_ns", 32),
     ("width_ns", 33),
     ("count", 34),
@@ -121,8 +126,9 @@ pub(crate) const MESSAGE: u32 = tag(8);
 pub(crate) const MESSAGE_OFFSETS: u32 = tag(9);
 pub(crate) const EDGE: u32 = tag(10);
 pub(crate) const DESCRIPTOR: u32 = tag(11);
-pub(crate) const START: u32 = tag(12);
-pub(crate) const STATES: u32 = tag(30);
+pub(crate) const HELD: u32 = tag(12);
+pub(crate) const START: u32 = tag(13);
+pub(crate) const STATES: u32 = tag(31);
 
 /// Bytes up to the next multiple of eight.
 pub(crate) const fn padding(bytes: usize) -> usize {

@@ -33,6 +33,7 @@ mod serve;
 mod server;
 mod short;
 mod stream;
+mod table;
 pub mod tail;
 mod time;
 mod transform;

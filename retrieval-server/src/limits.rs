@@ -38,6 +38,10 @@ pub const PIECE_BYTES: usize = 256 << 10;
 pub const PIECES_QUEUED_MAX: usize = 3;
 /// Requests answered at the same time; one more is told to come back.
 pub const DATA_REQUESTS_MAX: usize = 64;
+/// Channels of one table, each of which holds a block of samples in memory.
+pub const TABLE_CHANNELS_MAX: usize = 300;
+/// Rows of a table in JSON, which has all times before all values.
+pub const TABLE_JSON_ROWS_MAX: u64 = 1_000_000;
 /// Streams that follow channels at the same time; each holds a thread that mostly sleeps.
 pub const FOLLOWERS_MAX: usize = 64;
 /// Channels that one stream follows: its cursor, which goes with every event, holds 14 bytes of each.

@@ -23,7 +23,6 @@ enum Checked {
     Choice(&'static str),
     Slice(Option<u64>, Option<u64>),
     Width(Width),
-    #[allow(dead_code, reason = "no request takes a duration yet")]
     Duration(i64),
     Words(Vec<&'static str>),
     Pattern(Pattern),
@@ -154,7 +153,6 @@ impl Query {
     }
 
     /// A duration in ns.
-    #[allow(dead_code, reason = "no request takes a duration yet")]
     pub(crate) fn duration(&self, name: &str) -> Option<i64> {
         match self.get(name) {
             Some(Checked::Duration(ns)) => Some(*ns),

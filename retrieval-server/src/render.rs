@@ -5,12 +5,14 @@ mod columns;
 mod csv;
 mod follow;
 mod json;
+mod table;
 
 pub(crate) use self::bins::{BinFormat, BinsOf};
 pub(crate) use self::columns::ColumnsFormat;
 pub(crate) use self::csv::CsvFormat;
 pub(crate) use self::follow::{FollowFormat, Notice};
 pub(crate) use self::json::JsonFormat;
+pub(crate) use self::table::{TableColumns, TableCsv, TableFormat, TableJson};
 
 use crate::names::Target;
 use crate::output::{Stopped, Writer};

@@ -59,6 +59,8 @@ pub enum Request {
     Samples,
     /// Statistics of bins.
     Bins,
+    /// Channels on one grid of times.
+    Table,
     /// Values at one time.
     At,
     /// Events.
@@ -274,6 +276,35 @@ pub static ROUTES: &[Route] = &[
             ),
             parameter("fill", Kind::Choice(&["none", "hold"]), "hold adds bins in which a value was held."),
             parameter("empty", Kind::Flag, "Adds all bins without samples."),
+            NONFINITE,
+            INT64,
+            DAMAGED,
+            FORMAT,
+        ],
+        produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE],
+    },
+    Route {
+        request: Request::Table,
+        path: "/api/v1/table",
+        about: "Channels on one grid of times.",
+        parameters: &[
+            CHANNEL,
+            MATCH,
+            FROM,
+            FROM_NS,
+            TO,
+            TO_NS,
+            TZ,
+            parameter("grid", Kind::Text, "Times of the rows: a step like 1s, at:CHANNEL, or union."),
+            parameter(
+                "fill",
+                Kind::Choice(&["hold", "none", "linear", "mean"]),
+                "What stands between samples; hold unless given.",
+            ),
+            parameter("max_age", Kind::Duration, "How old what is held may be; for linear, how far apart."),
+            ELEMENTS,
+            AS,
+            ENUM,
             NONFINITE,
             INT64,
             DAMAGED,

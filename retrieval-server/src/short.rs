@@ -54,8 +54,11 @@ impl Output for Short {
 fn may_be_short(route: &Route, pairs: &Pairs) -> bool {
     let names = || pairs.iter().filter(|(name, _)| name == "channel").count();
     let by_pattern = || pairs.iter().any(|(name, _)| name == "match");
-    // Bins are few for many samples; following has no end.
-    let dear = matches!(route.request, Request::Channels | Request::At | Request::Bins | Request::Follow);
+    // Bins and tables are small for many samples; following has no end.
+    let dear = matches!(
+        route.request,
+        Request::Channels | Request::At | Request::Bins | Request::Table | Request::Follow
+    );
     !dear && names() <= SHORT_NAMES_MAX && !by_pattern()
 }
 

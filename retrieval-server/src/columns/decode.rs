@@ -1,15 +1,18 @@
 //! Reads the blocks of `columns`; the reference decoder.
 
+use super::decode_table::{Table, table};
 use super::{
     ARRAY, BLOCK_HEAD_BYTES, COLUMN_ENTRY_BYTES, DESCRIPTOR, EDGE, FLAG_COMPLETE, FLAG_METADATA_KNOWN,
-    KIND_BATCH, KIND_BINS, KIND_END, KIND_NOTICE, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, RECEIVED, SEVERITY,
-    START, STATES, STATUS, STREAM_HEAD_BYTES, STRING_OFFSETS, TAGS, TIME, USER_TAG, VALUE, VALUE_OFFSETS,
+    KIND_BATCH, KIND_BINS, KIND_END, KIND_NOTICE, KIND_TABLE, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS,
+    RECEIVED, SEVERITY, START, STATES, STATUS, STREAM_HEAD_BYTES, STRING_OFFSETS, TAGS, TIME, USER_TAG,
+    VALUE, VALUE_OFFSETS,
 };
 use crate::limits::COLUMNS_BLOCK_BYTES_MAX;
 use sample::{BytesColumn, Column, Kind, RunType, SampleBlock, StatusDomain, Timestamp, ValueType};
 use serde_json::Value;
 use std::fmt;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Why bytes are no `columns` stream.
@@ -115,6 +118,8 @@ pub enum Block {
     Batch(Box<Batch>),
     /// Bins.
     Bins(Box<Bins>),
+    /// Rows of a table.
+    Table(Box<Table>),
     /// What else happened.
     Notice(Box<Notice>),
     /// The end.
@@ -190,6 +195,10 @@ impl<R: Read> Decoder<R> {
                     Some(Block::Batch(Box::new(batch)))
                 }
                 KIND_BINS => Some(Block::Bins(Box::new(bins(&bytes).map_err(|what| self.corrupt(what))?))),
+                KIND_TABLE => {
+                    let rows = table(&bytes).map_err(|what| self.corrupt(what))?;
+                    Some(Block::Table(Box::new(rows)))
+                }
                 KIND_NOTICE => {
                     let text = Text::of(&bytes).map_err(|what| self.corrupt(what))?;
                     let channel_index = u32_at(&bytes, 24).unwrap_or(0);
@@ -229,7 +238,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Vec<Batch>, End), DecodeError> {
     loop {
         match decoder.block()? {
             Some(Block::Batch(batch)) => batches.push(*batch),
-            Some(Block::Bins(_) | Block::Notice(_)) => {}
+            Some(Block::Bins(_) | Block::Table(_) | Block::Notice(_)) => {}
             Some(Block::End(end)) => return Ok((batches, end)),
             None => return Err(decoder.corrupt("the end block is missing")),
         }
@@ -240,18 +249,18 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
 }
 
 /// What stands between a block's column entries and its columns.
-struct Text {
+pub(super) struct Text {
     name: String,
-    json: Value,
+    pub(super) json: Value,
 }
 
 impl Text {
-    fn of(bytes: &[u8]) -> Result<Text, &'static str> {
+    pub(super) fn of(bytes: &[u8]) -> Result<Text, &'static str> {
         let outside = "its text lies outside";
         let columns = u32_at(bytes, 4).ok_or(outside)? as usize;
         let name_bytes = u32_at(bytes, 40).ok_or(outside)? as usize;
@@ -273,9 +282,17 @@ impl Text {
 
 /// The content of the column with a tag and its element type.
 fn column(bytes: &[u8], wanted: u32) -> Result<Option<(u32, &[u8])>, &'static str> {
-    let count = u32_at(bytes, 4).unwrap_or(0) as usize;
+    Entries::all(bytes).find(wanted)
+}
+
+/// As [`column`], looked for among some column entries only.
+fn column_among(
+    bytes: &[u8],
+    wanted: u32,
+    entries: Range<usize>,
+) -> Result<Option<(u32, &[u8])>, &'static str> {
     let outside = "a column lies outside";
-    for i in 0..count {
+    for i in entries {
         let entry = BLOCK_HEAD_BYTES + i * COLUMN_ENTRY_BYTES;
         let tag = u32_at(bytes, entry).ok_or(outside)?;
         if tag != wanted {
@@ -293,11 +310,36 @@ fn column(bytes: &[u8], wanted: u32) -> Result<Option<(u32, &[u8])>, &'static st
     Ok(None)
 }
 
-fn required(bytes: &[u8], tag: u32) -> Result<&[u8], &'static str> {
-    Ok(column(bytes, tag)?.ok_or("a column is missing")?.1)
+/// Some of a block's column entries.
+#[derive(Clone)]
+pub(super) struct Entries<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) places: Range<usize>,
 }
 
-fn fixed<T, const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Result<Vec<T>, &'static str> {
+impl<'a> Entries<'a> {
+    /// All of them.
+    pub(super) fn all(bytes: &'a [u8]) -> Entries<'a> {
+        Entries { bytes, places: 0..u32_at(bytes, 4).unwrap_or(0) as usize }
+    }
+
+    fn find(&self, tag: u32) -> Result<Option<(u32, &'a [u8])>, &'static str> {
+        column_among(self.bytes, tag, self.places.clone())
+    }
+
+    pub(super) fn required(&self, tag: u32) -> Result<&'a [u8], &'static str> {
+        Ok(self.find(tag)?.ok_or("a column is missing")?.1)
+    }
+}
+
+fn required(bytes: &[u8], tag: u32) -> Result<&[u8], &'static str> {
+    Entries::all(bytes).required(tag)
+}
+
+pub(super) fn fixed<T, const N: usize>(
+    bytes: &[u8],
+    read: impl Fn([u8; N]) -> T,
+) -> Result<Vec<T>, &'static str> {
     let (chunks, rest) = bytes.as_chunks::<N>();
     if rest.is_empty() {
         Ok(chunks.iter().map(|c| read(*c)).collect())
@@ -317,13 +359,13 @@ fn ends(bytes: &[u8], behind: usize) -> Result<Vec<u32>, &'static str> {
     offsets[1..].iter().map(|end| u32::try_from(*end).map_err(|_| bad)).collect()
 }
 
-fn strings(bytes: &[u8], content: &[u8], offsets: u32) -> Result<BytesColumn, &'static str> {
-    let ends = ends(required(bytes, offsets)?, content.len())?;
+fn strings(of: &Entries<'_>, content: &[u8], offsets: u32) -> Result<BytesColumn, &'static str> {
+    let ends = ends(of.required(offsets)?, content.len())?;
     Ok(BytesColumn { ends, data: content.to_vec() })
 }
 
-fn elements(bytes: &[u8], kind: Kind) -> Result<Column, &'static str> {
-    let (element, v) = column(bytes, VALUE)?.ok_or("a column is missing")?;
+fn elements(of: &Entries<'_>, kind: Kind) -> Result<Column, &'static str> {
+    let (element, v) = of.find(VALUE)?.ok_or("a column is missing")?;
     if element != kind as u32 {
         return Err("the value column is of another type");
     }
@@ -340,9 +382,19 @@ fn elements(bytes: &[u8], kind: Kind) -> Result<Column, &'static str> {
         Kind::UInt64 => Column::UInt64(fixed(v, u64::from_le_bytes)?),
         Kind::Float32 => Column::Float32(fixed(v, f32::from_le_bytes)?),
         Kind::Float64 => Column::Float64(fixed(v, f64::from_le_bytes)?),
-        Kind::String => Column::String(strings(bytes, v, STRING_OFFSETS)?),
-        Kind::Structure => Column::Structure(strings(bytes, v, STRING_OFFSETS)?),
+        Kind::String => Column::String(strings(of, v, STRING_OFFSETS)?),
+        Kind::Structure => Column::Structure(strings(of, v, STRING_OFFSETS)?),
     })
+}
+
+/// Values of one type.
+pub(super) fn values_of(of: &Entries<'_>, value_type: ValueType) -> Result<Column, &'static str> {
+    let elements = elements(of, value_type.kind)?;
+    if !value_type.array {
+        return Ok(elements);
+    }
+    let ends = ends(of.required(VALUE_OFFSETS)?, elements.len())?;
+    Ok(Column::Array { ends, elements: Box::new(elements) })
 }
 
 fn batch(bytes: &[u8]) -> Result<Batch, &'static str> {
@@ -351,18 +403,14 @@ fn batch(bytes: &[u8]) -> Result<Batch, &'static str> {
     let type_code = u32_at(bytes, 28).unwrap_or(0);
     let kind = u8::try_from(type_code & !ARRAY).ok().and_then(Kind::from_tag).ok_or("unknown value type")?;
     let array = type_code & ARRAY != 0;
-    let mut values = elements(bytes, kind)?;
-    if array {
-        let ends = ends(required(bytes, VALUE_OFFSETS)?, values.len())?;
-        values = Column::Array { ends, elements: Box::new(values) };
-    }
+    let values = values_of(&Entries::all(bytes), ValueType { kind, array })?;
     let longs = |tag: u32| match column(bytes, tag)? {
         Some((_, v)) => fixed(v, i64::from_le_bytes).map(Some),
         None => Ok(None),
     };
     let (received, user_tag) = (longs(RECEIVED)?, longs(USER_TAG)?);
     let message = match column(bytes, MESSAGE)? {
-        Some((_, v)) => Some(strings(bytes, v, MESSAGE_OFFSETS)?),
+        Some((_, v)) => Some(strings(&Entries::all(bytes), v, MESSAGE_OFFSETS)?),
         None => None,
     };
     let time = fixed(required(bytes, TIME)?, i64::from_le_bytes)?;

@@ -1,14 +1,16 @@
 //! Writes the blocks of `columns`.
 
 use super::{
-    ARRAY, BLOCK_HEAD_BYTES, COLUMN_ENTRY_BYTES, DESCRIPTOR, EDGE, FLAG_COMPLETE, FLAG_METADATA_KNOWN,
-    KIND_BATCH, KIND_BINS, KIND_END, KIND_NOTICE, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, MINOR, RECEIVED,
-    SEVERITY, STATES, STATUS, STRING_OFFSETS, TIME, USER_TAG, VALUE, VALUE_OFFSETS, padding, tag_of_bins,
+    ARRAY, BLOCK_HEAD_BYTES, COLUMN_ENTRY_BYTES, DESCRIPTOR, EDGE, FLAG_COMPLETE, FLAG_METADATA_KNOWN, HELD,
+    KIND_BATCH, KIND_BINS, KIND_END, KIND_NOTICE, KIND_TABLE, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS, MINOR,
+    RECEIVED, SEVERITY, STATES, STATUS, STRING_OFFSETS, TIME, USER_TAG, VALUE, VALUE_OFFSETS, padding,
+    tag_of_bins,
 };
 use crate::bin_table::BinTable;
 use crate::output::{Stopped, Writer};
+use crate::table::RowBlock;
 use sample::{BytesColumn, Column, Kind, SampleBlock, Timestamp, ValueType};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The first bytes of a stream.
 pub fn stream_head() -> Vec<u8> {
@@ -219,6 +221,27 @@ pub(crate) fn bins(
         ..BlockHead::default()
     };
     put(out, &head, &columns, json)
+}
+
+/// Writes rows of a table; `of` describes each channel. Which column entries are whose stands in the description.
+pub(crate) fn table(out: &mut Writer<'_>, block: &RowBlock, of: &[Value]) -> Result<(), Stopped> {
+    let mut columns: Columns<'_> = vec![(TIME, Kind::Int64 as u32, little(&block.times, i64::to_le_bytes))];
+    let mut descriptions = Vec::with_capacity(of.len());
+    for (cells, of) in block.columns.iter().zip(of) {
+        let first = columns.len();
+        values(&mut columns, &cells.values);
+        columns.push((SEVERITY, Kind::UInt8 as u32, Bytes::Borrowed(&cells.severity)));
+        columns.push((HELD, Kind::Bool as u32, Bytes::Borrowed(&cells.held)));
+        if let Some(descriptor) = &cells.descriptor {
+            columns.push((DESCRIPTOR, Kind::UInt8 as u32, Bytes::Borrowed(descriptor)));
+        }
+        let mut description = of.clone();
+        description["type"] = json!(cells.values.value_type().name());
+        description["entries"] = json!([first, columns.len()]);
+        descriptions.push(description);
+    }
+    let head = BlockHead { kind: KIND_TABLE, samples: block.times.len() as u64, ..BlockHead::default() };
+    put(out, &head, &columns, &json!({"columns": descriptions}))
 }
 
 /// Writes a block without columns; `channel` is the one that it concerns.

@@ -54,7 +54,8 @@ impl CsvFormat {
         Ok(())
     }
 
-    fn value(&self, out: &mut Writer<'_>, values: &Column, i: usize) -> Result<(), Stopped> {
+    /// Value `i` as a field.
+    pub(super) fn value(&self, out: &mut Writer<'_>, values: &Column, i: usize) -> Result<(), Stopped> {
         match values {
             Column::Array { elements, .. } if elements.kind() == Kind::String => {
                 let list = Numbers::default().one(values, i).to_string();

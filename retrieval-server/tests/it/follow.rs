@@ -162,7 +162,7 @@ fn understood(bytes: &[u8], columns: bool) -> (Vec<Got>, Option<String>) {
                     cursor = Some(notice.json["cursor"].as_str().unwrap().to_string());
                 }
                 Ok(Some(Block::End(end))) => cursor = Some(end.json["cursor"].as_str().unwrap().to_string()),
-                Ok(Some(Block::Bins(_))) => panic!("bins"),
+                Ok(Some(Block::Bins(_) | Block::Table(_))) => panic!("not of a stream"),
                 Ok(None) | Err(_) => return (got, cursor),
             }
         }

@@ -14,4 +14,5 @@ mod names;
 mod problems;
 mod refusals;
 mod status;
+mod table;
 mod values;
