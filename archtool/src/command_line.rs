@@ -2,8 +2,8 @@
 
 use crate::failure::{self, Failure};
 use crate::verb::{
-    at, compact, completions, coverage, demo, dump, events, generate, get, list, man, reindex, seal,
-    snapshot, stat, status, verify, why,
+    at, compact, completions, coverage, demo, dump, events, follow, generate, get, list, man, reindex, seal,
+    snapshot, stat, status, table, verify, why,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
@@ -29,6 +29,8 @@ enum Verb {
     List(list::Arguments),
     Get(get::Arguments),
     At(at::Arguments),
+    Table(table::Arguments),
+    Follow(follow::Arguments),
     Events(events::Arguments),
     Coverage(coverage::Arguments),
     Why(why::Arguments),
@@ -88,6 +90,8 @@ impl Verb {
             Verb::List(arguments) => list::run(arguments),
             Verb::Get(arguments) => get::run(arguments),
             Verb::At(arguments) => at::run(arguments),
+            Verb::Table(arguments) => table::run(arguments),
+            Verb::Follow(arguments) => follow::run(arguments),
             Verb::Events(arguments) => events::run(arguments),
             Verb::Coverage(arguments) => coverage::run(arguments),
             Verb::Why(arguments) => why::run(arguments),

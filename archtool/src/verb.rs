@@ -7,6 +7,7 @@ pub(crate) mod coverage;
 pub(crate) mod demo;
 pub(crate) mod dump;
 pub(crate) mod events;
+pub(crate) mod follow;
 pub(crate) mod generate;
 pub(crate) mod get;
 pub(crate) mod list;
@@ -16,6 +17,7 @@ pub(crate) mod seal;
 pub(crate) mod snapshot;
 pub(crate) mod stat;
 pub(crate) mod status;
+pub(crate) mod table;
 pub(crate) mod verify;
 pub(crate) mod why;
 

@@ -39,10 +39,10 @@ mod tests {
             assert_eq!(pair[1] % pair[0], 0);
         }
         for time in [i64::MIN, -1, 0, 1, 9_999_999_999, 10_000_000_000, i64::MAX - 1] {
-            for level in 0..LEVELS {
+            for (level, width) in WIDTHS_NS.into_iter().enumerate() {
                 let (start, end) = node_at(time, level);
                 assert!(start <= time && time < end, "{time} {level}");
-                assert_eq!(floor(time, WIDTHS_NS[level]), start);
+                assert_eq!(floor(time, width), start);
             }
         }
     }

@@ -11,10 +11,11 @@ const SCRIPTS: [&str; 2] = ["clients/test", "retrieval-server/page/test"];
 /// Runs them against debug programs, which must have been built; all even when the first fail.
 pub(crate) fn test(epics: &Epics) -> Result<(), Error> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    SCRIPTS.into_iter().fold(Ok(()), |before, script| {
+    let mut outcome = Ok(());
+    for script in SCRIPTS {
         let mut command = Command::new(root().join(script));
         epics.tell(&mut command);
-        let result = run::run(command.env("VARVE_PROGRAMS", target.join("debug")), "");
-        before.and(result)
-    })
+        outcome = outcome.and(run::run(command.env("VARVE_PROGRAMS", target.join("debug")), ""));
+    }
+    outcome
 }

@@ -142,7 +142,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
     Ok(worse(problems, printed))
 }
 
-fn copy(mut answer: Answer) -> Result<Outcome, Failure> {
+pub(super) fn copy(mut answer: Answer) -> Result<Outcome, Failure> {
     let mut output = stdout();
     transfer(&mut answer, &mut output)?;
     output.flush().map_err(Failure::io("write the output"))?;
@@ -163,14 +163,14 @@ fn transfer(input: &mut dyn Read, output: &mut dyn Write) -> Result<(), Failure>
 
 /// The answer broke off; that is no closed output, whatever the kind of the error. An answer made in this
 /// process says why.
-fn broken(source: io::Error) -> Failure {
+pub(super) fn broken(source: io::Error) -> Failure {
     match source.get_ref().and_then(|error| error.downcast_ref::<Stopped>()) {
         Some(Stopped::Broken(error) | Stopped::Refused(error)) => Failure::refused(&error.object()),
         _ => Failure::Io { what: "read the answer to its end".to_owned(), source },
     }
 }
 
-fn table(answer: Answer, range: &RangeOptions) -> Result<Outcome, Failure> {
+pub(super) fn table(answer: Answer, range: &RangeOptions) -> Result<Outcome, Failure> {
     let zone = range.zone.zone()?;
     let mut reader = csv::Reader::from_reader(answer);
     let unread = |error: csv::Error| match error.into_kind() {
@@ -202,7 +202,7 @@ fn table(answer: Answer, range: &RangeOptions) -> Result<Outcome, Failure> {
 }
 
 /// Passes JSON on and reads along whether it says that something is missing.
-fn json(mut answer: Answer) -> Result<Outcome, Failure> {
+pub(super) fn json(mut answer: Answer) -> Result<Outcome, Failure> {
     let mut output = stdout();
     let mut failed = None;
     let mut passing = Passing { input: &mut answer, output: &mut output, failed: &mut failed };

@@ -179,11 +179,11 @@ fn decimate(
         fold.samples(samples, &mut |bin: &Bin| nodes.extend(bin.node));
     }
     fold.finish(&mut |bin: &Bin| nodes.extend(bin.node));
-    for level in base..LEVELS {
+    for (level, width) in WIDTHS_NS.into_iter().enumerate().skip(base) {
         for rows in nodes.chunks(DECIMATED_ROWS_MAX) {
             let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
             records.push(Record {
-                key: Key::new(WIDTHS_NS[level].cast_unsigned(), row.channel, bin_of(first, level)),
+                key: Key::new(width.cast_unsigned(), row.channel, bin_of(first, level)),
                 last: Timestamp(last.end.saturating_sub(1)),
                 payload: encode_bins(&columns(rows, level)),
             });

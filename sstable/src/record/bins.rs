@@ -62,7 +62,7 @@ pub fn decode_bins(bytes: &[u8]) -> Result<BinColumns, BytesError> {
     let mut cursor = Cursor::new(bytes);
     let too_many = cursor.error("more decimated rows or columns than a record can have");
     let (rows, columns) = (cursor.varint()?, cursor.varint()?);
-    let rows = usize::try_from(rows).ok().filter(|rows| *rows <= BIN_ROWS_MAX).ok_or(too_many.clone())?;
+    let rows = usize::try_from(rows).ok().filter(|rows| *rows <= BIN_ROWS_MAX).ok_or(too_many)?;
     if columns > BIN_COLUMNS_MAX as u64 {
         return Err(too_many);
     }
