@@ -7,6 +7,7 @@ mod each;
 mod follow;
 mod plan;
 mod samples;
+mod search;
 mod status;
 mod table;
 mod timeline;
@@ -54,6 +55,7 @@ pub(crate) fn answer_route(
         Request::Events => timeline::events(state, query, output),
         Request::Coverage => timeline::coverage(state, query, output),
         Request::Follow => follow::answer(state, query, output),
+        Request::Search => search::answer(state, query, output),
         Request::Why => why::answer(state, query, output),
         Request::Status => whole(route, output, json_line(&status::status(state))),
         Request::Metrics => whole(route, output, state.metrics_text().into_bytes()),

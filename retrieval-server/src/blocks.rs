@@ -1,6 +1,7 @@
 //! One channel's samples block by block, planned anew when files that were planned have gone.
 
 use crate::limits::REPLANS_MAX;
+use crate::selection::Selection;
 use engine::read::{ChannelView, Order, Position, ReadError, Reader, Samples, Scan};
 use sample::{SampleBlock, TimeRange};
 use std::sync::Arc;
@@ -16,13 +17,21 @@ pub(crate) struct Blocks<'a> {
     /// What was delivered last, in the order of the scan.
     last: Option<Position>,
     replans: usize,
+    /// Samples outside are left out.
+    selection: Option<Selection>,
 }
 
 impl<'a> Blocks<'a> {
     /// Over `view`; nothing is read yet. `reader` is asked again when planned files have gone.
     pub(crate) fn new(reader: &'a Reader, view: impl Into<Arc<ChannelView>>, scan: Scan) -> Blocks<'a> {
         let view = view.into();
-        Blocks { samples: view.samples(&scan), reader, view, whole: scan.range, scan, last: None, replans: 0 }
+        let (samples, whole) = (view.samples(&scan), scan.range);
+        Blocks { samples, reader, view, whole, scan, last: None, replans: 0, selection: None }
+    }
+
+    /// Only samples inside `selection`, if there is one.
+    pub(crate) fn within(self, selection: Option<Selection>) -> Blocks<'a> {
+        Blocks { selection, ..self }
     }
 
     /// The view that is being read.
@@ -50,7 +59,13 @@ impl<'a> Blocks<'a> {
                         Order::Descending => block.position(0),
                     };
                     self.last = Some(Position { time: behind.0, rank: behind.1 });
-                    return Ok(Some(block));
+                    let block = match &self.selection {
+                        Some(selection) => selection.of_block(block),
+                        None => block,
+                    };
+                    if !block.is_empty() {
+                        return Ok(Some(block));
+                    }
                 }
                 Some(Err(ReadError::Vanished(_))) if self.replans < REPLANS_MAX => self.plan_again()?,
                 Some(Err(error)) => return Err(error),

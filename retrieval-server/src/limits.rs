@@ -42,6 +42,16 @@ pub const DATA_REQUESTS_MAX: usize = 64;
 pub const TABLE_CHANNELS_MAX: usize = 300;
 /// Rows of a table in JSON, which has all times before all values.
 pub const TABLE_JSON_ROWS_MAX: u64 = 1_000_000;
+/// Bytes of a condition.
+pub const WHERE_BYTES_MAX: usize = 4096;
+/// Parentheses and negations inside each other.
+pub const WHERE_DEPTH_MAX: usize = 32;
+/// Comparisons of one condition.
+pub const WHERE_TERMS_MAX: usize = 64;
+/// Channels of one condition.
+pub const WHERE_CHANNELS_MAX: usize = 16;
+/// Stretches of time in which a condition holds; they are held in memory.
+pub const SEARCH_INTERVALS_MAX: usize = 1_000_000;
 /// Streams that follow channels at the same time; each holds a thread that mostly sleeps.
 pub const FOLLOWERS_MAX: usize = 64;
 /// Channels that one stream follows: its cursor, which goes with every event, holds 14 bytes of each.

@@ -245,9 +245,6 @@ fn zone(pairs: &Pairs, faults: &mut Vec<Fault>) -> Option<TimeZone> {
     }
 }
 
-/// Parameters that belong to requests of a later version.
-const LATER: &[&str] = &["where"];
-
 fn unknown(route: &Route, name: &str) -> Fault {
     let nearest = route
         .parameters
@@ -264,13 +261,8 @@ fn unknown(route: &Route, name: &str) -> Fault {
             format!("; it takes {}", all.join(", "))
         }
     };
-    let (kind, hint) = if LATER.contains(&name) {
-        ("is not supported yet", String::new())
-    } else {
-        ("is not a parameter of", format!(" {}{hint}", route.path))
-    };
-    let near = nearest.filter(|_| !hint.is_empty()).map(Into::into).into_iter().collect();
-    Fault { near, ..Fault::of(name, format!("{kind}{hint}")) }
+    let near = nearest.map(Into::into).into_iter().collect();
+    Fault { near, ..Fault::of(name, format!("is not a parameter of {}{hint}", route.path)) }
 }
 
 fn value(parameter: &Parameter, text: &str, context: &TimeContext) -> Result<Checked, (Code, String)> {

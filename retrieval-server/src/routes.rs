@@ -67,6 +67,8 @@ pub enum Request {
     Events,
     /// Coverage.
     Coverage,
+    /// When a condition held.
+    Search,
     /// History, then what comes.
     Follow,
     /// Why a channel is or is not archived.
@@ -170,6 +172,11 @@ pub(crate) const STATS: &[&str] = &[
     "invalid",
     "states",
 ];
+const WHERE: Parameter = parameter(
+    "where",
+    Kind::Text,
+    "Only while this condition holds, for example `X:STATE` == \"Open\" and Y > 10.",
+);
 const ENUM: Parameter =
     parameter("enum", Kind::Choice(&["index", "label"]), "Enum values as indices or as state names.");
 const ELEMENTS: Parameter =
@@ -237,6 +244,7 @@ pub static ROUTES: &[Route] = &[
             NONFINITE,
             INT64,
             parameter("time", Kind::Choice(&["ns", "iso"]), "Times in JSON as integers or as text."),
+            WHERE,
             DAMAGED,
             FORMAT,
         ],
@@ -276,6 +284,7 @@ pub static ROUTES: &[Route] = &[
             ),
             parameter("fill", Kind::Choice(&["none", "hold"]), "hold adds bins in which a value was held."),
             parameter("empty", Kind::Flag, "Adds all bins without samples."),
+            WHERE,
             NONFINITE,
             INT64,
             DAMAGED,
@@ -302,6 +311,7 @@ pub static ROUTES: &[Route] = &[
                 "What stands between samples; hold unless given.",
             ),
             parameter("max_age", Kind::Duration, "How old what is held may be; for linear, how far apart."),
+            WHERE,
             ELEMENTS,
             AS,
             ENUM,
@@ -330,7 +340,14 @@ pub static ROUTES: &[Route] = &[
         request: Request::Coverage,
         path: "/api/v1/coverage",
         about: "Intervals that say when a channel was recorded and why not; they fill the range exactly.",
-        parameters: &[CHANNEL, MATCH, FROM, FROM_NS, TO, TO_NS, TZ, JSON_ONLY],
+        parameters: &[CHANNEL, MATCH, FROM, FROM_NS, TO, TO_NS, TZ, WHERE, DAMAGED, JSON_ONLY],
+        produces: JSON,
+    },
+    Route {
+        request: Request::Search,
+        path: "/api/v1/search",
+        about: "Intervals in which a condition held.",
+        parameters: &[WHERE, FROM, FROM_NS, TO, TO_NS, TZ, INT64, DAMAGED, JSON_ONLY],
         produces: JSON,
     },
     Route {

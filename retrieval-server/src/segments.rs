@@ -3,6 +3,7 @@
 use crate::blocks::Blocks;
 use crate::json::Elements;
 use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_SAMPLES_MAX};
+use crate::selection::Selection;
 use crate::transform::Transform;
 use engine::read::{ChannelView, Order, Position, ReadError, Reader, Scan};
 use sample::{BytesColumn, Column, Metadata, SampleBlock, Timestamp};
@@ -45,10 +46,16 @@ pub(crate) struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
-    /// Over `view`; nothing is read yet. `reader` is asked again when planned files have gone.
-    pub(crate) fn new(reader: &'a Reader, view: ChannelView, reading: Reading) -> Segments<'a> {
+    /// Over `view`, inside `selection` if there is one; nothing is read yet. `reader` is asked again when planned
+    /// files have gone.
+    pub(crate) fn new(
+        reader: &'a Reader,
+        view: ChannelView,
+        reading: Reading,
+        selection: Option<Selection>,
+    ) -> Segments<'a> {
         Segments {
-            blocks: Blocks::new(reader, view, reading.scan),
+            blocks: Blocks::new(reader, view, reading.scan).within(selection),
             reading,
             left: reading.limit,
             last: None,

@@ -57,8 +57,9 @@ fn may_be_short(route: &Route, pairs: &Pairs) -> bool {
     // Bins and tables are small for many samples; following has no end.
     let dear = matches!(
         route.request,
-        Request::Channels | Request::At | Request::Bins | Request::Table | Request::Follow
+        Request::Channels | Request::At | Request::Bins | Request::Table | Request::Search | Request::Follow
     );
+    let dear = dear || pairs.iter().any(|(name, _)| name == "where");
     !dear && names() <= SHORT_NAMES_MAX && !by_pattern()
 }
 

@@ -2,6 +2,7 @@
 
 use super::each::problem;
 use super::plan::look;
+use super::search::found;
 use super::timeline::numbers;
 use crate::bin_table::{BinTable, States};
 use crate::blocks::Blocks;
@@ -13,6 +14,7 @@ use crate::output::{Output, Stopped, Writer};
 use crate::query::Query;
 use crate::render::{BinFormat, BinsOf, Ending};
 use crate::routes::STATS;
+use crate::selection::Selection;
 use crate::server::ServerState;
 use decimator::bins::{Bin, Empty};
 use decimator::fold::{Fold, Folding, Samples};
@@ -24,6 +26,9 @@ use engine::read::{ChannelView, Problem, ProblemCode, ReadError, Scan, Stretch};
 use sample::{Column, Sample, SampleBlock, Severity, TimeRange, Timestamp, Value};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+/// Statistics of what was held between samples.
+const OF_HELD: [&str; 3] = ["twmean", "covered_ns", "states"];
 
 /// What is asked of every channel.
 struct Asked {
@@ -56,10 +61,21 @@ impl Asked {
             }
         };
         let all = &STATS[..STATS.len() - 1];
+        let mut stats = query.words("stats").unwrap_or(all).to_vec();
+        if query.text("where").is_some() {
+            let of_held = |stat: &str| OF_HELD.contains(&stat);
+            let asked = query.words("stats").is_some_and(|stats| stats.iter().any(|stat| of_held(stat)));
+            if asked || query.choice("fill") == Some("hold") {
+                let message = "where= leaves samples out, and with them what was held: twmean, covered_ns, states and \
+                               fill=hold are not available with it";
+                return Err(ApiError::parameter("where", message));
+            }
+            stats.retain(|stat| !of_held(stat));
+        }
         Ok(Asked {
             range,
             grid,
-            stats: query.words("stats").unwrap_or(all).to_vec(),
+            stats,
             exclude_invalid: query.choice("exclude") == Some("invalid"),
             empty: match (query.flag("empty"), query.choice("fill")) {
                 (Some(true), _) => Empty::All,
@@ -72,8 +88,7 @@ impl Asked {
 
     /// Whether what was held before the range matters.
     fn needs_edge(&self) -> bool {
-        let held = ["twmean", "covered_ns", "states"];
-        self.empty != Empty::Skip || self.stats.iter().any(|stat| held.contains(stat))
+        self.empty != Empty::Skip || self.stats.iter().any(|stat| OF_HELD.contains(stat))
     }
 }
 
@@ -85,8 +100,13 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
     let mut format = BinFormat::new(query.choice("format"), numbers(query));
     let bins = asked.grid.count(asked.range);
     let mut out = Writer::new(output, format.media_type());
-    let mut running =
-        Running { state, asked, format: &mut format, problems: Vec::new(), durable_until: None };
+    let found = found(state, query, asked.range)?;
+    let mut problems = found.as_ref().map(|found| found.problems.clone()).unwrap_or_default();
+    if !format.tells_problems() {
+        out.head.problems.append(&mut problems);
+    }
+    let selection = found.map(|found| found.selection);
+    let mut running = Running { state, asked, selection, format: &mut format, problems, durable_until: None };
     if running.format.is_text() && running.asked.empty == Empty::All {
         let most = if running.format.is_json() { BINS_JSON_MAX } else { TEXT_SAMPLES_MAX };
         if bins > most {
@@ -142,6 +162,8 @@ fn too_many(bins: u64, most: u64) -> ApiError {
 struct Running<'a> {
     state: &'a ServerState,
     asked: Asked,
+    /// When the condition held, if there is one.
+    selection: Option<Selection>,
     format: &'a mut BinFormat,
     problems: Vec<Json>,
     durable_until: Option<Timestamp>,
@@ -220,8 +242,9 @@ impl Running<'_> {
             stopped: None,
         };
         let scan = Scan { skip_damaged: self.asked.skip_damaged, ..Scan::ascending(range) };
-        // States are not stored.
-        let planned = if delivery.states.is_none() { view.stretches(&folding).map(Some) } else { Ok(None) };
+        // Stored nodes hold all samples, and no states.
+        let storable = delivery.states.is_none() && self.selection.is_none();
+        let planned = if storable { view.stretches(&folding).map(Some) } else { Ok(None) };
         let mut stretches: Box<dyn Iterator<Item = Stretch>> = match planned {
             Ok(Some(stretches)) => Box::new(stretches),
             Ok(None) => Box::new(std::iter::once(Stretch::Samples(range))),
@@ -230,7 +253,7 @@ impl Running<'_> {
                 Box::new(std::iter::empty())
             }
         };
-        let mut blocks = Blocks::new(&self.state.reader, view, scan);
+        let mut blocks = Blocks::new(&self.state.reader, view, scan).within(self.selection.clone());
         let mut fold = Fold::new(&folding);
         let mut values = Vec::new();
         while failure.is_none()

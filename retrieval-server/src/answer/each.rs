@@ -24,11 +24,11 @@ pub(super) fn problem(channel: &str, problem: &Problem) -> Value {
 }
 
 /// Writes `{..lead,"channels":[..],"complete","problems"}`: an object for each channel of `query` with what
-/// `fill` adds to it from the channel's view of `range`.
+/// `fill` adds to it from the channel's view of `range`, and problems that are known already.
 pub(super) fn channel_objects(
     state: &ServerState,
     query: &Query,
-    range: TimeRange,
+    (range, mut problems): (TimeRange, Vec<Value>),
     lead: Map<String, Value>,
     output: &mut dyn Output,
     fill: impl Fn(&ChannelView, &mut Value) -> Result<(), ReadError>,
@@ -39,7 +39,6 @@ pub(super) fn channel_objects(
     // The object stays open: its list follows.
     out.buffer.pop();
     out.buffer.extend_from_slice(b",\"channels\":[\n");
-    let mut problems = Vec::new();
     for (i, target) in targets.iter().enumerate() {
         if i > 0 {
             out.buffer.extend_from_slice(b",\n");

@@ -1,5 +1,6 @@
 //! What a request for raw samples means: range, direction, channels, and about how much it will be.
 
+use super::search::{Found, found};
 use crate::cursor::Cursor;
 use crate::error::ApiError;
 use crate::limits::VIEWS_HELD_MAX;
@@ -26,6 +27,8 @@ pub(super) struct Plan {
     pub(super) edge: bool,
     pub(super) after: bool,
     pub(super) channels: Vec<Planned>,
+    /// When the condition held, if there is one.
+    pub(super) found: Option<Found>,
     /// Samples of the answer, estimated.
     pub(super) estimate: u64,
 }
@@ -58,6 +61,7 @@ pub(super) fn plan(state: &ServerState, query: &Query) -> Result<Plan, ApiError>
         edge: query.flag("edge").unwrap_or(matches!(query.choice("format"), None | Some("json"))),
         after: query.flag("after").unwrap_or(false),
         channels: Vec::new(),
+        found: found(state, query, range)?,
         estimate: 0,
     };
     let held = targets.len() <= VIEWS_HELD_MAX;
@@ -132,7 +136,10 @@ pub(super) fn cut(plan: &Plan, view: &ChannelView, limit: u64) -> Option<Positio
     let mut left = limit;
     let mut last = None;
     for block in view.samples(&plan.reading.scan) {
-        let block = block.ok()?;
+        let mut block = block.ok()?;
+        if let Some(found) = &plan.found {
+            block = found.selection.of_block(block);
+        }
         let count = block.len() as u64;
         if left == 0 && count > 0 {
             return last;

@@ -51,7 +51,11 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
     if !format.tells_problems() {
         tell_ahead(state, &plan, &channels, &mut out);
     }
-    let mut run = Run { state, plan: &plan, format: &mut *format, problems: Vec::new(), durable_until: None };
+    let mut problems = plan.found.as_ref().map(|found| found.problems.clone()).unwrap_or_default();
+    if !format.tells_problems() {
+        out.head.problems.append(&mut problems);
+    }
+    let mut run = Run { state, plan: &plan, format: &mut *format, problems, durable_until: None };
     run.format.start(&mut out, plan.range)?;
     for planned in channels {
         run.channel(&mut out, planned)?;
@@ -167,7 +171,12 @@ impl Run<'_> {
             Order::Descending => (Side::After, Side::Edge),
         };
         self.beside(out, name, &view, first)?;
-        let mut segments = Segments::new(&self.state.reader, view, self.plan.reading);
+        let mut segments = Segments::new(
+            &self.state.reader,
+            view,
+            self.plan.reading,
+            self.plan.found.as_ref().map(|found| found.selection.clone()),
+        );
         let mut samples = 0;
         loop {
             match segments.segment() {

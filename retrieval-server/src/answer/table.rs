@@ -2,6 +2,7 @@
 
 use super::each::problem;
 use super::plan::look;
+use super::search::{Found, found};
 use super::timeline::{numbers, single};
 use crate::blocks::Blocks;
 use crate::error::{ApiError, Code};
@@ -10,6 +11,7 @@ use crate::names::{self, Target};
 use crate::output::{Output, Stopped, Writer};
 use crate::query::Query;
 use crate::render::{Ending, TableColumns, TableCsv, TableFormat, TableJson};
+use crate::selection::Selection;
 use crate::server::ServerState;
 use crate::table::{Distinct, Filler, Means, Pieces, Row, Rows, Rule, Times, folding};
 use crate::transform::Transform;
@@ -105,6 +107,8 @@ struct Planned<'a> {
     views: Vec<(usize, Arc<ChannelView>)>,
     /// What cannot be read from the start.
     failed: Vec<(usize, ReadError)>,
+    /// When the condition held, if there is one: rows outside are left out.
+    found: Option<Found>,
     /// The channel whose times are those of the rows.
     at: Option<(String, Arc<ChannelView>)>,
 }
@@ -117,7 +121,8 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
         let message = format!("{} channels; a table has {TABLE_CHANNELS_MAX} at most", targets.len());
         return Err(ApiError::of(Code::TooLarge, message).into());
     }
-    let planned = Planned::of(state, &asked, &targets)?;
+    let found = found(state, query, at_least_an_instant(asked.range))?;
+    let planned = Planned { found, ..Planned::of(state, &asked, &targets)? };
     let format = TableFormat::of(query.choice("format"));
     let rows = planned.estimate()?;
     if format != TableFormat::Columns {
@@ -132,6 +137,11 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
         }
     }
     out.finish()
+}
+
+/// A range of one instant has a value, too.
+fn at_least_an_instant(range: TimeRange) -> TimeRange {
+    TimeRange::new(range.from, range.to.max(range.from.saturating_add(1)))
 }
 
 fn too_large(message: String) -> ApiError {
@@ -178,7 +188,7 @@ impl<'a> Planned<'a> {
             },
             Spacing::Steps(_) | Spacing::Union => None,
         };
-        Ok(Planned { state, asked, targets, views, failed, at })
+        Ok(Planned { state, asked, targets, views, failed, found: None, at })
     }
 
     /// About how many rows there are, or more.
@@ -192,7 +202,19 @@ impl<'a> Planned<'a> {
         }
     }
 
+    fn selection(&self) -> Option<Selection> {
+        self.found.as_ref().map(|found| found.selection.clone())
+    }
+
     fn times(&self) -> Times<'a> {
+        let times = self.all_times();
+        match self.selection() {
+            Some(selection) => times.within(selection),
+            None => times,
+        }
+    }
+
+    fn all_times(&self) -> Times<'a> {
         let range = self.asked.range;
         if range.from == range.to {
             return Times::Given(vec![range.from.0].into_iter());
@@ -210,7 +232,8 @@ impl<'a> Planned<'a> {
     fn filler(&self, view: &Arc<ChannelView>, folding: Option<&'a Folding>) -> Result<Filler<'a>, ReadError> {
         let Asked { range, rule, max_age, transform, .. } = *self.asked;
         if let Some(folding) = folding {
-            let blocks = Blocks::new(&self.state.reader, view.clone(), self.asked.scan(folding.range));
+            let blocks = Blocks::new(&self.state.reader, view.clone(), self.asked.scan(folding.range))
+                .within(self.selection());
             return Ok(Filler::of_means(Means::new(blocks, folding), range));
         }
         let row = |sample: &sample::Sample| (Arc::new(single(view, sample, &transform)), 0);
@@ -288,6 +311,7 @@ impl<'a> Planned<'a> {
     }
 
     fn ending(&self, mut problems: Vec<Value>) -> Ending {
+        problems.extend(self.found.iter().flat_map(|found| found.problems.clone()));
         problems.extend(self.failed.iter().map(|(place, error)| self.problem(*place, error)));
         Ending { problems, durable_until: self.durable_until() }
     }
@@ -378,6 +402,7 @@ impl<'a> Planned<'a> {
                     "code": error["code"], "channel": name, "message": error["message"], "near": error["near"],
                 }));
             }
+            out.head.problems.extend(self.found.iter().flat_map(|found| found.problems.clone()));
             for (_, view) in &self.views {
                 let told = view.problems();
                 out.head.problems.extend(told.iter().map(|p| problem(view.name().as_str(), p)));

@@ -1,6 +1,7 @@
 //! What a channel's timeline says: the value at a time, events, coverage.
 
 use super::each::channel_objects;
+use super::search::found;
 use crate::json::Numbers;
 use crate::output::{Output, Stopped};
 use crate::query::Query;
@@ -46,7 +47,7 @@ pub(super) fn at(state: &ServerState, query: &Query, output: &mut dyn Output) ->
     let (numbers, transform) = (numbers(query), Transform::of(query));
     let mut lead = Map::new();
     lead.insert("time_ns".into(), numbers.integer_value(time.0));
-    channel_objects(state, query, range, lead, output, |view, object| {
+    channel_objects(state, query, (range, Vec::new()), lead, output, |view, object| {
         let state = state_at(view, time);
         let sample = view.last_before(time, true)?;
         object["held"] = json!(state == State::Held && sample.is_some());
@@ -126,7 +127,7 @@ pub(super) fn event_object(event: &Event) -> Value {
 /// `/events`.
 pub(super) fn events(state: &ServerState, query: &Query, output: &mut dyn Output) -> Result<(), Stopped> {
     let range = query.range()?;
-    channel_objects(state, query, range, range_keys(range), output, |view, object| {
+    channel_objects(state, query, (range, Vec::new()), range_keys(range), output, |view, object| {
         object["events"] = view.events(range).iter().map(event_object).collect();
         Ok(())
     })
@@ -135,8 +136,13 @@ pub(super) fn events(state: &ServerState, query: &Query, output: &mut dyn Output
 /// `/coverage`.
 pub(super) fn coverage(state: &ServerState, query: &Query, output: &mut dyn Output) -> Result<(), Stopped> {
     let range = query.range()?;
-    channel_objects(state, query, range, range_keys(range), output, |view, object| {
-        let coverage = view.coverage(range);
+    let found = found(state, query, range)?;
+    let known = found.as_ref().map(|found| found.problems.clone()).unwrap_or_default();
+    channel_objects(state, query, (range, known), range_keys(range), output, |view, object| {
+        let mut coverage = view.coverage(range);
+        if let Some(found) = &found {
+            coverage = found.selection.of_coverage(&coverage);
+        }
         let interval = |i: &decimator::coverage::Interval| json!({"from_ns": i.range.from.0, "to_ns": i.range.to.0, "state": i.state.name()});
         object["intervals"] = coverage.intervals.iter().map(interval).collect();
         let totals = coverage.totals_ns();

@@ -1,6 +1,7 @@
 //! The instants of a grid, in order, a few at a time.
 
 use crate::blocks::Blocks;
+use crate::selection::Selection;
 use decimator::grid::Grid;
 use engine::read::ReadError;
 use sample::{SampleBlock, TimeRange};
@@ -62,12 +63,19 @@ pub(crate) enum Times<'a> {
     Of(Vec<Distinct<'a>>),
     /// These.
     Given(std::vec::IntoIter<i64>),
+    /// Some of others.
+    Within(Box<Times<'a>>, Selection),
 }
 
 impl<'a> Times<'a> {
     /// The beginnings of `grid`'s bins inside `range`.
     pub(crate) fn steps(grid: Grid, range: TimeRange) -> Times<'a> {
         Times::Steps { grid, left: range }
+    }
+
+    /// Those inside `selection`.
+    pub(crate) fn within(self, selection: Selection) -> Times<'a> {
+        Times::Within(Box::new(self), selection)
     }
 
     /// The next instant.
@@ -93,6 +101,12 @@ impl<'a> Times<'a> {
                 Some(next)
             }
             Times::Given(times) => times.next(),
+            Times::Within(times, selection) => loop {
+                let time = times.next()?;
+                if selection.contains(time) {
+                    return Some(time);
+                }
+            },
         }
     }
 
@@ -103,6 +117,7 @@ impl<'a> Times<'a> {
                 let failed = |(i, channel): (usize, &Distinct<'_>)| Some((i, channel.failure()?.clone()));
                 channels.iter().enumerate().filter_map(failed).collect()
             }
+            Times::Within(times, _) => times.failures(),
             Times::Steps { .. } | Times::Given(_) => Vec::new(),
         }
     }

@@ -13,6 +13,7 @@ mod memory;
 mod names;
 mod problems;
 mod refusals;
+mod search;
 mod status;
 mod table;
 mod values;

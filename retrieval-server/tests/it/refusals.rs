@@ -18,7 +18,8 @@ fn bad_requests_are_refused_by_name() {
         ("samples", "channel=", Code::BadParameter, "channel", "empty"),
         ("samples", "channel=%00", Code::BadParameter, "channel", "control"),
         ("samples", "channel=X&form=-1h", Code::BadParameter, "form", "did you mean from?"),
-        ("samples", "channel=X&where=x", Code::BadParameter, "where", "not supported yet"),
+        ("samples", "channel=X&where=x", Code::BadParameter, "where", "column 2: expected one of =="),
+        ("search", "", Code::BadParameter, "where", "where is missing"),
         ("samples", "channel=X&qqqqqqqq=x", Code::BadParameter, "qqqqqqqq", "it takes channel, match"),
         ("samples", "channel=X&format=arrow", Code::BadParameter, "format", "there is json, csv, columns"),
         ("samples", "channel=X&limit=x", Code::BadParameter, "limit", "not a count"),
@@ -114,10 +115,10 @@ fn an_archive_that_is_not_ready_says_so() {
 #[test]
 fn unknown_paths_point_to_the_table() {
     let state = memory().state();
-    for path in ["/api/v1/boxes", "/api/v1/search", "/api/v1/chase", "/", "/api/v2/samples"] {
+    for path in ["/api/v1/boxes", "/api/v1/chase", "/", "/api/v2/samples"] {
         let error = refused(&state, path, "");
         assert_eq!(error.status, 404);
         assert!(error.message.contains("/openapi.json"));
     }
-    assert_eq!(ROUTES.len(), 15);
+    assert_eq!(ROUTES.len(), 16);
 }

@@ -1,0 +1,121 @@
+//! `/search`: when a condition held. The same condition confines other requests.
+
+use super::each::problem;
+use super::plan::look;
+use super::timeline::{numbers, single};
+use crate::blocks::Blocks;
+use crate::condition::{Wave, intervals, parse};
+use crate::error::{ApiError, Code};
+use crate::json;
+use crate::limits::SEARCH_INTERVALS_MAX;
+use crate::names::{self, Target};
+use crate::output::{Output, Stopped, Writer};
+use crate::query::Query;
+use crate::routes::JSON_MEDIA_TYPE;
+use crate::selection::Selection;
+use crate::server::ServerState;
+use crate::table::Pieces;
+use crate::transform::Transform;
+use engine::read::{Problem, Scan};
+use sample::{TimeRange, Timestamp};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// When a condition held in a range.
+pub(super) struct Found {
+    pub(super) selection: Selection,
+    /// What the answer lacks.
+    pub(super) problems: Vec<Value>,
+    /// The condition's channels.
+    channels: Vec<Value>,
+    durable_until: Timestamp,
+}
+
+/// When the condition of `where=` held in `range`; `None` without one.
+pub(super) fn found(state: &ServerState, query: &Query, range: TimeRange) -> Result<Option<Found>, ApiError> {
+    let Some(text) = query.text("where") else { return Ok(None) };
+    let condition = parse(text).map_err(|fault| {
+        ApiError::parameter("where", format!("where, column {}: {}", fault.column, fault.message))
+    })?;
+    let scan = Scan { skip_damaged: query.choice("damaged") == Some("skip"), ..Scan::ascending(range) };
+    let (mut waves, mut channels) = (Vec::new(), Vec::new());
+    let mut durable_until = Timestamp::MAX;
+    for (place, text) in condition.channels.iter().enumerate() {
+        let target = names::resolve(&state.reader, text)?;
+        channels.push(target.object());
+        let (name, stored) = match target {
+            Target::Known { name, stored } => (name, stored),
+            Target::Refused { name, error } if error.code == Code::UnknownChannel => {
+                let near = state.reader.near(&name);
+                let error = ApiError::unknown_channel(&name, near);
+                return Err(ApiError { parameter: Some("where".into()), ..error });
+            }
+            Target::Refused { error, .. } => return Err(error),
+        };
+        let refused = |error| ApiError::read(&error, Some(name.as_str()));
+        let view = Arc::new(look(state, &stored, range).map_err(refused)?);
+        durable_until = durable_until.min(view.durable_until());
+        let transform = Transform::default();
+        let edge = view.last_before(range.from, false).map_err(refused)?;
+        let edge = edge.map(|sample| (Arc::new(single(&view, &sample, &transform)), 0));
+        let pieces = Pieces::new(Blocks::new(&state.reader, view, scan), transform);
+        waves.push(Wave::new(pieces, &condition, place, range, edge.as_ref()));
+    }
+    let mut stretches = Vec::new();
+    intervals(&condition, &mut waves, range, &mut |stretch| {
+        stretches.push(stretch);
+        stretches.len() <= SEARCH_INTERVALS_MAX
+    });
+    if stretches.len() > SEARCH_INTERVALS_MAX {
+        let message = format!("the condition held more than {SEARCH_INTERVALS_MAX} times; shorten the range");
+        return Err(ApiError { parameter: Some("where".into()), ..ApiError::of(Code::TooLarge, message) });
+    }
+    let mut problems: Vec<Value> = Vec::new();
+    for (wave, name) in waves.iter().zip(&condition.channels) {
+        let failure = wave.failure().map(|error| Problem::of(error, range));
+        for found in failure.into_iter().chain(wave.view().problems()) {
+            let found = problem(name, &found);
+            if problems.iter().all(|known| known["message"] != found["message"]) {
+                problems.push(found);
+            }
+        }
+    }
+    Ok(Some(Found { selection: Selection::new(stretches), problems, channels, durable_until }))
+}
+
+/// `/search`.
+pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output) -> Result<(), Stopped> {
+    let range = query.range()?;
+    let Some(found) = found(state, query, range)? else {
+        let message = "where is missing: say a condition, for example where=SR:DCCT > 10";
+        return Err(ApiError::parameter("where", message).into());
+    };
+    let numbers = numbers(query);
+    let mut out = Writer::new(output, JSON_MEDIA_TYPE);
+    out.buffer.extend_from_slice(b"{\"from_ns\":");
+    numbers.int64(&mut out.buffer, range.from.0);
+    out.buffer.extend_from_slice(b",\"to_ns\":");
+    numbers.int64(&mut out.buffer, range.to.0);
+    out.buffer.extend_from_slice(b",\"channels\":");
+    json::value(&mut out.buffer, &json!(found.channels));
+    out.buffer.extend_from_slice(b",\"intervals\":[\n");
+    let mut total = 0i64;
+    for (i, stretch) in found.selection.stretches().iter().enumerate() {
+        out.buffer.extend_from_slice(if i > 0 { b",{\"from_ns\":" } else { b"{\"from_ns\":" });
+        numbers.int64(&mut out.buffer, stretch.from.0);
+        out.buffer.extend_from_slice(b",\"to_ns\":");
+        numbers.int64(&mut out.buffer, stretch.to.0);
+        out.buffer.push(b'}');
+        total = total.saturating_add(stretch.to.since(stretch.from));
+        out.settle()?;
+    }
+    out.buffer.extend_from_slice(b"\n],\"total_ns\":");
+    numbers.int64(&mut out.buffer, total);
+    let complete = found.problems.is_empty();
+    out.buffer.extend_from_slice(format!(",\"complete\":{complete},\"problems\":").as_bytes());
+    json::value(&mut out.buffer, &json!(found.problems));
+    out.buffer.extend_from_slice(b",\"durable_until_ns\":");
+    numbers.int64(&mut out.buffer, found.durable_until.0);
+    out.buffer.extend_from_slice(b"}\n");
+    out.finish()
+}
