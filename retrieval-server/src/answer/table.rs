@@ -426,9 +426,12 @@ impl<'a> Planned<'a> {
         }
         let problems = self.problems_behind(&rows, &places);
         if !out.started() {
-            let known = std::mem::take(&mut out.head.problems);
-            out.head.problems = problems;
-            out.head.problems.extend(known.into_iter().filter(|problem| problem.get("from_ns").is_none()));
+            // What was known before and what was met: each once.
+            for found in problems {
+                if out.head.problems.iter().all(|known| known["message"] != found["message"]) {
+                    out.head.problems.push(found);
+                }
+            }
         } else if rows.fillers().iter().any(|filler| filler.failure().is_some())
             || !rows.times().failures().is_empty()
         {

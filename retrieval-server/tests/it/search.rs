@@ -277,6 +277,16 @@ fn damage_ends_what_is_known() {
     let stopped = json(&state, "/api/v1/search", &query);
     assert_eq!((intervals(&stopped), &stopped["complete"]), (vec![(0, 5)], &literal!(false)));
     assert_eq!(stopped["problems"][0]["code"], "damaged");
+    for path in ["samples", "table", "bins"] {
+        let confined = format!("channel=X&grid=1ns&width=5ns&{query}&format=csv&damaged=skip");
+        let ours: Vec<&str> = confined
+            .split('&')
+            .filter(|p| path == "table" || !p.starts_with("grid"))
+            .filter(|p| path == "bins" || !p.starts_with("width"))
+            .collect();
+        let csv = crate::ask::ask(&state, &format!("/api/v1/{path}"), &ours.join("&"));
+        assert_eq!(csv.head.problems[0]["code"], "damaged", "{path}");
+    }
     let around = json(&state, "/api/v1/search", &format!("{query}&damaged=skip"));
     assert_eq!((intervals(&around), &around["complete"]), (vec![(0, 5), (10, 20)], &literal!(false)));
 }
