@@ -3,7 +3,7 @@
 use crate::failure::{self, Failure};
 use crate::verb::{
     at, compact, completions, coverage, demo, dump, events, follow, generate, get, list, man, reindex, seal,
-    snapshot, stat, status, table, verify, why,
+    search, snapshot, stat, status, table, verify, why,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
@@ -30,6 +30,7 @@ enum Verb {
     Get(get::Arguments),
     At(at::Arguments),
     Table(table::Arguments),
+    Search(search::Arguments),
     Follow(follow::Arguments),
     Events(events::Arguments),
     Coverage(coverage::Arguments),
@@ -91,6 +92,7 @@ impl Verb {
             Verb::Get(arguments) => get::run(arguments),
             Verb::At(arguments) => at::run(arguments),
             Verb::Table(arguments) => table::run(arguments),
+            Verb::Search(arguments) => search::run(arguments),
             Verb::Follow(arguments) => follow::run(arguments),
             Verb::Events(arguments) => events::run(arguments),
             Verb::Coverage(arguments) => coverage::run(arguments),

@@ -14,6 +14,7 @@ pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod reindex;
 pub(crate) mod seal;
+pub(crate) mod search;
 pub(crate) mod snapshot;
 pub(crate) mod stat;
 pub(crate) mod status;

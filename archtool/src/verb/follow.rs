@@ -3,7 +3,7 @@
 use super::{PlaceAndChannels, get};
 use crate::command_line::Outcome;
 use crate::failure::Failure;
-use crate::print::{JsonOption, stdout, warn};
+use crate::print::{JsonOption, is_terminal, stdout, warn};
 use crate::range::ZoneOption;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
@@ -34,6 +34,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
     let zone = arguments.zone.zone()?;
     let answer = place.ask("/api/v1/follow", pairs)?;
     let (mut output, mut outcome) = (stdout(), Outcome::Done);
+    let terminal = is_terminal();
     let unwritten = || Failure::io("write the output");
     if !arguments.json.json {
         output.write_all(b"channel,time,value,severity,status\n").map_err(unwritten())?;
@@ -58,7 +59,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
             let ns = data["time_ns"].as_i64().unwrap_or_default();
             let cells = [
                 text(&data["name"]),
-                crate::time::readable(ns, &zone),
+                if terminal { crate::time::readable(ns, &zone) } else { crate::time::iso(ns) },
                 text(&data["value"]),
                 super::severity_cell(&data["severity"]),
                 super::status_cell(&data),
