@@ -33,13 +33,18 @@ pub struct Stretches<'a> {
     bin: (i64, i64),
 }
 
+/// The level of days, the greatest.
+const DAYS: usize = LEVELS - 1;
+
 /// One decimated table.
 struct Source {
     rows: Arc<dyn Rows>,
-    /// Where the source has samples; days are not cut.
-    window: (i64, i64),
+    /// Time of the first and last sample of the source, of all channels.
+    span: (i64, i64),
     /// Where others have samples, in order, closed.
     foreign: Vec<(i64, i64)>,
+    /// Where rows are looked for: the days of the span, inside the range.
+    window: TimeRange,
     levels: [Option<Level>; LEVELS],
 }
 
@@ -69,9 +74,9 @@ impl Source {
     /// The level's rows; empty where it is not stored or cannot be read: then samples are.
     fn level(&mut self, level: usize) -> &mut Level {
         let (rows, window) = (&self.rows, self.window);
-        self.levels[level].get_or_insert_with(|| {
-            let range = TimeRange::new(Timestamp(window.0), Timestamp(window.1));
-            Level { records: rows.records(level, range).unwrap_or_default(), loaded: None }
+        self.levels[level].get_or_insert_with(|| Level {
+            records: rows.records(level, window).unwrap_or_default(),
+            loaded: None,
         })
     }
 
@@ -122,23 +127,24 @@ impl<'a> Stretches<'a> {
         let mut sources = Vec::new();
         for rows in rows {
             let (first, last) = rows.span();
-            let day = LEVELS - 1;
-            let window = (node_at(first.0, day).0.max(range.from.0), node_at(last.0, day).1.min(range.to.0));
-            if window.0 >= window.1 {
+            let (from, to) =
+                (node_at(first.0, DAYS).0.max(range.from.0), node_at(last.0, DAYS).1.min(range.to.0));
+            if from >= to {
                 continue;
             }
-            let inside = TimeRange::new(Timestamp(window.0), Timestamp(window.1));
+            let window = TimeRange::new(Timestamp(from), Timestamp(to));
             let mut foreign = Vec::new();
             for run in runs.iter().filter(|run| run.source() != rows.source()) {
                 let (first, last) = run.span();
-                if inside.touches(first, last) {
-                    foreign.extend(run.parts(inside)?.iter().map(|part| (part.first.time, part.last.time)));
+                if window.touches(first, last) {
+                    foreign.extend(run.parts(window)?.iter().map(|part| (part.first.time, part.last.time)));
                 }
             }
             let foreign = joined(foreign);
-            sources.push(Source { rows: rows.clone(), window, foreign, levels: Default::default() });
+            let span = (first.0, last.0);
+            sources.push(Source { rows: rows.clone(), span, foreign, window, levels: Default::default() });
         }
-        sources.sort_by_key(|source| source.window);
+        sources.sort_by_key(|source| source.span);
         Ok(Stretches {
             folding,
             sources,
@@ -172,39 +178,47 @@ impl<'a> Stretches<'a> {
             self.bin = (bin.0.max(range.from.0), bin.1.min(range.to.0));
         }
         let at = self.at;
-        let Some(number) = self.sources.iter().position(|s| s.window.0 <= at && at < s.window.1) else {
-            let next = self.sources.iter().map(|s| s.window.0).filter(|from| *from > at).min();
-            self.samples_until(next.unwrap_or(range.to.0));
-            return None;
-        };
-        let source = &mut self.sources[number];
+        let day_end = node_at(at, DAYS).1;
+        let touches = |source: &Source| source.span.0 < day_end && source.span.1 >= at;
         let room = self.bin.1.saturating_sub(at);
-        for level in (0..LEVELS).rev().filter(|level| WIDTHS_NS[*level] <= room) {
-            let end = at.saturating_add(WIDTHS_NS[level]);
-            if at % WIDTHS_NS[level] != 0 || !source.alone(at, end) {
+        for level in (0..LEVELS).rev() {
+            if WIDTHS_NS[level] > room || at % WIDTHS_NS[level] != 0 {
                 continue;
             }
-            let Ok(node) = source.node(level, at) else { continue };
-            let usable = node.is_none_or(|node| {
-                self.folding.holds.unbroken(node.begin, node.end)
-                    && !(self.folding.exclude_invalid && node.invalid > 0)
-            });
-            if usable {
-                // What is pending ends here, also where no sample lies.
-                let samples = self.flush();
-                self.at = end;
-                let Some(node) = node else { return samples };
-                let node = Stretch::Node(level, node);
-                if samples.is_none() {
-                    return Some(node);
+            for number in 0..self.sources.len() {
+                let source = &mut self.sources[number];
+                let end = at.saturating_add(WIDTHS_NS[level]);
+                let has_some = source.span.0 < end && source.span.1 >= at;
+                if !has_some || !source.alone(at, end) {
+                    continue;
                 }
-                self.ready = Some(node);
-                return samples;
+                let Ok(node) = source.node(level, at) else { continue };
+                let usable = node.is_none_or(|node| {
+                    self.folding.holds.unbroken(node.begin, node.end)
+                        && !(self.folding.exclude_invalid && node.invalid > 0)
+                });
+                if usable {
+                    // What is pending ends here, also where no sample lies.
+                    let samples = self.flush();
+                    self.at = end;
+                    let Some(node) = node else { return samples };
+                    let node = Stretch::Node(level, node);
+                    if samples.is_none() {
+                        return Some(node);
+                    }
+                    self.ready = Some(node);
+                    return samples;
+                }
             }
         }
-        let to = match source.base() {
-            Some(base) => node_at(at, base).1.min(source.window.1),
-            None => source.window.1,
+        let today = self.sources.iter_mut().filter(|source| touches(source));
+        let base = today.filter_map(Source::base).min();
+        let later =
+            || self.sources.iter().map(|s| node_at(s.span.0, DAYS).0).filter(|from| *from >= day_end).min();
+        let to = match base {
+            Some(base) => node_at(at, base).1,
+            None if self.sources.iter().any(touches) => day_end,
+            None => later().unwrap_or(range.to.0),
         };
         self.samples_until(to.min(range.to.0));
         None
