@@ -237,7 +237,14 @@ fn as_listed(listed: &TableEntry, manifest: &Manifest, path: &Path, deep: bool) 
         value_bytes: listed.value_bytes,
         // Of a sealed table they are those of all that it is a part of.
         sequence_span: if listed.sealed { listed.sequence_span } else { Facts::sequences(&table)? },
-        channel_span: if listed.sealed { listed.channel_span } else { facts.entry.channel_span },
+        // Decimated tables are listed with the channels and the span of their source.
+        channel_span: if listed.sealed || listed.decimated {
+            listed.channel_span
+        } else {
+            facts.entry.channel_span
+        },
+        samples_span: if listed.decimated { listed.samples_span } else { facts.entry.samples_span },
+        source: facts.lineage.source.unwrap_or(0),
         ..facts.entry.clone()
     };
     if known != *listed {
