@@ -6,8 +6,8 @@ mod encode;
 
 pub use decode::{Batch, Bins, Block, DecodeError, Decoder, End, Notice, decode};
 pub use decode_table::{Table, TableColumn};
-pub(crate) use encode::{BinsHead, bins, notice, table};
-pub use encode::{batch, end_head, stream_head};
+pub(crate) use encode::{BinsHead, bins, end, notice, table};
+pub use encode::{batch, stream_head};
 
 use disk::contiguous;
 

@@ -262,8 +262,15 @@ pub(crate) fn notice(
     put(out, &head, &Vec::new(), json)
 }
 
-/// The end block without its last eight bytes, the checksum.
-pub fn end_head(complete: bool, samples: u64, durable_until: Timestamp, json: &Value) -> Vec<u8> {
+/// Writes the end block, whose last eight bytes are the checksum of all before; the writer has computed it from the
+/// stream's first byte on.
+pub(crate) fn end(
+    out: &mut Writer<'_>,
+    complete: bool,
+    samples: u64,
+    durable_until: Timestamp,
+    json: &Value,
+) -> Result<(), Stopped> {
     let head = BlockHead {
         kind: KIND_END,
         samples,
@@ -271,5 +278,7 @@ pub fn end_head(complete: bool, samples: u64, durable_until: Timestamp, json: &V
         durable_until: durable_until.0,
         ..BlockHead::default()
     };
-    head.bytes(&[], json.to_string().as_bytes(), 8)
+    out.put(&head.bytes(&[], json.to_string().as_bytes(), 8))?;
+    let checksum = out.checksum();
+    out.put(&u64::from(checksum).to_le_bytes())
 }

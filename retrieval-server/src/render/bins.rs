@@ -314,9 +314,7 @@ impl BinFormat {
                     "durable_until_ns": ending.durable_until.map(|time| time.0),
                 });
                 let durable_until = ending.durable_until.unwrap_or(Timestamp::MIN);
-                out.put(&columns::end_head(complete, self.bins, durable_until, &json))?;
-                let checksum = out.checksum();
-                out.put(&u64::from(checksum).to_le_bytes())
+                columns::end(out, complete, self.bins, durable_until, &json)
             }
         }
     }

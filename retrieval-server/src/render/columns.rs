@@ -128,8 +128,6 @@ impl Format for ColumnsFormat {
             "durable_until_ns": ending.durable_until.map(|time| time.0),
         });
         let durable_until = ending.durable_until.unwrap_or(Timestamp::MIN);
-        out.put(&columns::end_head(complete, self.samples, durable_until, &json))?;
-        let checksum = out.checksum();
-        out.put(&u64::from(checksum).to_le_bytes())
+        columns::end(out, complete, self.samples, durable_until, &json)
     }
 }

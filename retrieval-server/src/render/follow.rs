@@ -216,9 +216,7 @@ impl FollowFormat {
             "cursor": cursor.encode(),
             "durable_until_ns": durable_until.0,
         });
-        out.put(&columns::end_head(complete, self.samples, durable_until, &json))?;
-        let checksum = out.checksum();
-        out.put(&u64::from(checksum).to_le_bytes())
+        columns::end(out, complete, self.samples, durable_until, &json)
     }
 }
 

@@ -225,8 +225,6 @@ impl TableColumns {
             "durable_until_ns": ending.durable_until.map(|time| time.0),
         });
         let durable_until = ending.durable_until.unwrap_or(Timestamp::MIN);
-        out.put(&columns::end_head(complete, self.rows, durable_until, &json))?;
-        let checksum = out.checksum();
-        out.put(&u64::from(checksum).to_le_bytes())
+        columns::end(out, complete, self.rows, durable_until, &json)
     }
 }
