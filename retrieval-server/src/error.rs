@@ -1,7 +1,7 @@
 //! What a client is told when a request cannot be answered.
 
 use crate::limits::RETRY_AFTER;
-use engine::read::ReadError;
+use engine::read::{Problem, ProblemCode, ReadError};
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -72,6 +72,16 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// What breaks an answer whose format cannot tell of a problem.
+    pub(crate) fn problem(found: &Problem) -> ApiError {
+        let code = match found.code {
+            ProblemCode::Damaged => Code::Damaged,
+            ProblemCode::ArchiveUnavailable => Code::Unavailable,
+            ProblemCode::Limit => Code::TooLarge,
+        };
+        ApiError::of(code, found.message.clone())
+    }
+
     /// An error with the status that usually goes with `code`.
     pub fn of(code: Code, message: impl Into<String>) -> ApiError {
         let (status, message) = (code.status(), message.into());

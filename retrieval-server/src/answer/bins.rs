@@ -187,12 +187,7 @@ impl Running<'_> {
         } else if !out.started() {
             out.head.problems.push(problem);
         } else if !(self.asked.skip_damaged && found.code == ProblemCode::Damaged) {
-            let code = match found.code {
-                ProblemCode::Damaged => Code::Damaged,
-                ProblemCode::ArchiveUnavailable => Code::Unavailable,
-                ProblemCode::Limit => Code::TooLarge,
-            };
-            return Err(Stopped::Broken(ApiError::of(code, found.message.clone())));
+            return Err(Stopped::Broken(ApiError::problem(found)));
         }
         Ok(())
     }

@@ -115,12 +115,7 @@ impl Run<'_> {
         } else if !out.head.problems.contains(&problem) {
             let asked_for = self.plan.reading.scan.skip_damaged && found.code == ProblemCode::Damaged;
             if out.started() && !asked_for {
-                let code = match found.code {
-                    ProblemCode::Damaged => Code::Damaged,
-                    ProblemCode::ArchiveUnavailable => Code::Unavailable,
-                    ProblemCode::Limit => Code::TooLarge,
-                };
-                return Err(Stopped::Broken(ApiError::of(code, found.message.clone())));
+                return Err(Stopped::Broken(ApiError::problem(found)));
             }
             if !out.started() {
                 out.head.problems.push(problem);
@@ -130,21 +125,7 @@ impl Run<'_> {
     }
 
     fn failed(&mut self, out: &mut Writer<'_>, name: &str, error: &ReadError) -> Result<(), Stopped> {
-        let range = self.plan.range;
-        let found = match error {
-            ReadError::Damaged { file, span, .. } => Problem {
-                code: ProblemCode::Damaged,
-                range: span.map_or(range, |(first, last)| TimeRange::new(first, last.saturating_add(1))),
-                file: Some(file.clone()),
-                message: error.to_string(),
-            },
-            _ => Problem {
-                code: ProblemCode::ArchiveUnavailable,
-                range,
-                file: None,
-                message: error.to_string(),
-            },
-        };
+        let found = Problem::of(error, self.plan.range);
         self.report(out, name, &found)
     }
 
