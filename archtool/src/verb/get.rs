@@ -74,10 +74,10 @@ impl BinOptions {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// Aligned, for people
     Table,
-    /// One line a sample
+    /// One line a row
     Csv,
     /// As the HTTP interface
     Json,
@@ -85,13 +85,29 @@ enum Format {
     Columns,
 }
 
+impl Format {
+    /// The one that was asked for, else what suits who reads.
+    pub(super) fn chosen(asked: Option<Format>, json: &JsonOption) -> Format {
+        match asked {
+            Some(format) => format,
+            None if json.json => Format::Json,
+            None if is_terminal() => Format::Table,
+            None => Format::Csv,
+        }
+    }
+
+    /// What the HTTP interface calls that which it is made from.
+    pub(super) fn requested(self) -> &'static str {
+        match self {
+            Format::Table | Format::Csv => "csv",
+            Format::Json => "json",
+            Format::Columns => "columns",
+        }
+    }
+}
+
 pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
-    let format = match arguments.format {
-        Some(format) => format,
-        None if arguments.json.json => Format::Json,
-        None if is_terminal() => Format::Table,
-        None => Format::Csv,
-    };
+    let format = Format::chosen(arguments.format, &arguments.json);
     let (place, mut pairs) = arguments.asked.open()?;
     pairs.extend(arguments.range.pairs()?);
     let mut add = |name: &str, value: &str| pairs.push((name.to_owned(), value.to_owned()));
@@ -109,14 +125,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
     if arguments.skip_damaged {
         add("damaged", "skip");
     }
-    add(
-        "format",
-        match format {
-            Format::Table | Format::Csv => "csv",
-            Format::Json => "json",
-            Format::Columns => "columns",
-        },
-    );
+    add("format", format.requested());
     let width = match (arguments.bins, &arguments.width) {
         (Some(bins), _) => Some(("bins", bins.to_string())),
         (None, Some(width)) => Some(("width", width.clone())),

@@ -1,9 +1,10 @@
 //! `table`: channels side by side on one grid of times.
 
-use super::{PlaceAndChannels, get, told, worse};
+use super::get::{self, Format};
+use super::{PlaceAndChannels, told, worse};
 use crate::command_line::Outcome;
 use crate::failure::Failure;
-use crate::print::{JsonOption, is_terminal, json};
+use crate::print::{JsonOption, json};
 use crate::range::RangeOptions;
 
 /// Print channels side by side on one grid of times
@@ -44,25 +45,8 @@ enum Fill {
     Mean,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-enum Format {
-    /// Aligned, for people
-    Table,
-    /// One line a row
-    Csv,
-    /// As the HTTP interface
-    Json,
-    /// Binary, as the HTTP interface
-    Columns,
-}
-
 pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
-    let format = match arguments.format {
-        Some(format) => format,
-        None if arguments.json.json => Format::Json,
-        None if is_terminal() => Format::Table,
-        None => Format::Csv,
-    };
+    let format = Format::chosen(arguments.format, &arguments.json);
     let (place, mut pairs) = arguments.asked.open()?;
     pairs.extend(arguments.range.pairs()?);
     let fill = match arguments.fill {
@@ -71,12 +55,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Fill::Linear => "linear",
         Fill::Mean => "mean",
     };
-    let name = match format {
-        Format::Table | Format::Csv => "csv",
-        Format::Json => "json",
-        Format::Columns => "columns",
-    };
-    for (name, value) in [("grid", arguments.grid.as_str()), ("fill", fill), ("format", name)] {
+    for (name, value) in [("grid", arguments.grid.as_str()), ("fill", fill), ("format", format.requested())] {
         pairs.push((name.to_owned(), value.to_owned()));
     }
     pairs.extend(arguments.max_age.map(|age| ("max_age".to_owned(), age)));
