@@ -8,11 +8,6 @@ pub const WIDTHS_NS: [i64; 5] =
 /// Levels of the tree; level 0 are the leaves.
 pub const LEVELS: usize = WIDTHS_NS.len();
 
-/// The greatest multiple of `width` ns at or before `time`, held at the beginning of the i64 range.
-pub fn floor(time: i64, width: i64) -> i64 {
-    time.div_euclid(width).saturating_mul(width)
-}
-
 /// The node of `level` that holds `time`: first instant and first instant behind it, held at the ends of the range.
 pub fn node_at(time: i64, level: usize) -> (i64, i64) {
     let width = WIDTHS_NS[level];
@@ -42,7 +37,9 @@ mod tests {
             for (level, width) in WIDTHS_NS.into_iter().enumerate() {
                 let (start, end) = node_at(time, level);
                 assert!(start <= time && time < end, "{time} {level}");
-                assert_eq!(floor(time, width), start);
+                let width = i128::from(width);
+                let exact = i128::from(time).div_euclid(width) * width;
+                assert_eq!(i128::from(start), exact.max(i128::from(i64::MIN)));
             }
         }
     }

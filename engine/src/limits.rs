@@ -6,8 +6,6 @@ pub const BLOCK_SAMPLES_MAX: usize = 8192;
 pub const BLOCK_SAMPLES_JOINED: usize = 2048;
 /// Samples of a channel that a stored node of the least level holds on average.
 pub const DECIMATED_BIN_SAMPLES: u64 = 300;
-/// Decimated rows of one record.
-pub const DECIMATED_ROWS_MAX: usize = 1024;
 /// How long a table of a week that goes on must span to get decimated rows: an hour.
 pub const DECIMATED_SPAN_NS_MIN: i64 = 3_600_000_000_000;
 /// Value bytes after which a block that readers hand over ends (plus one sample).

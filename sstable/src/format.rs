@@ -9,7 +9,7 @@ mod tests;
 pub(crate) use chunk::*;
 pub use chunk::{CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX, SAMPLE_VALUE_BYTES_MAX};
 pub(crate) use record::*;
-pub use record::{BinField, CARRIED_VALUE_BYTES_MAX};
+pub use record::{BIN_ROWS_MAX, BinField, CARRIED_VALUE_BYTES_MAX};
 pub(crate) use table::*;
 
 /// Tags of one table of FORMAT.md: an enum with its tags, both directions and all names.

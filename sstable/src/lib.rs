@@ -44,7 +44,8 @@ pub use codec::Profile;
 pub use fingerprint::fingerprint;
 pub use footer::{TableInfo, TableKind, TableSummary};
 pub use format::{
-    BinField, CARRIED_VALUE_BYTES_MAX, CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX, SAMPLE_VALUE_BYTES_MAX,
+    BIN_ROWS_MAX, BinField, CARRIED_VALUE_BYTES_MAX, CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX,
+    SAMPLE_VALUE_BYTES_MAX,
 };
 pub use key::Key;
 pub use known_models::KnownModels;

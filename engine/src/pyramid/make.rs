@@ -2,7 +2,7 @@
 
 use super::rows::{bin_of, columns};
 use crate::error::Error;
-use crate::limits::{DECIMATED_ROWS_MAX, MERGE_CACHE_BYTES};
+use crate::limits::MERGE_CACHE_BYTES;
 use crate::manifest::TableEntry;
 use crate::merge;
 use crate::read::{Merge, ReadError, Run, Scan};
@@ -18,8 +18,8 @@ use decimator::tree::{LEVELS, WIDTHS_NS};
 use disk::FormatError;
 use sample::{TimeRange, Timestamp};
 use sstable::{
-    BlockCache, DictionaryRow, Key, Lineage, Profile, Table, TableInfo, TableKind, TableSummary, TableWriter,
-    encode_bins,
+    BIN_ROWS_MAX, BlockCache, DictionaryRow, Key, Lineage, Profile, Table, TableInfo, TableKind,
+    TableSummary, TableWriter, encode_bins,
 };
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -180,7 +180,7 @@ fn decimate(
     }
     fold.finish(&mut |bin: &Bin| nodes.extend(bin.node));
     for (level, width) in WIDTHS_NS.into_iter().enumerate().skip(base) {
-        for rows in nodes.chunks(DECIMATED_ROWS_MAX) {
+        for rows in nodes.chunks(BIN_ROWS_MAX) {
             let (Some(first), Some(last)) = (rows.first(), rows.last()) else { continue };
             records.push(Record {
                 key: Key::new(width.cast_unsigned(), row.channel, bin_of(first, level)),

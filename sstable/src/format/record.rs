@@ -200,7 +200,7 @@ tags! {
 }
 
 /// Most decimated rows of a record.
-pub(crate) const BIN_ROWS_MAX: usize = 1024;
+pub const BIN_ROWS_MAX: usize = 1024;
 /// Most columns of a record of decimated rows.
 pub(crate) const BIN_COLUMNS_MAX: usize = 64;
 
