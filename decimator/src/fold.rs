@@ -61,7 +61,8 @@ pub struct Fold<'a> {
     next: i64,
     /// Greatest level of the present piece; `None` for a part of a leaf.
     piece: Option<usize>,
-    /// End of the present leaf, or part of one, and of the nodes above it up to the piece's.
+    /// End of the present leaf, or part of one, and of the nodes above it up to the piece's; some time before where a
+    /// level was not looked at.
     ends: [i64; LEVELS],
     /// Nodes that are being filled; that of level 0 is the leaf.
     nodes: [Option<Node>; LEVELS],
@@ -115,6 +116,13 @@ impl<'a> Fold<'a> {
         }
     }
 
+    /// Adds whole nodes of one level, in order; see [`Fold::node`].
+    pub fn nodes(&mut self, level: usize, nodes: &[Node], sink: Sink<'_>) {
+        for node in nodes {
+            self.node(level, node, sink);
+        }
+    }
+
     /// Adds a whole node of the tree, made of all samples in it by this same fold. It must lie inside one bin and the
     /// range, and no break may lie between its first sample and its end.
     pub fn node(&mut self, level: usize, node: &Node, sink: Sink<'_>) {
@@ -149,7 +157,7 @@ impl<'a> Fold<'a> {
         if self.open.as_ref().is_some_and(|open| time >= open.to) {
             self.close_bin(sink);
         }
-        if self.open.is_none() && !self.open_bin(time, sink) {
+        if self.open.is_none() && !self.open_bin(time, level, sink) {
             return false;
         }
         let top = self.piece.unwrap_or(0);
@@ -159,37 +167,38 @@ impl<'a> Fold<'a> {
                 self.close(level);
             }
             if stale == top {
-                self.open_piece(time);
+                self.open_piece(time, level);
             } else {
-                for level in 0..=stale {
-                    self.ends[level] = node_at(time, level).1;
-                }
+                self.set_ends(time, level, stale);
             }
         }
         debug_assert!(level == 0 || self.piece.is_some_and(|piece| level <= piece));
         true
     }
 
-    fn open_bin(&mut self, time: i64, sink: Sink<'_>) -> bool {
+    /// Notes where the nodes at `time` end, from level `from` to level `to`; those below end before.
+    fn set_ends(&mut self, time: i64, from: usize, to: usize) {
+        for level in 0..=to {
+            self.ends[level] = if level < from { i64::MIN } else { node_at(time, level).1 };
+        }
+    }
+
+    fn open_bin(&mut self, time: i64, level: usize, sink: Sink<'_>) -> bool {
         let Some(bounds) = self.folding.grid.bin_at(time) else { return false };
         let range = self.folding.range;
         let (from, to) = (bounds.0.max(range.from.0), bounds.1.min(range.to.0));
         self.empty_bins(from, sink);
         self.open = Some(Open { bounds, from, to, node: None });
         self.ends = [i64::MIN; LEVELS];
-        self.open_piece(time);
+        self.open_piece(time, level);
         true
     }
 
-    fn open_piece(&mut self, time: i64) {
+    fn open_piece(&mut self, time: i64, level: usize) {
         let Some(open) = &self.open else { return };
         self.piece = piece_level(time, open.from, open.to);
         match self.piece {
-            Some(top) => {
-                for level in 0..=top {
-                    self.ends[level] = node_at(time, level).1;
-                }
-            }
+            Some(top) => self.set_ends(time, level, top),
             None => self.ends[0] = node_at(time, 0).1.min(open.to),
         }
     }
@@ -253,6 +262,9 @@ impl<'a> Fold<'a> {
 
     /// Completes the node of `level`, if there is one, and folds it into what it is part of.
     fn close(&mut self, level: usize) {
+        if self.nodes[level].is_none() {
+            return;
+        }
         if let Some(mut node) = self.nodes[level].take() {
             node.extend(self.ends[level], &self.folding.holds);
             self.absorb(level, node);

@@ -8,10 +8,24 @@ pub const WIDTHS_NS: [i64; 5] =
 /// Levels of the tree; level 0 are the leaves.
 pub const LEVELS: usize = WIDTHS_NS.len();
 
+/// Whether a node of `level` begins at `time`.
+#[inline]
+pub fn begins_at(time: i64, level: usize) -> bool {
+    node_at(time, level).0 == time
+}
+
 /// The node of `level` that holds `time`: first instant and first instant behind it, held at the ends of the range.
+#[inline]
 pub fn node_at(time: i64, level: usize) -> (i64, i64) {
     let width = WIDTHS_NS[level];
-    let number = time.div_euclid(width);
+    // Divisors that are known are multiplied by.
+    let number = match level {
+        0 => time.div_euclid(WIDTHS_NS[0]),
+        1 => time.div_euclid(WIDTHS_NS[1]),
+        2 => time.div_euclid(WIDTHS_NS[2]),
+        3 => time.div_euclid(WIDTHS_NS[3]),
+        _ => time.div_euclid(width),
+    };
     (number.saturating_mul(width), (number + 1).saturating_mul(width))
 }
 
@@ -20,7 +34,7 @@ pub fn piece_level(time: i64, from: i64, to: i64) -> Option<usize> {
     let room = to.saturating_sub(from);
     (0..LEVELS).rev().filter(|level| WIDTHS_NS[*level] <= room).find(|level| {
         let (start, end) = node_at(time, *level);
-        from <= start && end <= to && i128::from(end) - i128::from(start) == i128::from(WIDTHS_NS[*level])
+        from <= start && end <= to && end.saturating_sub(start) == WIDTHS_NS[*level]
     })
 }
 

@@ -165,10 +165,15 @@ impl ForeignArchive {
     }
 
     /// What files and log say without the engine: of one channel, or of all.
-    fn offline(&self, opened: &Opened, name: Option<&str>) -> Result<Arc<Replayed>, ReadError> {
+    fn offline(
+        &self,
+        opened: &Opened,
+        name: Option<&str>,
+        since: Instant,
+    ) -> Result<Arc<Replayed>, ReadError> {
         self.checked(match name {
-            Some(name) => opened.offline.replayed_for(&opened.files, name),
-            None => opened.offline.replayed(&opened.files),
+            Some(name) => opened.offline.replayed_for(&opened.files, name, since),
+            None => opened.offline.replayed(&opened.files, since),
         })
     }
 
@@ -187,7 +192,7 @@ impl ForeignArchive {
                 answer => return answer,
             }
         }
-        let replayed = self.offline(&opened, name)?;
+        let replayed = self.offline(&opened, name, Instant::now())?;
         offline(&replayed.archive, replayed.held)
     }
 
@@ -207,8 +212,9 @@ impl ForeignArchive {
         opened: &Opened,
         name: &ChannelName,
         range: TimeRange,
+        since: Instant,
     ) -> Result<Option<Snapshot>, ReadError> {
-        let replayed = self.offline(opened, Some(name.as_str()))?;
+        let replayed = self.offline(opened, Some(name.as_str()), since)?;
         let Some(mut snapshot) = replayed.archive.snapshot(name, range)? else { return Ok(None) };
         if replayed.held {
             snapshot.running = true;
@@ -304,6 +310,15 @@ impl Archive for ForeignArchive {
     }
 
     fn snapshot(&self, name: &ChannelName, range: TimeRange) -> Result<Option<Snapshot>, ReadError> {
+        Ok(self.snapshots_since(name, range, Instant::now())?.pop())
+    }
+
+    fn snapshots_since(
+        &self,
+        name: &ChannelName,
+        range: TimeRange,
+        since: Instant,
+    ) -> Result<Vec<Snapshot>, ReadError> {
         let opened = self.opened()?;
         for _ in 0..ENGINES_TRIED {
             let Some(engine) = self.engine(&opened) else { break };
@@ -316,11 +331,11 @@ impl Archive for ForeignArchive {
             match tail {
                 Err(error) if is_silence(&error) => self.lost(&error),
                 Err(error) => return Err(error),
-                Ok(None) => return Ok(None),
-                Ok(Some(tail)) => return self.with_tail(&opened, tail, range),
+                Ok(None) => return Ok(Vec::new()),
+                Ok(Some(tail)) => return Ok(self.with_tail(&opened, tail, range)?.into_iter().collect()),
             }
         }
-        self.without_tail(&opened, name, range)
+        Ok(self.without_tail(&opened, name, range, since)?.into_iter().collect())
     }
 
     fn now(&self) -> Timestamp {

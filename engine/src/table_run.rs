@@ -53,12 +53,23 @@ impl TableRun {
         error
     }
 
+    /// The chunk that a part is.
+    fn entry(&self, part: &Part) -> Result<Entry, ReadError> {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = usize::try_from(part.token).ok().and_then(|token| named.get(token).cloned());
+        entry.ok_or_else(|| ReadError::Unavailable("a part of another run was asked for".into()))
+    }
+
     fn entries(&self, range: TimeRange) -> Result<Vec<Entry>, ReadError> {
         let entries = self.table.entries(Key::SAMPLES, self.channel, range);
         let mut entries = entries.map_err(|error| self.failed(error, Some(self.span)))?;
         entries.retain(|entry| entry.chunk.as_ref().is_some_and(|chunk| chunk.late == self.late));
         Ok(entries)
     }
+}
+
+fn span_of(part: &Part) -> Option<(Timestamp, Timestamp)> {
+    Some((Timestamp(part.first.time), Timestamp(part.last.time)))
 }
 
 /// What a failure of the files means for a reader; `span` are the times that cannot be read then.
@@ -104,16 +115,15 @@ impl Run for TableRun {
         Ok(parts.collect())
     }
 
+    fn type_of(&self, part: &Part) -> Result<ValueType, ReadError> {
+        let entry = self.entry(part)?;
+        let header = self.table.table().chunk_header(&entry);
+        Ok(header.map_err(|error| self.failed(error, span_of(part)))?.run.value)
+    }
+
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
-        let entry = {
-            let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-            usize::try_from(part.token).ok().and_then(|token| named.get(token).cloned())
-        };
-        let Some(entry) = entry else {
-            return Err(ReadError::Unavailable("a part of another run was asked for".into()));
-        };
-        let span = Some((Timestamp(part.first.time), Timestamp(part.last.time)));
-        self.table.table().samples(&entry, range).map_err(|error| self.failed(error, span))
+        let entry = self.entry(part)?;
+        self.table.table().samples(&entry, range).map_err(|error| self.failed(error, span_of(part)))
     }
 
     fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError> {

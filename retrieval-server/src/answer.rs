@@ -43,8 +43,8 @@ pub(crate) fn answer_route(
     pairs: &Pairs,
     output: &mut dyn Output,
 ) -> Result<(), Stopped> {
-    let query = Query::check(route, pairs, state.reader.now())?;
-    let query = &query;
+    let query = &Query::check(route, pairs, state.reader.now())?;
+    let state = &state.for_one_answer();
     match route.request {
         Request::Channels => channels::answer(state, query, output),
         Request::Channel => channel::answer(state, query, output),

@@ -75,7 +75,9 @@ impl<'a> Blocks<'a> {
 
     fn plan_again(&mut self) -> Result<(), ReadError> {
         self.replans += 1;
-        let Some(view) = self.reader.view(self.view.name(), self.whole)? else { return Ok(()) };
+        // What was looked at before is what has gone.
+        let reader = self.reader.for_one_answer();
+        let Some(view) = reader.view(self.view.name(), self.whole)? else { return Ok(()) };
         self.view = Arc::new(view);
         let beyond = self.last.or(self.scan.beyond);
         self.samples = self.view.samples(&Scan { beyond, ..self.scan });

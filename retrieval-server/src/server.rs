@@ -84,6 +84,11 @@ impl ServerState {
         }
     }
 
+    /// The same for one answer that begins now.
+    pub(crate) fn for_one_answer(&self) -> ServerState {
+        ServerState { reader: self.reader.for_one_answer(), ..self.clone() }
+    }
+
     pub(crate) fn metrics_text(&self) -> String {
         self.metrics.text(self.status.as_ref().map(|source| source.metrics()))
     }

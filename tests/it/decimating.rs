@@ -63,9 +63,9 @@ fn bins(view: &ChannelView, folding: &Folding, planned: bool) -> (Vec<String>, u
     if planned {
         for stretch in view.stretches(folding).unwrap() {
             match stretch {
-                Stretch::Node(level, node) => {
-                    stored += 1;
-                    fold.node(level, &node, &mut sink);
+                Stretch::Nodes(of) => {
+                    stored += of.nodes().len();
+                    fold.nodes(of.level, of.nodes(), &mut sink);
                 }
                 Stretch::Samples(range) => fold_samples(view, range, &mut fold, &mut sink),
             }

@@ -18,12 +18,15 @@ const SERVES: Duration = Duration::from_secs(1);
 /// And so many times as long as it took.
 const SERVES_TIMES: u32 = 10;
 
+/// How long what was seen of the files serves the answer that looked.
+const SEEN_SERVES: Duration = Duration::from_millis(50);
+
 /// Channels that are read alone; when another one is asked for, all are.
 const ALONE_MAX: usize = 8;
 
 /// What shows that files changed: whether a process has the directory locked, the manifest's generation, the names
 /// of the log's segments.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Fingerprint {
     held: bool,
     generation: u64,
@@ -56,17 +59,20 @@ pub(super) struct Offline {
     replayed: Mutex<Option<Arc<Replayed>>>,
     /// Replays that know one channel each.
     alone: Mutex<HashMap<String, Arc<Replayed>>>,
+    /// What was seen last, and when the look began.
+    seen: Mutex<Option<(Instant, Fingerprint)>>,
 }
 
 impl Offline {
     pub(super) fn new(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, layout: Layout) -> Offline {
-        Offline { disk, clock, layout, replayed: Mutex::default(), alone: Mutex::default() }
+        let (replayed, alone, seen) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Offline { disk, clock, layout, replayed, alone, seen }
     }
 
-    /// What files and log say now.
-    pub(super) fn replayed(&self, files: &Files) -> Result<Arc<Replayed>, Error> {
+    /// What files and log say now, or said at `since` or later a moment ago.
+    pub(super) fn replayed(&self, files: &Files, since: Instant) -> Result<Arc<Replayed>, Error> {
         let mut kept = self.replayed.lock().unwrap_or_else(PoisonError::into_inner);
-        let fingerprint = self.fingerprint()?;
+        let fingerprint = self.seen(since)?;
         if let Some(replayed) = kept.as_ref().filter(|replayed| replayed.serves(&fingerprint)) {
             return Ok(replayed.clone());
         }
@@ -75,11 +81,16 @@ impl Offline {
         Ok(replayed)
     }
 
-    /// What files and log say now of the channel called `name`, perhaps of nothing else: where the master index
-    /// knows the name, no other channel is looked at.
-    pub(super) fn replayed_for(&self, files: &Files, name: &str) -> Result<Arc<Replayed>, Error> {
+    /// As [`Offline::replayed`], of the channel called `name`, perhaps of nothing else: where the master index knows
+    /// the name, no other channel is looked at.
+    pub(super) fn replayed_for(
+        &self,
+        files: &Files,
+        name: &str,
+        since: Instant,
+    ) -> Result<Arc<Replayed>, Error> {
         let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
-        let fingerprint = self.fingerprint()?;
+        let fingerprint = self.seen(since)?;
         alone.retain(|_, replayed| replayed.serves(&fingerprint));
         if let Some(replayed) = alone.get(name) {
             return Ok(replayed.clone());
@@ -87,7 +98,7 @@ impl Offline {
         let whole = self.replayed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let whole_serves = whole.is_some_and(|whole| whole.serves(&fingerprint));
         if whole_serves || alone.len() >= ALONE_MAX {
-            return self.replayed(files);
+            return self.replayed(files, since);
         }
         // What is wrong with the files is told by reading them whole.
         let channel = files.at_least(fingerprint.generation).ok().and_then(|view| view.channel(name));
@@ -99,7 +110,7 @@ impl Offline {
             alone.insert(name.to_owned(), replayed.clone());
             return Ok(replayed);
         }
-        self.replayed(files)
+        self.replayed(files, since)
     }
 
     /// Reads files and log, of all channels or of one alone.
@@ -126,6 +137,19 @@ impl Offline {
         let archive = LiveArchive::new(shared);
         let took = begun.elapsed();
         Ok(Replayed { archive, held: fingerprint.held, fingerprint, begun, took })
+    }
+
+    /// What shows now that files changed, or showed it at `since` or later a moment ago.
+    fn seen(&self, since: Instant) -> Result<Fingerprint, Error> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let serves = |at: &Instant| *at >= since && at.elapsed() < SEEN_SERVES;
+        if let Some((_, fingerprint)) = seen.as_ref().filter(|(at, _)| serves(at)) {
+            return Ok(fingerprint.clone());
+        }
+        let at = Instant::now();
+        let fingerprint = self.fingerprint()?;
+        *seen = Some((at, fingerprint.clone()));
+        Ok(fingerprint)
     }
 
     fn fingerprint(&self) -> Result<Fingerprint, Error> {

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Why a read failed.
 #[derive(Debug, Clone)]
@@ -384,6 +385,16 @@ pub trait Archive: Send + Sync {
     /// The channel in each of the archives that this one stands for, the winner at equal times first.
     fn snapshots(&self, name: &ChannelName, range: TimeRange) -> Result<Vec<Snapshot>, ReadError> {
         Ok(self.snapshot(name, range)?.into_iter().collect())
+    }
+    /// As [`Archive::snapshots`]; what was found out about the archive at `since` or later may be relied on for a short
+    /// time instead of being looked at again for each channel of one answer.
+    fn snapshots_since(
+        &self,
+        name: &ChannelName,
+        range: TimeRange,
+        _since: Instant,
+    ) -> Result<Vec<Snapshot>, ReadError> {
+        self.snapshots(name, range)
     }
     /// The present time by the archive's clock.
     fn now(&self) -> Timestamp;

@@ -2,7 +2,7 @@
 
 use super::{Part, Position, ReadError, Run};
 use crate::limits::{BLOCK_SAMPLES_JOINED, BLOCK_SAMPLES_MAX, BLOCK_VALUE_BYTES_MAX};
-use sample::{SampleBlock, TimeRange, Timestamp};
+use sample::{SampleBlock, TimeRange, Timestamp, ValueType};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -337,19 +337,39 @@ pub(crate) fn last_before(
     time: Timestamp,
     inclusive: bool,
 ) -> Result<Option<sample::Sample>, ReadError> {
-    let (first, _) = run.span();
     let to = if inclusive { time.saturating_add(1) } else { time };
+    last_part(run, to, |part| {
+        // Of a part that ends before, only the last time matters.
+        let from = if part.last.time < to.0 { part.last.time } else { part.first.time };
+        let block = run.load(part, TimeRange::new(Timestamp(from), to))?;
+        let inside = block.indices(TimeRange::new(Timestamp::MIN, to));
+        Ok((!inside.is_empty()).then(|| block.get(inside.end - 1)))
+    })
+}
+
+/// The last part of `run` that begins before `time`, and the type of its values.
+pub(super) fn last_type_before(
+    run: &dyn Run,
+    time: Timestamp,
+) -> Result<Option<(Part, ValueType)>, ReadError> {
+    last_part(run, time, |part| Ok(Some((*part, run.type_of(part)?))))
+}
+
+/// What `of` says of the last part that touches the times before `to` and that it says something of.
+fn last_part<T>(
+    run: &dyn Run,
+    to: Timestamp,
+    of: impl Fn(&Part) -> Result<Option<T>, ReadError>,
+) -> Result<Option<T>, ReadError> {
+    let (first, _) = run.span();
     if first >= to {
         return Ok(None);
     }
     for window in EDGE_WINDOWS_NS.into_iter().chain([i64::MAX]) {
         let from = to.saturating_add(-window).max(first);
-        let range = TimeRange::new(from, to);
-        for part in run.parts(range)?.iter().rev() {
-            let block = run.load(part, TimeRange::new(Timestamp(part.first.time), to))?;
-            let inside = block.indices(TimeRange::new(Timestamp::MIN, to));
-            if !inside.is_empty() {
-                return Ok(Some(block.get(inside.end - 1)));
+        for part in run.parts(TimeRange::new(from, to))?.iter().rev() {
+            if let Some(found) = of(part)? {
+                return Ok(Some(found));
             }
         }
         if from == first {
@@ -370,7 +390,9 @@ pub(super) fn first_from(run: &dyn Run, time: Timestamp) -> Result<Option<sample
         let to = time.saturating_add(window).min(end);
         let range = TimeRange::new(time, to);
         for part in run.parts(range)? {
-            let block = run.load(&part, TimeRange::new(time, end))?;
+            let till =
+                if part.first.time >= time.0 { Timestamp(part.first.time).saturating_add(1) } else { end };
+            let block = run.load(&part, TimeRange::new(time, till))?;
             let inside = block.indices(TimeRange::new(time, end));
             if !inside.is_empty() {
                 return Ok(Some(block.get(inside.start)));

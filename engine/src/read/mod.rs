@@ -22,6 +22,6 @@ pub use merge::{Merge, Order, Scan};
 pub use reader::{Member, Reader};
 pub use rows::{RowRecord, Rows};
 pub use run::{Part, Position, Run};
-pub use stretches::{Stretch, Stretches};
+pub use stretches::{StoredNodes, Stretch, Stretches};
 pub use union::Union;
 pub use view::{ChannelView, Samples};

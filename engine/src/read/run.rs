@@ -38,6 +38,11 @@ pub trait Run: Send + Sync {
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError>;
     /// Types of its values: each with the time of the first sample of a stretch. Reads every chunk's header.
     fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError>;
+    /// The type of the values of `part`, one for all.
+    fn type_of(&self, part: &Part) -> Result<ValueType, ReadError> {
+        let last = Timestamp(part.last.time);
+        Ok(self.load(part, TimeRange::new(last, last.saturating_add(1)))?.run.value)
+    }
     /// The samples of `part` inside `range` (perhaps none).
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError>;
 }

@@ -3,17 +3,34 @@
 use super::{ReadError, RowRecord, Rows, Run};
 use decimator::fold::Folding;
 use decimator::node::Node;
-use decimator::tree::{LEVELS, WIDTHS_NS, node_at};
+use decimator::tree::{LEVELS, WIDTHS_NS, begins_at, node_at};
 use sample::{TimeRange, Timestamp};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What comes next in time.
 #[derive(Clone, Debug)]
 pub enum Stretch {
-    /// A stored node of this level, to be folded as it is.
-    Node(usize, Node),
+    /// Stored nodes, to be folded as they are.
+    Nodes(StoredNodes),
     /// The samples of this range are to be folded.
     Samples(TimeRange),
+}
+
+/// Nodes of one level, one behind the other.
+#[derive(Clone, Debug)]
+pub struct StoredNodes {
+    /// Their level in the tree.
+    pub level: usize,
+    record: Arc<[Node]>,
+    inside: Range<usize>,
+}
+
+impl StoredNodes {
+    /// The nodes.
+    pub fn nodes(&self) -> &[Node] {
+        &self.record[self.inside.clone()]
+    }
 }
 
 /// The stretches of one channel's bins, in order of time. Stretches in which no sample lies may be left out.
@@ -22,7 +39,10 @@ pub enum Stretch {
 /// those of each), it lies inside its bin, its last value holds to its end, and it counts what is asked for.
 pub struct Stretches<'a> {
     folding: &'a Folding,
+    /// By where they begin.
     sources: Vec<Source>,
+    /// Sources before this one end before `at`.
+    live: usize,
     /// Everything before is planned.
     at: i64,
     /// Samples before `at` that no stretch was given out for.
@@ -59,7 +79,7 @@ struct Level {
 /// A record's nodes.
 struct Loaded {
     record: usize,
-    nodes: Vec<Node>,
+    nodes: Arc<[Node]>,
     /// Nodes before this one lie before what was asked for last: who asks goes forward in time.
     next: usize,
 }
@@ -80,8 +100,9 @@ impl Source {
         })
     }
 
-    /// The node that begins at `start`; `Ok(None)` where the source has no sample, an error where nothing is known.
-    fn node(&mut self, level: usize, start: i64) -> Result<Option<Node>, ()> {
+    /// Finds the record of `level` that the node at `start` stands in; `Ok(None)` where the source has no sample, an
+    /// error where nothing is known.
+    fn record(&mut self, level: usize, start: i64) -> Result<Option<&mut Loaded>, ()> {
         let rows = self.rows.clone();
         let of = self.level(level);
         if of.records.is_empty() {
@@ -97,19 +118,25 @@ impl Source {
                 of.records.clear();
                 return Err(());
             };
-            of.loaded = Some(Loaded { record: at, nodes, next: 0 });
+            of.loaded = Some(Loaded { record: at, nodes: nodes.into(), next: 0 });
         }
-        let Some(loaded) = &mut of.loaded else { return Err(()) };
-        while loaded.nodes.get(loaded.next).is_some_and(|node| node.begin < start) {
-            loaded.next += 1;
-        }
-        let end = start.saturating_add(WIDTHS_NS[level]);
-        Ok(loaded.nodes.get(loaded.next).filter(|node| node.begin < end).copied())
+        Ok(of.loaded.as_mut())
     }
 
     /// The least level that is stored.
     fn base(&mut self) -> Option<usize> {
         (0..LEVELS).find(|level| !self.level(*level).records.is_empty())
+    }
+}
+
+impl Loaded {
+    /// The node that begins at `start`, `None` where no sample lies.
+    fn node(&mut self, level: usize, start: i64) -> Option<&Node> {
+        while self.nodes.get(self.next).is_some_and(|node| node.begin < start) {
+            self.next += 1;
+        }
+        let end = start.saturating_add(WIDTHS_NS[level]);
+        self.nodes.get(self.next).filter(|node| node.begin < end)
     }
 }
 
@@ -148,6 +175,7 @@ impl<'a> Stretches<'a> {
         Ok(Stretches {
             folding,
             sources,
+            live: 0,
             at: range.from.0,
             pending: None,
             ready: None,
@@ -167,57 +195,112 @@ impl<'a> Stretches<'a> {
         Some(Stretch::Samples(TimeRange::new(Timestamp(from), Timestamp(self.at))))
     }
 
+    /// Enters the bin that holds `at`, inside the range; `false` where none does.
+    fn enter_bin(&mut self) -> bool {
+        let range = self.folding.range;
+        if self.at >= self.bin.1 {
+            let Some(bin) = self.folding.grid.bin_at(self.at) else { return false };
+            self.bin = (bin.0.max(range.from.0), bin.1.min(range.to.0));
+        }
+        true
+    }
+
+    /// Whether a node of `level` at `at` begins there and lies inside its bin.
+    fn fits(&self, level: usize) -> bool {
+        WIDTHS_NS[level] <= self.bin.1.saturating_sub(self.at) && begins_at(self.at, level)
+    }
+
+    /// As many nodes of `level` of one source as are the largest that can be used from `at` on; `None` if not even one
+    /// can. Places without samples count, so there may be none.
+    fn nodes(&mut self, number: usize, level: usize) -> Option<StoredNodes> {
+        let begin = self.at;
+        let mut found: Option<StoredNodes> = None;
+        loop {
+            let at = self.at;
+            let end = at.saturating_add(WIDTHS_NS[level]);
+            let source = &mut self.sources[number];
+            let has_some = source.span.0 < end && source.span.1 >= at;
+            if !has_some || !source.alone(at, end) {
+                break;
+            }
+            let Ok(record) = source.record(level, at) else { break };
+            if let Some(loaded) = record {
+                let holds = &self.folding.holds;
+                let usable = |node: &Node| {
+                    holds.unbroken(node.begin, node.end)
+                        && !(self.folding.exclude_invalid && node.invalid > 0)
+                };
+                let node = loaded.node(level, at);
+                if node.is_some_and(|node| !usable(node)) {
+                    break;
+                }
+                if node.is_some() {
+                    let place = loaded.next;
+                    match &mut found {
+                        None => {
+                            let record = loaded.nodes.clone();
+                            found = Some(StoredNodes { level, record, inside: place..place + 1 });
+                        }
+                        Some(found) if Arc::ptr_eq(&found.record, &loaded.nodes) => {
+                            found.inside.end = place + 1;
+                        }
+                        Some(_) => break,
+                    }
+                }
+            }
+            self.at = end;
+            let ends = self.at >= self.folding.range.to.0 || !self.enter_bin();
+            if ends || !self.fits(level) || level < DAYS && self.fits(level + 1) {
+                break;
+            }
+        }
+        let none = || StoredNodes { level, record: Arc::new([]), inside: 0..0 };
+        (self.at > begin).then(|| found.unwrap_or_else(none))
+    }
+
     /// Plans on; gives a stretch if one is complete.
     fn step(&mut self) -> Option<Stretch> {
         let range = self.folding.range;
-        if self.at >= self.bin.1 {
-            let Some(bin) = self.folding.grid.bin_at(self.at) else {
-                self.samples_until(range.to.0);
-                return None;
-            };
-            self.bin = (bin.0.max(range.from.0), bin.1.min(range.to.0));
+        if !self.enter_bin() {
+            self.samples_until(range.to.0);
+            return None;
         }
         let at = self.at;
+        while self.sources.get(self.live).is_some_and(|source| source.span.1 < at) {
+            self.live += 1;
+        }
         let day_end = node_at(at, DAYS).1;
-        let touches = |source: &Source| source.span.0 < day_end && source.span.1 >= at;
-        let room = self.bin.1.saturating_sub(at);
+        let begun = self.sources.partition_point(|source| source.span.0 < day_end).max(self.live);
         for level in (0..LEVELS).rev() {
-            if WIDTHS_NS[level] > room || at % WIDTHS_NS[level] != 0 {
+            if !self.fits(level) {
                 continue;
             }
-            for number in 0..self.sources.len() {
-                let source = &mut self.sources[number];
-                let end = at.saturating_add(WIDTHS_NS[level]);
-                let has_some = source.span.0 < end && source.span.1 >= at;
-                if !has_some || !source.alone(at, end) {
-                    continue;
-                }
-                let Ok(node) = source.node(level, at) else { continue };
-                let usable = node.is_none_or(|node| {
-                    self.folding.holds.unbroken(node.begin, node.end)
-                        && !(self.folding.exclude_invalid && node.invalid > 0)
-                });
-                if usable {
-                    // What is pending ends here, also where no sample lies.
-                    let samples = self.flush();
-                    self.at = end;
-                    let Some(node) = node else { return samples };
-                    let node = Stretch::Node(level, node);
-                    if samples.is_none() {
-                        return Some(node);
-                    }
-                    self.ready = Some(node);
+            for number in self.live..begun {
+                let before = self.at;
+                let Some(nodes) = self.nodes(number, level) else { continue };
+                // What is pending ends here, also where no sample lies.
+                let pending = self.pending.take().filter(|from| *from < before);
+                let samples =
+                    pending.map(|from| Stretch::Samples(TimeRange::new(Timestamp(from), Timestamp(before))));
+                if nodes.nodes().is_empty() {
                     return samples;
                 }
+                let nodes = Stretch::Nodes(nodes);
+                if samples.is_none() {
+                    return Some(nodes);
+                }
+                self.ready = Some(nodes);
+                return samples;
             }
         }
-        let today = self.sources.iter_mut().filter(|source| touches(source));
+        let touches = |source: &Source| source.span.0 < day_end && source.span.1 >= at;
+        let today = self.sources[self.live..begun].iter_mut().filter(|source| touches(source));
         let base = today.filter_map(Source::base).min();
         let later =
             || self.sources.iter().map(|s| node_at(s.span.0, DAYS).0).filter(|from| *from >= day_end).min();
         let to = match base {
             Some(base) => node_at(at, base).1,
-            None if self.sources.iter().any(touches) => day_end,
+            None if self.sources[self.live..begun].iter().any(touches) => day_end,
             None => later().unwrap_or(range.to.0),
         };
         self.samples_until(to.min(range.to.0));

@@ -1,10 +1,10 @@
 //! One channel at one moment over all archives that know it.
 
-use super::merge::{first_from, last_before};
-use super::{Merge, Problem, ProblemCode, ReadError, Scan, Snapshot, Stretches, Union};
+use super::merge::{first_from, last_before, last_type_before};
+use super::{Merge, Part, Problem, ProblemCode, ReadError, Scan, Snapshot, Stretches, Union};
 use decimator::coverage::{self, Coverage};
 use decimator::fold::Folding;
-use sample::{ChannelName, Event, Metadata, Sample, SampleBlock, TimeRange, Timestamp};
+use sample::{ChannelName, Event, Metadata, Sample, SampleBlock, TimeRange, Timestamp, ValueType};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One channel at one moment: what every answer about it is made from.
@@ -110,6 +110,26 @@ impl ChannelView {
             }
         }
         Ok(found)
+    }
+
+    /// The type of the last value before `time`. Samples are read only where values of several types may be the last.
+    pub fn type_before(&self, time: Timestamp) -> Result<Option<ValueType>, ReadError> {
+        let mut last: Option<(Part, ValueType)> = None;
+        let mut others: Vec<(Part, ValueType)> = Vec::new();
+        for run in self.snapshots.iter().flat_map(|s| &s.runs) {
+            let of_run = match &last {
+                Some((part, _)) if run.span().1.0 < part.first.time => None,
+                _ => last_type_before(&**run, time)?,
+            };
+            let Some(of_run) = of_run else { continue };
+            let later = last.is_none_or(|(part, _)| part.last.time < of_run.0.last.time);
+            others.extend(if later { last.replace(of_run) } else { Some(of_run) });
+        }
+        let Some((part, value_type)) = last else { return Ok(None) };
+        if others.iter().any(|(other, of)| *of != value_type && other.last.time >= part.first.time) {
+            return Ok(self.last_before(time, false)?.map(|sample| sample.run_type().value));
+        }
+        Ok(Some(value_type))
     }
 
     /// The first sample at or after `time`.

@@ -106,7 +106,10 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
         out.head.problems.append(&mut problems);
     }
     let selection = found.map(|found| found.selection);
-    let mut running = Running { state, asked, selection, format: &mut format, problems, durable_until: None };
+    let table = BinTable::new(&asked.stats);
+    let durable_until = None;
+    let mut running =
+        Running { state, asked, selection, format: &mut format, table, problems, durable_until };
     if running.format.is_text() && running.asked.empty == Empty::All {
         let most = if running.format.is_json() { BINS_JSON_MAX } else { TEXT_SAMPLES_MAX };
         if bins > most {
@@ -165,6 +168,8 @@ struct Running<'a> {
     /// When the condition held, if there is one.
     selection: Option<Selection>,
     format: &'a mut BinFormat,
+    /// Bins that wait to be written; its room serves one channel after the other.
+    table: BinTable,
     problems: Vec<Json>,
     durable_until: Option<Timestamp>,
 }
@@ -172,8 +177,7 @@ struct Running<'a> {
 impl Running<'_> {
     fn start(&mut self, out: &mut Writer<'_>, started: &mut bool) -> Result<(), Stopped> {
         if !std::mem::replace(started, true) {
-            let names: Vec<&'static str> =
-                BinTable::new(&self.asked.stats).columns.iter().map(|c| c.0).collect();
+            let names: Vec<&'static str> = self.table.columns.iter().map(|c| c.0).collect();
             let states = self.asked.stats.contains(&"states");
             self.format.start(out, self.asked.range, &names, states)?;
         }
@@ -221,21 +225,15 @@ impl Running<'_> {
             StateFold::new(range, &self.asked.grid, &folding.holds, first)
         });
         // Of the newest value, whether or not it is read for its bin.
-        let newest = view.last_before(range.to, false).unwrap_or(None);
         let of = BinsOf {
-            value_type: newest.map(|sample| sample.run_type().value),
+            value_type: view.type_before(range.to).unwrap_or(None),
             metadata: metadata.map(|m| m.1.clone()),
             bins: 0,
         };
         self.format.open(out, target)?;
-        let mut delivery = Delivery {
-            table: BinTable::new(&self.asked.stats),
-            format: self.format,
-            out,
-            states,
-            of,
-            stopped: None,
-        };
+        self.table.clear();
+        let mut delivery =
+            Delivery { table: &mut self.table, format: self.format, out, states, of, stopped: None };
         let scan = Scan { skip_damaged: self.asked.skip_damaged, ..Scan::ascending(range) };
         // Stored nodes hold all samples, and no states.
         let storable = delivery.states.is_none() && self.selection.is_none();
@@ -255,8 +253,8 @@ impl Running<'_> {
             && let Some(stretch) = stretches.next()
         {
             match stretch {
-                Stretch::Node(level, node) => {
-                    fold.node(level, &node, &mut |bin| delivery.take(bin));
+                Stretch::Nodes(of) => {
+                    fold.nodes(of.level, of.nodes(), &mut |bin| delivery.take(bin));
                 }
                 Stretch::Samples(range) => {
                     blocks.go_to(range);
@@ -307,7 +305,7 @@ fn held(sample: Option<&Sample>, exclude_invalid: bool) -> Held {
 struct Delivery<'a, 'o> {
     format: &'a mut BinFormat,
     out: &'a mut Writer<'o>,
-    table: BinTable,
+    table: &'a mut BinTable,
     states: Option<StateFold<'a>>,
     of: BinsOf,
     /// Why nothing more is delivered.
@@ -377,7 +375,7 @@ impl Delivery<'_, '_> {
             self.table.states = Some(states_of(self.table.starts(), &taken, &self.of));
         }
         self.of.bins += self.table.len() as u64;
-        self.format.rows(self.out, &self.table, &self.of)?;
+        self.format.rows(self.out, self.table, &self.of)?;
         self.table.clear();
         Ok(())
     }
