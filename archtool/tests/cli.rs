@@ -528,6 +528,21 @@ fn seal_and_compact_change_no_answer() {
     assert_eq!(stat()["partitions"][0]["name"], "weeks/2024-01-01.2");
     assert_eq!(stat()["partitions"][0]["state"], "sealed");
     assert_eq!((before, covered), (all(), coverage()), "nobody ran, nobody stopped");
+    let explained = |words: &[&str]| -> Json {
+        let run = run(&[&["get", archive.as_str(), FIRST, "--explain"], words, &DAY[..]].concat());
+        assert_eq!((run.code, run.err.as_str()), (DONE, ""));
+        serde_json::from_str(&run.out).unwrap()
+    };
+    let of_samples = explained(&[]);
+    assert_eq!(of_samples["request"], "/api/v1/samples");
+    assert_eq!(of_samples["read"]["samples"], 8_640);
+    assert_eq!(of_samples["read"]["files"], 1, "{of_samples}");
+    let used = &of_samples["channels"][0]["used"][0];
+    assert!(used["origin"].as_str().unwrap().starts_with("weeks/2024-01-01.2/"), "{of_samples}");
+    assert!(used["bytes"].as_u64().unwrap() > 8_640 && used["pages"].as_u64().unwrap() > 1, "{used}");
+    let of_bins = explained(&["--width", "6h"]);
+    assert_eq!(of_bins["read"]["nodes"], serde_json::json!({"3600s": 24}), "{of_bins}");
+    assert_eq!(of_bins["read"]["samples"], 0, "{of_bins}");
     // Nothing is left to do, and that is no failure.
     for words in [vec!["seal", &*archive], vec!["seal", &*archive, "--partition", "2024-01-01"]] {
         assert_eq!(run(&words).code, DONE);

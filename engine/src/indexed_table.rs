@@ -35,6 +35,13 @@ impl IndexedTable {
         &self.table
     }
 
+    /// The file inside the archive, as `weeks/WEEK.GENERATION/TABLE`.
+    pub(crate) fn place(&self) -> String {
+        let parts: Vec<_> = self.table.path().iter().collect();
+        let inside: std::path::PathBuf = parts[parts.len().saturating_sub(3)..].iter().collect();
+        inside.display().to_string()
+    }
+
     /// The entries of one channel at one rate whose times touch `range`, in the order of their keys.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use crate::damage::DamageLog;
 use crate::indexed_table::IndexedTable;
 use crate::manifest::TableEntry;
-use crate::read::{Part, Position, ReadError, Run};
+use crate::read::{Extent, Part, Position, ReadError, Run};
 use disk::FormatError;
 use sample::{ChannelId, SampleBlock, TimeRange, Timestamp, ValueType};
 use sstable::{Entry, Key, Table};
@@ -94,6 +94,19 @@ impl Run for TableRun {
 
     fn source(&self) -> u64 {
         self.table.table().info().table
+    }
+
+    fn origin(&self) -> String {
+        self.table.place()
+    }
+
+    fn extent(&self, part: &Part, range: TimeRange) -> Result<Extent, ReadError> {
+        let entry = self.entry(part)?;
+        let header = self.table.table().chunk_header(&entry);
+        let header = header.map_err(|error| self.failed(error, span_of(part)))?;
+        let pages = header.pages_touching(range);
+        let bytes = header.extent_of(pages.clone());
+        Ok(Extent { pages: pages.len() as u64, bytes: bytes.end - bytes.start })
     }
 
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError> {

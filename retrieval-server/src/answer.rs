@@ -4,6 +4,7 @@ mod bins;
 mod channel;
 mod channels;
 mod each;
+mod explain;
 mod follow;
 mod plan;
 mod samples;
@@ -45,6 +46,19 @@ pub(crate) fn answer_route(
 ) -> Result<(), Stopped> {
     let query = &Query::check(route, pairs, state.reader.now())?;
     let state = &state.for_one_answer();
+    if query.flag("explain") == Some(true) {
+        return explain::answer(state, route, query, output);
+    }
+    answer_query(state, route, query, output)
+}
+
+/// Answers what was understood.
+fn answer_query(
+    state: &ServerState,
+    route: &Route,
+    query: &Query,
+    output: &mut dyn Output,
+) -> Result<(), Stopped> {
     match route.request {
         Request::Channels => channels::answer(state, query, output),
         Request::Channel => channel::answer(state, query, output),

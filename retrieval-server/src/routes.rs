@@ -177,6 +177,11 @@ const WHERE: Parameter = parameter(
     Kind::Text,
     "Only while this condition holds, for example `X:STATE` == \"Open\" and Y > 10.",
 );
+const EXPLAIN: Parameter = parameter(
+    "explain",
+    Kind::Flag,
+    "The plan, what was read and how long it took, as JSON, in place of the answer, which is made all the same.",
+);
 const ENUM: Parameter =
     parameter("enum", Kind::Choice(&["index", "label"]), "Enum values as indices or as state names.");
 const ELEMENTS: Parameter =
@@ -247,6 +252,7 @@ pub static ROUTES: &[Route] = &[
             WHERE,
             DAMAGED,
             FORMAT,
+            EXPLAIN,
         ],
         produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE],
     },
@@ -289,6 +295,7 @@ pub static ROUTES: &[Route] = &[
             INT64,
             DAMAGED,
             FORMAT,
+            EXPLAIN,
         ],
         produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE],
     },
@@ -319,6 +326,7 @@ pub static ROUTES: &[Route] = &[
             INT64,
             DAMAGED,
             FORMAT,
+            EXPLAIN,
         ],
         produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE],
     },
@@ -326,7 +334,9 @@ pub static ROUTES: &[Route] = &[
         request: Request::At,
         path: "/api/v1/at",
         about: "The value of each channel at one time.",
-        parameters: &[CHANNEL, MATCH, TIME, TIME_NS, TZ, ELEMENTS, AS, ENUM, NONFINITE, INT64, JSON_ONLY],
+        parameters: &[
+            CHANNEL, MATCH, TIME, TIME_NS, TZ, ELEMENTS, AS, ENUM, NONFINITE, INT64, JSON_ONLY, EXPLAIN,
+        ],
         produces: JSON,
     },
     Route {
@@ -347,7 +357,7 @@ pub static ROUTES: &[Route] = &[
         request: Request::Search,
         path: "/api/v1/search",
         about: "Intervals in which a condition held.",
-        parameters: &[WHERE, FROM, FROM_NS, TO, TO_NS, TZ, INT64, DAMAGED, JSON_ONLY],
+        parameters: &[WHERE, FROM, FROM_NS, TO, TO_NS, TZ, INT64, DAMAGED, JSON_ONLY, EXPLAIN],
         produces: JSON,
     },
     Route {

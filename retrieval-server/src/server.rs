@@ -18,7 +18,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
-use engine::read::Reader;
+use engine::read::{Meter, Reader};
 use engine::status::StatusSource;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -87,6 +87,11 @@ impl ServerState {
     /// The same for one answer that begins now.
     pub(crate) fn for_one_answer(&self) -> ServerState {
         ServerState { reader: self.reader.for_one_answer(), ..self.clone() }
+    }
+
+    /// The same; `meter` counts what is read.
+    pub(crate) fn counted_by(&self, meter: Arc<Meter>) -> ServerState {
+        ServerState { reader: self.reader.counted_by(meter), ..self.clone() }
     }
 
     pub(crate) fn metrics_text(&self) -> String {

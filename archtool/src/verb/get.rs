@@ -37,6 +37,9 @@ pub(crate) struct Arguments {
     /// Read on around damaged places
     #[arg(long)]
     skip_damaged: bool,
+    /// Print what answering reads and how long it takes in place of the answer
+    #[arg(long)]
+    explain: bool,
     /// How samples are printed [default: table on a terminal, csv in a pipe]
     #[arg(long, value_enum, conflicts_with = "json")]
     format: Option<Format>,
@@ -126,6 +129,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         add("damaged", "skip");
     }
     add("format", format.requested());
+    if arguments.explain {
+        add("explain", "true");
+    }
     let width = match (arguments.bins, &arguments.width) {
         (Some(bins), _) => Some(("bins", bins.to_string())),
         (None, Some(width)) => Some(("width", width.clone())),
@@ -144,6 +150,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
     let answer = place.ask(path, pairs)?;
     let problems = told(&answer.problems);
     let printed = match format {
+        _ if arguments.explain => copy(answer)?,
         Format::Table => table(answer, &arguments.range)?,
         Format::Csv | Format::Columns => copy(answer)?,
         Format::Json => json(answer)?,

@@ -43,15 +43,19 @@ impl Rows for TableRows {
         self.span
     }
 
+    fn origin(&self) -> String {
+        self.table.place()
+    }
+
     fn records(&self, level: usize, range: TimeRange) -> Result<Vec<RowRecord>, ReadError> {
         let rate = WIDTHS_NS[level].cast_unsigned();
         let entries = self.table.entries(rate, self.channel, range);
         let entries = entries.map_err(|error| read_error(error, Some(self.span)))?;
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         let record = |entry: Entry| {
-            let (first, last) = (Timestamp(entry.key.bin), entry.last);
+            let (first, last, bytes) = (Timestamp(entry.key.bin), entry.last, entry.locator.len);
             named.push(entry);
-            RowRecord { first, last, token: named.len() as u64 - 1 }
+            RowRecord { first, last, token: named.len() as u64 - 1, bytes }
         };
         Ok(entries.into_iter().map(record).collect())
     }

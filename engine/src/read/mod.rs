@@ -5,6 +5,7 @@
 
 mod archive;
 mod merge;
+mod meter;
 mod reader;
 mod rows;
 mod run;
@@ -19,9 +20,10 @@ pub use archive::{
 pub use decimator::coverage::FirstSample;
 pub(crate) use merge::last_before;
 pub use merge::{Merge, Order, Scan};
+pub use meter::{Meter, Reads};
 pub use reader::{Member, Reader};
 pub use rows::{RowRecord, Rows};
-pub use run::{Part, Position, Run};
+pub use run::{Extent, Part, Position, Run};
 pub use stretches::{StoredNodes, Stretch, Stretches};
 pub use union::Union;
 pub use view::{ChannelView, Samples};

@@ -1,8 +1,8 @@
 //! Several archives answering as one.
 
 use super::{
-    Archive, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, ChannelView, Problem, ReadError,
-    Verdict, Why,
+    Archive, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, ChannelView, Meter, Problem,
+    ReadError, Verdict, Why,
 };
 use sample::{ChannelName, TimeRange, Timestamp};
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ pub struct Reader {
     members: Arc<[Member]>,
     /// When the answer began that this reader serves; `None` where each view is one by itself.
     since: Option<Instant>,
+    /// What counts the reading.
+    meter: Option<Arc<Meter>>,
 }
 
 /// Suggestions for an unknown name.
@@ -34,12 +36,17 @@ impl Reader {
     /// A reader over `members`.
     pub fn new(mut members: Vec<Member>) -> Reader {
         members.sort_by_key(|member| member.priority);
-        Reader { members: members.into(), since: None }
+        Reader { members: members.into(), since: None, meter: None }
     }
 
     /// The same archives for one answer that begins now: whether files have changed is not looked at for every channel.
     pub fn for_one_answer(&self) -> Reader {
         Reader { since: Some(Instant::now()), ..self.clone() }
+    }
+
+    /// The same archives; `meter` counts what is read of them.
+    pub fn counted_by(&self, meter: Arc<Meter>) -> Reader {
+        Reader { meter: Some(meter), ..self.clone() }
     }
 
     /// The archives by priority.
@@ -136,6 +143,7 @@ impl Reader {
 
     /// One channel at this moment over all archives; an archive that cannot be reached is a problem of the view.
     pub fn view(&self, name: &ChannelName, range: TimeRange) -> Result<Option<ChannelView>, ReadError> {
+        let begun = Instant::now();
         let (mut snapshots, mut problems, mut failure) = (Vec::new(), Vec::new(), None);
         for member in self.members.iter() {
             let found = match self.since {
@@ -143,7 +151,12 @@ impl Reader {
                 None => member.archive.snapshots(name, range),
             };
             match found {
-                Ok(found) => snapshots.extend(found),
+                Ok(mut found) => {
+                    if let Some(meter) = &self.meter {
+                        found.iter_mut().for_each(|snapshot| meter.count(snapshot));
+                    }
+                    snapshots.extend(found);
+                }
                 Err(error) => {
                     let mut problem = Problem::of(&error, range);
                     problem.message = format!("archive {}: {}", member.name, problem.message);
@@ -151,6 +164,9 @@ impl Reader {
                     failure = Some(error);
                 }
             }
+        }
+        if let Some(meter) = &self.meter {
+            meter.planned(begun);
         }
         match (snapshots.is_empty(), failure) {
             (true, Some(error)) => Err(error),

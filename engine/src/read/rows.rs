@@ -13,6 +13,8 @@ pub struct RowRecord {
     pub last: Timestamp,
     /// What [`Rows::load`] needs to find it.
     pub token: u64,
+    /// Its bytes in the file.
+    pub bytes: u64,
 }
 
 /// One channel's nodes that were made of all its samples in one table, the source. At a level that has any row, a node
@@ -22,6 +24,8 @@ pub trait Rows: Send + Sync {
     fn source(&self) -> u64;
     /// Times of the first and last sample in the source, of all channels.
     fn span(&self) -> (Timestamp, Timestamp);
+    /// The file, inside the archive.
+    fn origin(&self) -> String;
     /// The records of one level that touch `range`, in order; none where the level is not stored.
     fn records(&self, level: usize, range: TimeRange) -> Result<Vec<RowRecord>, ReadError>;
     /// The nodes of a record of `level`, in order, each complete.

@@ -25,6 +25,15 @@ pub struct Part {
     pub token: u64,
 }
 
+/// What loading takes from a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Extent {
+    /// Pages to be decoded.
+    pub pages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// A sequence of samples of one channel in strictly increasing (time, rank) order.
 /// Several runs of one channel may overlap; a sample that stands in two of them is the same sample.
 pub trait Run: Send + Sync {
@@ -33,6 +42,14 @@ pub trait Run: Send + Sync {
     /// Number of the table that it lies in, for what was derived from that; 0 where nothing is.
     fn source(&self) -> u64 {
         0
+    }
+    /// Where it lies: a file inside the archive, `memory`, or an address.
+    fn origin(&self) -> String {
+        "memory".into()
+    }
+    /// What [`Run::load`] takes from a file, which may be read to find out; nothing where none is.
+    fn extent(&self, _part: &Part, _range: TimeRange) -> Result<Extent, ReadError> {
+        Ok(Extent::default())
     }
     /// The parts that touch the closed span of `range`, in order. May read index pages.
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError>;

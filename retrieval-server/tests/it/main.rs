@@ -6,6 +6,7 @@ mod ask;
 mod bins;
 mod compose;
 mod engine;
+mod explain;
 mod follow;
 mod format;
 mod http;
