@@ -30,15 +30,6 @@ impl Cells {
         }
     }
 
-    /// Little-endian bytes; a missing number is NaN.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        match self {
-            Cells::Times(v) | Cells::Counts(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Cells::Numbers(v) => v.iter().flat_map(|x| x.unwrap_or(f64::NAN).to_le_bytes()).collect(),
-            Cells::Severities(v) => v.clone(),
-        }
-    }
-
     fn clear(&mut self) {
         match self {
             Cells::Times(v) | Cells::Counts(v) => v.clear(),

@@ -92,6 +92,9 @@ impl From<ApiError> for Stopped {
     }
 }
 
+/// So many bytes at once are not worth copying into the buffer.
+const PAST_BUFFER_BYTES: usize = 16 << 10;
+
 /// Collects rendered text and hands it on in pieces. The head leaves with the first piece, so that a short
 /// answer's head tells all and an error met early can still be a status.
 pub struct Writer<'a> {
@@ -151,8 +154,15 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Appends bytes of any length.
+    /// Appends bytes of any length. Many go past the buffer.
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
+        if bytes.len() >= PAST_BUFFER_BYTES && self.started {
+            self.flush()?;
+            if let Some(checksum) = &mut self.checksum {
+                checksum.update(bytes);
+            }
+            return self.output.bytes(bytes).map_err(Stopped::Gone);
+        }
         for piece in bytes.chunks(PIECE_BYTES) {
             self.buffer.extend_from_slice(piece);
             self.settle()?;

@@ -248,7 +248,14 @@ impl Open {
             count = fits;
         }
         if count > 0 {
-            self.segment.block.append(&piece.block, 0, count);
+            let block = &mut self.segment.block;
+            // What more comes is likely as long.
+            if block.is_empty() {
+                block.reserve(count);
+            } else if block.time.capacity() < block.len() + count {
+                block.reserve((2 * block.len()).max(count).min(SEGMENT_SAMPLES_MAX - block.len()));
+            }
+            block.append(&piece.block, 0, count);
             match &piece.metadata {
                 Some(metadata) => {
                     let known = |m: &Arc<Metadata>| Arc::ptr_eq(m, metadata);

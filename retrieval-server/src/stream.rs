@@ -74,6 +74,14 @@ impl Encoder {
         })
     }
 
+    /// How many bytes to write at once so that what becomes ready is about a piece; at least one.
+    fn room(&self) -> usize {
+        match self {
+            Encoder::Identity(ready) => PIECE_BYTES.saturating_sub(ready.len()).max(1),
+            Encoder::Zstd(_) | Encoder::Gzip(_) => PIECE_BYTES,
+        }
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Encoder::Identity(ready) => ready.extend_from_slice(bytes),
@@ -194,11 +202,15 @@ impl Output for StreamOutput {
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        for chunk in bytes.chunks(PIECE_BYTES) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (chunk, behind) = rest.split_at(rest.len().min(self.encoder.room()));
+            rest = behind;
             self.encoder.write(chunk)?;
             let ready = self.encoder.ready();
             if ready.len() >= PIECE_BYTES {
-                let piece = Bytes::from(std::mem::take(ready));
+                let room = Vec::with_capacity(PIECE_BYTES);
+                let piece = Bytes::from(std::mem::replace(ready, room));
                 send(&self.runtime, &self.pieces, self.idle_timeout, Piece::Bytes(piece))?;
             }
         }

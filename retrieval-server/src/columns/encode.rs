@@ -6,9 +6,10 @@ use super::{
     RECEIVED, SEVERITY, STATES, STATUS, STRING_OFFSETS, TIME, USER_TAG, VALUE, VALUE_OFFSETS, padding,
     tag_of_bins,
 };
-use crate::bin_table::BinTable;
+use crate::bin_table::{BinTable, Cells};
 use crate::output::{Stopped, Writer};
 use crate::table::RowBlock;
+use bytemuck::NoUninit;
 use sample::{BytesColumn, Column, Kind, SampleBlock, Timestamp, ValueType};
 use serde_json::{Value, json};
 
@@ -86,7 +87,11 @@ impl Bytes<'_> {
 /// (tag, element type, content)
 type Columns<'a> = Vec<(u32, u32, Bytes<'a>)>;
 
-fn little<T: Copy, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Bytes<'static> {
+/// Little-endian bytes: as they lie in memory, on nearly every machine.
+fn little<T: NoUninit, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Bytes<'_> {
+    if cfg!(target_endian = "little") {
+        return Bytes::Borrowed(bytemuck::cast_slice(values));
+    }
     Bytes::Owned(values.iter().flat_map(|v| bytes(*v)).collect())
 }
 
@@ -206,7 +211,14 @@ pub(crate) fn bins(
     let mut columns: Columns<'_> = Vec::new();
     for (name, cells) in &table.columns {
         if let Some(tag) = tag_of_bins(name) {
-            columns.push((tag, cells.kind() as u32, Bytes::Owned(cells.bytes())));
+            let bytes = match cells {
+                Cells::Times(v) | Cells::Counts(v) => little(v, i64::to_le_bytes),
+                Cells::Numbers(v) => {
+                    Bytes::Owned(v.iter().flat_map(|x| x.unwrap_or(f64::NAN).to_le_bytes()).collect())
+                }
+                Cells::Severities(v) => Bytes::Borrowed(v),
+            };
+            columns.push((tag, cells.kind() as u32, bytes));
         }
     }
     if let Some(states) = &table.states {
