@@ -4,7 +4,8 @@ use super::cpu_s;
 use super::index_load::{Random, entries, inside, name};
 use disk::RealDisk;
 use index::{
-    Master, MasterInfo, MasterWriter, NamedChannel, PageCache, PartitionIndex, PartitionInfo, PartitionWriter,
+    Master, MasterInfo, MasterWriter, NamedChannel, PageCache, PartitionIndex, PartitionInfo,
+    PartitionSummary, PartitionWriter,
 };
 use sample::{ChannelId, TimeRange, Timestamp, Week};
 use std::fmt;
@@ -19,6 +20,9 @@ pub const ROUNDS: usize = 5;
 /// Bytes of the page cache: everything fits.
 const CACHE_BYTES: usize = 2 << 30;
 
+/// Entries made between two spans of the clock.
+const BATCH: usize = 4096;
+
 /// Figures of one store; CPU time of the whole process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Figures {
@@ -26,7 +30,7 @@ pub struct Figures {
     pub build_s: f64,
     /// Its length.
     pub bytes: u64,
-    /// Finding the entry of a random channel that holds a time, decoded.
+    /// Finding the entry of a random channel that holds a time, with its times and place.
     pub point_ns: f64,
     /// Walking 100 entries from a random key on.
     pub range_ns: f64,
@@ -58,21 +62,11 @@ pub fn best_ns(count: u64, mut round: impl FnMut(&mut Random)) -> f64 {
 /// Measures the partition index with the names of a master segment, in `directory`.
 pub fn measure(directory: &Path, channels: u64, chunks: u64) -> Figures {
     let path = directory.join("own.idx");
-    let making = (0..2).map(|_| {
-        let before = cpu_s();
-        assert_eq!(entries(channels, chunks).count() as u64, channels * chunks);
-        cpu_s() - before
-    });
-    let making_s = making.fold(f64::INFINITY, f64::min);
     let mut figures = Figures { build_s: f64::INFINITY, ..Figures::default() };
     for _ in 0..3 {
         let _ = std::fs::remove_file(&path);
-        let before = cpu_s();
-        let info = PartitionInfo { archive: 1, week: Week(2967), generation: 1 };
-        let mut writer = PartitionWriter::create(&RealDisk, &path, info).expect("a new file");
-        entries(channels, chunks).for_each(|entry| writer.add(&entry).expect("sorted"));
-        let summary = writer.finish().expect("written");
-        figures.build_s = figures.build_s.min(cpu_s() - before - making_s);
+        let (summary, build_s) = built(&path, channels, chunks);
+        figures.build_s = figures.build_s.min(build_s);
         figures.bytes = summary.bytes;
     }
     let cache = PageCache::new(CACHE_BYTES);
@@ -80,25 +74,76 @@ pub fn measure(directory: &Path, channels: u64, chunks: u64) -> Figures {
     let warm = index.entries_from(0, ChannelId(0), Timestamp::MIN).expect("a sound file");
     assert_eq!(warm.count() as u64, channels * chunks);
 
+    // As much as the peers decode: key and span; with the place in the table, for which one asks.
     figures.point_ns = best_ns(LOOK_UPS, |random| {
         for _ in 0..LOOK_UPS {
             let (channel, chunk) = (1 + random.below(channels), random.below(chunks));
-            let at = inside(chunk, chunks);
-            let range = TimeRange::new(at, Timestamp(at.0 + 1));
-            let mut found = index.entries(0, ChannelId(channel), range).expect("a sound file");
-            assert_eq!(found.next().expect("one").expect("a sound file").channel.0, channel);
+            let mut found =
+                index.entries(0, ChannelId(channel), instant(chunk, chunks)).expect("a sound file");
+            let row = found.next_row().expect("a sound file").expect("one");
+            assert!(row.channel().0 == channel && row.last() > row.first());
+            assert!(row.locator().expect("a sound file").len > 0);
         }
     });
     let ranges = LOOK_UPS / 10;
     figures.range_ns = best_ns(ranges, |random| {
         for _ in 0..ranges {
             let channel = ChannelId(1 + random.below(channels - RANGE as u64));
+            let mut found = index.entries_from(0, channel, Timestamp::MIN).expect("a sound file");
+            for _ in 0..RANGE {
+                let row = found.next_row().expect("a sound file").expect("one");
+                assert!(row.last() > row.first());
+            }
+        }
+    });
+    let whole_point_ns = best_ns(LOOK_UPS, |random| {
+        for _ in 0..LOOK_UPS {
+            let (channel, chunk) = (1 + random.below(channels), random.below(chunks));
+            let mut found =
+                index.entries(0, ChannelId(channel), instant(chunk, chunks)).expect("a sound file");
+            assert_eq!(found.next().expect("one").expect("a sound file").channel.0, channel);
+        }
+    });
+    let whole_range_ns = best_ns(ranges, |random| {
+        for _ in 0..ranges {
+            let channel = ChannelId(1 + random.below(channels - RANGE as u64));
             let found = index.entries_from(0, channel, Timestamp::MIN).expect("a sound file");
             assert_eq!(found.take(RANGE).filter(|entry| entry.is_ok()).count(), RANGE);
         }
     });
+    println!(
+        "every field and the statistics unpacked: point {whole_point_ns:.0} ns, range {whole_range_ns:.0} ns"
+    );
     figures.name_ns = names(directory, channels);
     figures
+}
+
+/// Writes the file; the making of the entries is not timed.
+fn built(path: &Path, channels: u64, chunks: u64) -> (PartitionSummary, f64) {
+    let info = PartitionInfo { archive: 1, week: Week(2967), generation: 1 };
+    let mut entries = entries(channels, chunks);
+    let mut batch = Vec::with_capacity(BATCH);
+    let before = cpu_s();
+    let mut writer = PartitionWriter::create(&RealDisk, path, info).expect("a new file");
+    let mut build_s = cpu_s() - before;
+    loop {
+        batch.extend(entries.by_ref().take(BATCH));
+        if batch.is_empty() {
+            break;
+        }
+        let before = cpu_s();
+        batch.iter().for_each(|entry| writer.add(entry).expect("sorted"));
+        build_s += cpu_s() - before;
+        batch.clear();
+    }
+    let before = cpu_s();
+    let summary = writer.finish().expect("written");
+    (summary, build_s + cpu_s() - before)
+}
+
+fn instant(chunk: u64, chunks: u64) -> TimeRange {
+    let at = inside(chunk, chunks);
+    TimeRange::new(at, Timestamp(at.0 + 1))
 }
 
 fn names(directory: &Path, channels: u64) -> f64 {

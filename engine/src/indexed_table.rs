@@ -69,10 +69,11 @@ impl IndexedTable {
         range: TimeRange,
     ) -> Result<Vec<Entry>, FormatError> {
         let mut entries = Vec::new();
-        for entry in covering.index.entries(rate, channel, range)? {
-            let entry = entry?;
-            if entry.locator.table == self.table.info().table {
-                entries.push(of_index(&covering.index, &self.table, entry)?);
+        let mut found = covering.index.entries(rate, channel, range)?;
+        while let Some(row) = found.next_row()? {
+            // Those of other tables are not unpacked.
+            if row.locator()?.table == self.table.info().table {
+                entries.push(of_index(&covering.index, &self.table, row.entry()?)?);
             }
         }
         Ok(entries)

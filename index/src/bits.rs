@@ -1,53 +1,57 @@
 //! Rows of integers packed at fixed widths.
 
-use crate::format::PAGE_BYTES;
+use crate::format::{FIELDS, PAGE_BYTES};
 
 /// Bits that hold every number from 0 to `most`.
 pub(crate) fn width_of(most: u64) -> u32 {
     u64::BITS - most.leading_zeros()
 }
 
-/// Writes numbers one behind the other, least significant bit first.
-#[derive(Debug)]
-pub(crate) struct BitWriter<'a> {
-    out: &'a mut [u8],
-    at: usize,
-    word: u64,
-    filled: u32,
+/// Length of rows whose fields have these widths.
+pub(crate) fn row_bytes(widths: &[u32; FIELDS]) -> usize {
+    widths.iter().sum::<u32>().div_ceil(8).max(1) as usize
 }
 
-impl<'a> BitWriter<'a> {
-    /// From the first byte of `out`, which has room for all that will be put.
-    pub(crate) fn new(out: &'a mut [u8]) -> BitWriter<'a> {
-        BitWriter { out, at: 0, word: 0, filled: 0 }
+/// Packs rows one behind the other from the first byte of `out` on, each field relative to its base in as many bits
+/// as its width says. Behind the rows `out` has at least 8 bytes, which are overwritten.
+pub(crate) fn pack(rows: &[[u64; FIELDS]], bases: &[u64; FIELDS], widths: &[u32; FIELDS], out: &mut [u8]) {
+    let len = row_bytes(widths);
+    let mut fields = [(0, 0, 0); FIELDS];
+    let mut used = 0;
+    for (field, width) in widths.iter().enumerate().filter(|(_, width)| **width > 0) {
+        fields[used] = (field, bases[field], *width);
+        used += 1;
     }
-
-    /// Appends the lowest `width` bits of `value`, whose other bits are 0.
-    pub(crate) fn put(&mut self, value: u64, width: u32) {
-        self.word |= value << (self.filled & 63);
-        if self.filled + width < 64 {
-            self.filled += width;
-            return;
+    for (number, row) in rows.iter().enumerate() {
+        let mut at = number * len;
+        let (mut word, mut filled) = (0u64, 0);
+        for (field, base, width) in &fields[..used] {
+            let value = row[*field].wrapping_sub(*base);
+            word |= value << filled;
+            filled += width;
+            if filled >= 64 {
+                out[at..at + 8].copy_from_slice(&word.to_le_bytes());
+                at += 8;
+                filled -= 64;
+                // What did not fit: the highest `filled` bits of `width`.
+                word = if filled == 0 { 0 } else { value >> (width - filled) };
+            }
         }
-        self.out[self.at..self.at + 8].copy_from_slice(&self.word.to_le_bytes());
-        self.at += 8;
-        let taken = 64 - self.filled;
-        self.word = if taken < 64 { value >> taken } else { 0 };
-        self.filled = self.filled + width - 64;
-    }
-
-    /// Writes what is left, filled with zeros to a whole byte.
-    pub(crate) fn finish(self) {
-        let len = self.filled.div_ceil(8) as usize;
-        self.out[self.at..self.at + len].copy_from_slice(&self.word.to_le_bytes()[..len]);
+        out[at..at + 8].copy_from_slice(&word.to_le_bytes());
     }
 }
 
 /// The `width` bits from `bit` on, at most 64; bits behind the last 16 bytes of the page are 0.
+#[inline(always)]
 pub(crate) fn read(bytes: &[u8; PAGE_BYTES], bit: usize, width: u32) -> u64 {
+    if width == 0 {
+        return 0;
+    }
     let Some(word) = bytes.get(bit / 8..).and_then(|rest| rest.first_chunk::<16>()) else { return 0 };
-    let word = u128::from_le_bytes(*word) >> (bit % 8);
-    if width >= 64 { word as u64 } else { word as u64 & ((1 << width) - 1) }
+    let word = u128::from_le_bytes(*word);
+    let shift = bit as u32 % 8;
+    let number = if shift + width <= 64 { word as u64 >> shift } else { (word >> shift) as u64 };
+    number & u64::MAX >> (64 - width.min(64))
 }
 
 #[cfg(test)]

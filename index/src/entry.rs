@@ -1,10 +1,10 @@
 //! One entry of an SSTable as the partition index keeps it.
 
-use crate::format::{BLOCK_FIELDS, ENTRY_FIELDS, STATISTICS_ELSEWHERE, STATISTICS_LATE, STATISTICS_RANKS};
+use crate::format::{STATISTICS_ELSEWHERE, STATISTICS_LATE, STATISTICS_RANKS};
 use crate::leaf::build::Row;
-use crate::leaf::{Key, Leaf};
+use crate::leaf::{Key, Leaf, ordered};
 use crate::statistics::{Statistics, is_elsewhere};
-use disk::{BytesError, Cursor, put_u8, put_varint};
+use disk::{BytesError, Cursor};
 use sample::{ChannelId, Timestamp};
 
 /// A chunk of samples or a record: what it is, when it is, where it lies.
@@ -54,66 +54,50 @@ pub struct ChunkSummary {
     pub statistics: Option<Statistics>,
 }
 
-/// Fields of a row behind the key.
-const OWN: usize = ENTRY_FIELDS.len() - 3;
 const SPAN: usize = 3;
-const SLOT: usize = 4;
-const COUNT: usize = 5;
-const HEADER_LEN: usize = 6;
+const TABLE: usize = 4;
+const OFFSET: usize = 5;
+const LENGTH: usize = 6;
+const SLOT: usize = 7;
+const COUNT: usize = 8;
+const HEADER_LEN: usize = 9;
+const FLAGS: usize = 10;
 
-/// An entry as a row of a leaf.
-pub(crate) struct EntryRow {
-    key: Key,
-    last: i64,
-    fields: [u64; OWN],
-    shared: [u64; BLOCK_FIELDS.len()],
-}
-
-impl EntryRow {
-    /// Of an entry; the bytes are put into `bytes`. Says what is wrong with an entry that cannot be written.
-    pub(crate) fn new(entry: &Entry, bytes: &mut Vec<u8>) -> Result<EntryRow, &'static str> {
-        if entry.last < entry.first {
-            return Err("an entry ends before it begins");
+/// Makes `row` that of an entry. Says what is wrong with an entry that cannot be written.
+pub(crate) fn encode(entry: &Entry, row: &mut Row) -> Result<(), &'static str> {
+    let bytes = &mut row.bytes;
+    if entry.last < entry.first {
+        return Err("an entry ends before it begins");
+    }
+    bytes.clear();
+    let (mut count, mut header_len, mut flags) = (0, 0, 0);
+    if let Some(chunk) = &entry.chunk {
+        if chunk.count == 0 || chunk.statistics.as_ref().is_some_and(|of| of.count != chunk.count) {
+            return Err("a chunk without samples, or with statistics of others");
         }
-        bytes.clear();
-        let mut about_chunk = (0, 0);
-        if let Some(chunk) = &entry.chunk {
-            if chunk.count == 0 || chunk.statistics.as_ref().is_some_and(|of| of.count != chunk.count) {
-                return Err("a chunk without samples, or with statistics of others");
+        flags = if chunk.late { STATISTICS_LATE } else { 0 };
+        match &chunk.statistics {
+            Some(statistics) => {
+                flags |= statistics.flags();
+                statistics.put(entry.first, entry.last, bytes);
             }
-            let ranks = chunk.first_rank != 0 || chunk.last_rank != 0;
-            let flags = if chunk.late { STATISTICS_LATE } else { 0 };
-            let flags = flags | if ranks { STATISTICS_RANKS } else { 0 };
-            match &chunk.statistics {
-                Some(statistics) => statistics.put(entry.first, entry.last, flags, bytes),
-                None => put_u8(bytes, flags | STATISTICS_ELSEWHERE),
-            }
-            if ranks {
-                put_varint(bytes, u64::from(chunk.first_rank));
-                put_varint(bytes, u64::from(chunk.last_rank));
-            }
-            about_chunk = (chunk.count, u64::from(chunk.header_len));
+            None => flags |= STATISTICS_ELSEWHERE,
         }
-        Ok(EntryRow {
-            key: Key(entry.rate, entry.channel.0, entry.first.0),
-            last: entry.last.0,
-            fields: [
-                entry.last.0.wrapping_sub(entry.first.0) as u64,
-                entry.locator.slot.map_or(0, |slot| u64::from(slot) + 1),
-                about_chunk.0,
-                about_chunk.1,
-            ],
-            shared: [entry.locator.table, entry.locator.offset, entry.locator.len],
-        })
+        if chunk.first_rank != 0 || chunk.last_rank != 0 {
+            flags |= STATISTICS_RANKS;
+            bytes.put_varint(u64::from(chunk.first_rank));
+            bytes.put_varint(u64::from(chunk.last_rank));
+        }
+        (count, header_len) = (chunk.count, u64::from(chunk.header_len));
     }
-
-    pub(crate) fn row<'r>(&'r self, bytes: &'r [u8]) -> Row<'r> {
-        Row { key: self.key, last: self.last, fields: &self.fields, shared: &self.shared, bytes }
-    }
-
-    pub(crate) fn key(&self) -> Key {
-        self.key
-    }
+    let Locator { table, offset, len, slot } = entry.locator;
+    let span = entry.last.0.wrapping_sub(entry.first.0) as u64;
+    let slot = slot.map_or(0, |slot| u64::from(slot) + 1);
+    let first = ordered(entry.first.0);
+    let (rate, channel, flags) = (entry.rate, entry.channel.0, u64::from(flags));
+    row.numbers = [rate, channel, first, span, table, offset, len, slot, count, header_len, flags, 0];
+    row.last = entry.last.0;
+    Ok(())
 }
 
 /// The last time of the entry in row `row`, whose first is `first`.
@@ -128,49 +112,43 @@ pub(crate) fn last_rank(leaf: &Leaf, row: usize) -> Result<u32, BytesError> {
 }
 
 /// The entry in row `row`.
-#[inline]
 pub(crate) fn read_entry(leaf: &Leaf, row: usize) -> Result<Entry, BytesError> {
-    let key = leaf.key(row);
-    let (first, last) = (Timestamp(key.2), Timestamp(last_time(leaf, row, key.2)));
-    let wrong = |what| BytesError { position: 0, what };
+    let Key(rate, channel, first) = leaf.key(row);
+    let (first, last) = (Timestamp(first), Timestamp(last_time(leaf, row, first)));
     if last < first {
-        return Err(wrong("an entry ends before it begins"));
+        return Err(BytesError { position: 0, what: "an entry ends before it begins" });
     }
-    let shared = leaf.shared_row(row).ok_or_else(|| wrong("an entry names a block that is not there"))?;
-    let slot = leaf.field(row, SLOT).checked_sub(1);
-    let slot = slot.map(u32::try_from).transpose().map_err(|_| wrong("a number passes 32 bits"))?;
-    let locator = Locator {
-        table: leaf.shared_field(shared, 0),
-        offset: leaf.shared_field(shared, 1),
-        len: leaf.shared_field(shared, 2),
-        slot,
-    };
-    let chunk = match leaf.field(row, COUNT) {
-        0 => None,
-        count => Some(read_chunk(leaf, row, first, last, count)?),
-    };
-    Ok(Entry { rate: key.0, channel: ChannelId(key.1), first, last, locator, chunk })
+    let (locator, chunk) = (read_locator(leaf, row)?, read_chunk(leaf, row, first, last)?);
+    Ok(Entry { rate, channel: ChannelId(channel), first, last, locator, chunk })
 }
 
+/// Where the entry in row `row` lies.
 #[inline]
-fn read_chunk(
+pub(crate) fn read_locator(leaf: &Leaf, row: usize) -> Result<Locator, BytesError> {
+    let slot = match leaf.field(row, SLOT) {
+        0 => None,
+        slot => Some(small(slot - 1)?),
+    };
+    let (table, offset) = (leaf.field(row, TABLE), leaf.field(row, OFFSET));
+    Ok(Locator { table, offset, len: leaf.field(row, LENGTH), slot })
+}
+
+/// What is known of the chunk in row `row`; `None` for records.
+pub(crate) fn read_chunk(
     leaf: &Leaf,
     row: usize,
     first: Timestamp,
     last: Timestamp,
-    count: u64,
-) -> Result<ChunkSummary, BytesError> {
+) -> Result<Option<ChunkSummary>, BytesError> {
+    let count = leaf.field(row, COUNT);
+    if count == 0 {
+        return Ok(None);
+    }
+    let flags = flags(leaf, row, FLAGS)?;
     let mut cursor = Cursor::new(leaf.bytes(row));
-    let elsewhere = leaf.bytes(row).first().filter(|flags| is_elsewhere(**flags));
-    let (statistics, flags) = match elsewhere {
-        Some(flags) => (None, cursor.u8().map(|_| *flags)?),
-        None => {
-            let (statistics, flags) = Statistics::read(&mut cursor, first, last, count)?;
-            (Some(statistics), flags)
-        }
-    };
-    let small = |number: u64| {
-        u32::try_from(number).map_err(|_| BytesError { position: 0, what: "a number passes 32 bits" })
+    let statistics = match is_elsewhere(flags) {
+        true => None,
+        false => Some(Statistics::read(&mut cursor, flags, first, last, count)?),
     };
     let (mut first_rank, mut last_rank) = (0, 0);
     if flags & STATISTICS_RANKS != 0 {
@@ -178,5 +156,15 @@ fn read_chunk(
     }
     let header_len = small(leaf.field(row, HEADER_LEN))?;
     let late = flags & STATISTICS_LATE != 0;
-    Ok(ChunkSummary { first_rank, last_rank, late, header_len, count, statistics })
+    Ok(Some(ChunkSummary { first_rank, last_rank, late, header_len, count, statistics }))
+}
+
+fn small(number: u64) -> Result<u32, BytesError> {
+    u32::try_from(number).map_err(|_| BytesError { position: 0, what: "a number passes 32 bits" })
+}
+
+/// The flags in field `field` of row `row`.
+pub(crate) fn flags(leaf: &Leaf, row: usize, field: usize) -> Result<u8, BytesError> {
+    let flags = u8::try_from(leaf.field(row, field));
+    flags.map_err(|_| BytesError { position: 0, what: "flags pass 8 bits" })
 }

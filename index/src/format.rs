@@ -17,17 +17,17 @@ pub(crate) const MASTER_FILE: FileHeader = FileHeader::new(MASTER_MAGIC, 1, 0);
 /// Length of a page.
 pub(crate) const PAGE_BYTES: usize = 16 << 10;
 /// Binary logarithm of the most pages of a file.
-pub(crate) const PAGE_NUMBER_BITS: u32 = 40;
-/// Binary logarithm of the most rows or names of a page, plus one.
-pub(crate) const ROW_NUMBER_BITS: u32 = 11;
+pub(crate) const PAGE_NUMBER_BITS: u32 = 37;
+/// Binary logarithm of the length of a page.
+pub(crate) const PLACE_BITS: u32 = PAGE_BYTES.ilog2();
 /// Most rows or names of a page.
-pub(crate) const PAGE_ROWS_MAX: usize = (1 << ROW_NUMBER_BITS) - 1;
+pub(crate) const PAGE_ROWS_MAX: usize = 2047;
 /// Most levels of nodes over the leaves.
 pub(crate) const LEVELS_MAX: u8 = 8;
 /// Bytes at the end of a leaf that hold nothing, so that a row may be read in 16-byte steps.
 pub(crate) const LEAF_SLACK_BYTES: usize = 16;
-/// Most fields of a leaf, those of rows and of shared rows together.
-pub(crate) const FIELDS_MAX: usize = 12;
+/// Fields of a row of a leaf, the place of its bytes included.
+pub(crate) const FIELDS: usize = 12;
 /// Bytes of one line of a hash page.
 pub(crate) const LINE_BYTES: usize = 64;
 /// Slots of one line.
@@ -39,7 +39,7 @@ pub(crate) const HASH_SLOTS: usize = LINES * LINE_SLOTS;
 
 /// Bits of a hash that a slot holds.
 pub(crate) const SLOT_TAG_BITS: u32 = 13;
-const _: () = assert!(PAGE_NUMBER_BITS + ROW_NUMBER_BITS + SLOT_TAG_BITS == 64);
+const _: () = assert!(PAGE_NUMBER_BITS + PLACE_BITS + SLOT_TAG_BITS == 64);
 
 /// Length of what begins every page but the first.
 pub(crate) const PAGE_HEADER_BYTES: usize = 16;
@@ -49,20 +49,18 @@ pub(crate) const PAGE_FIELDS: [(&str, usize, usize); 5] =
 const _: () = assert!(contiguous(&PAGE_FIELDS, PAGE_HEADER_BYTES));
 
 /// Length of what begins a leaf, the page header included.
-pub(crate) const LEAF_HEADER_BYTES: usize = 144;
+pub(crate) const LEAF_HEADER_BYTES: usize = 136;
 /// Fields of a leaf header: name, offset, length in bytes.
-pub(crate) const LEAF_FIELDS: [(&str, usize, usize); 11] = [
+pub(crate) const LEAF_FIELDS: [(&str, usize, usize); 9] = [
     ("page header", 0, PAGE_HEADER_BYTES),
-    ("shared rows", 16, 2),
-    ("bytes begin", 18, 2),
-    ("bytes end", 20, 2),
-    ("continued", 22, 1),
-    ("row fields", 23, 1),
-    ("shared fields", 24, 1),
-    ("zeros", 25, 7),
-    ("bases", 32, 8 * FIELDS_MAX),
-    ("widths", 128, FIELDS_MAX),
-    ("more zeros", 140, 4),
+    ("bytes begin", 16, 2),
+    ("bytes end", 18, 2),
+    ("row bytes", 20, 1),
+    ("continued", 21, 1),
+    ("zeros", 22, 2),
+    ("widths", 24, FIELDS),
+    ("more zeros", 36, 4),
+    ("bases", 40, 8 * FIELDS),
 ];
 const _: () = assert!(contiguous(&LEAF_FIELDS, LEAF_HEADER_BYTES));
 
@@ -109,12 +107,23 @@ const _: () = assert!(contiguous(&FOOTER_FIELDS, FOOTER_BYTES));
 const _: () = assert!(FILE_HEADER_BYTES <= PAGE_BYTES);
 
 /// Fields of a row of a partition index, in the order of the leaf.
-pub(crate) const ENTRY_FIELDS: [&str; 7] =
-    ["rate", "channel", "first time", "span", "slot", "count", "header length"];
-/// Fields of a shared row of a partition index.
-pub(crate) const BLOCK_FIELDS: [&str; 3] = ["table", "offset", "length"];
+#[cfg(test)]
+pub(crate) const ENTRY_FIELDS: [&str; FIELDS - 1] = [
+    "rate",
+    "channel",
+    "first time",
+    "span",
+    "table",
+    "offset",
+    "length",
+    "slot",
+    "count",
+    "header length",
+    "flags",
+];
 /// Fields of a row of a master segment, in the order of the leaf.
-pub(crate) const SUMMARY_FIELDS: [&str; 10] = [
+#[cfg(test)]
+pub(crate) const SUMMARY_FIELDS: [&str; FIELDS - 1] = [
     "rate",
     "channel",
     "week",
@@ -125,6 +134,7 @@ pub(crate) const SUMMARY_FIELDS: [&str; 10] = [
     "page",
     "row in page",
     "count",
+    "flags",
 ];
 
 /// Tags of one table of FORMAT.md: an enum with its tags.
@@ -181,7 +191,7 @@ tags! {
     }
 }
 
-/// Bits of the first byte of statistics above the two of the worst severity: name, bit.
+/// Bits of the field `flags` above the two of the worst severity: name, bit.
 #[cfg(test)]
 pub(crate) const STATISTICS_FLAGS: [(&str, u8); 6] = [
     ("numeric", STATISTICS_NUMERIC),

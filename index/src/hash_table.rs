@@ -1,4 +1,4 @@
-//! Hashes of channels or names to positions in pages.
+//! Hashes of channels or names to places in pages.
 
 use crate::format::*;
 use crate::leaf::Key;
@@ -16,15 +16,23 @@ pub struct Position {
     pub row: u16,
 }
 
-impl Position {
+/// A byte of a page, at which a row or name begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Place {
+    /// Number of the page.
+    pub(crate) page: u64,
+    /// The byte.
+    pub(crate) at: usize,
+}
+
+impl Place {
     fn packed(self) -> u64 {
-        self.page << ROW_NUMBER_BITS | u64::from(self.row)
+        self.page << PLACE_BITS | self.at as u64
     }
 
-    fn unpacked(packed: u64) -> Position {
-        let row = packed & ((1 << ROW_NUMBER_BITS) - 1);
-        let page = packed >> ROW_NUMBER_BITS & ((1 << PAGE_NUMBER_BITS) - 1);
-        Position { page, row: row as u16 }
+    fn unpacked(packed: u64) -> Place {
+        let page = packed >> PLACE_BITS & ((1 << PAGE_NUMBER_BITS) - 1);
+        Place { page, at: packed as usize % PAGE_BYTES }
     }
 }
 
@@ -43,7 +51,7 @@ pub(crate) fn name_hash(name: &str) -> u64 {
     xxh3_64(name.as_bytes())
 }
 
-/// Hashes with positions that stay in memory until the table is written; when there are more, all are read
+/// Hashes with places that stay in memory until the table is written; when there are more, all are read
 /// again from the pages written.
 pub(crate) const HASHES_MAX: usize = 4 << 20;
 /// Hash pages that are filled at a time.
@@ -76,15 +84,15 @@ pub(crate) struct ChannelHashes(pub(crate) Hashes);
 
 impl ChannelHashes {
     /// Adds the first row of a channel.
-    pub(crate) fn add(&mut self, key: Key, position: Position) {
+    pub(crate) fn add(&mut self, key: Key, place: Place) {
         if is_hashed(key.0) {
-            self.0.add(channel_hash(key.0, key.1), position);
+            self.0.add(channel_hash(key.0, key.1), place);
         }
     }
 }
 
-/// Takes a hash with its position.
-pub(crate) type Take<'t> = dyn FnMut(u64, Position) + 't;
+/// Takes a hash with its place.
+pub(crate) type Take<'t> = dyn FnMut(u64, Place) + 't;
 
 impl Hashes {
     /// Keeps at most `pairs_max` in memory.
@@ -93,10 +101,10 @@ impl Hashes {
     }
 
     /// Adds one.
-    pub(crate) fn add(&mut self, hash: u64, position: Position) {
+    pub(crate) fn add(&mut self, hash: u64, place: Place) {
         self.count += 1;
         if self.pairs.len() < self.pairs_max {
-            self.pairs.push((hash, position.packed()));
+            self.pairs.push((hash, place.packed()));
         } else {
             self.pairs = Vec::new();
             self.pairs_max = 0;
@@ -116,7 +124,7 @@ impl Hashes {
         let in_memory = self.pairs.len() as u64 == self.count;
         let mut each = |out: &mut PageWriter, take: &mut Take<'_>| {
             if in_memory {
-                self.pairs.iter().for_each(|(hash, packed)| take(*hash, Position::unpacked(*packed)));
+                self.pairs.iter().for_each(|(hash, packed)| take(*hash, Place::unpacked(*packed)));
                 Ok(())
             } else {
                 again(out, take)
@@ -127,11 +135,11 @@ impl Hashes {
         for first in (0..pages).step_by(pages_at_once as usize) {
             let here = first..pages.min(first + pages_at_once);
             let mut filled: Vec<(Page, u16)> = here.clone().map(|_| (Page::zeros(), 0)).collect();
-            each(out, &mut |hash, position| {
+            each(out, &mut |hash, place| {
                 let page = page_of(hash, pages);
                 if here.contains(&page) {
                     let (page, count) = &mut filled[(page - first) as usize];
-                    insert(page, hash, position);
+                    insert(page, hash, place);
                     *count += 1;
                 }
             })?;
@@ -181,8 +189,8 @@ fn slot_at(line: usize, slot: usize) -> usize {
 }
 
 /// Puts a slot into the first hole at or behind the hash's line; the page has one.
-fn insert(page: &mut Page, hash: u64, position: Position) {
-    let slot = tag_of(hash) << (PAGE_NUMBER_BITS + ROW_NUMBER_BITS) | position.packed();
+fn insert(page: &mut Page, hash: u64, place: Place) {
+    let slot = tag_of(hash) << (PAGE_NUMBER_BITS + PLACE_BITS) | place.packed();
     let home = line_of(hash);
     let slots = (0..LINES).flat_map(|step| (0..LINE_SLOTS).map(move |slot| ((home + step) % LINES, slot)));
     let mut places = slots.map(|(line, slot)| slot_at(line, slot));
@@ -191,33 +199,52 @@ fn insert(page: &mut Page, hash: u64, position: Position) {
     }
 }
 
-/// Shows `found` the positions that may belong to `hash` until it answers: at most those of one page.
+/// Shows `found` the places that may belong to `hash` until it answers: at most those of one page.
 pub(crate) fn find<T>(
     pages: &PageFile,
     section: HashSection,
     hash: u64,
-    mut found: impl FnMut(Position) -> Result<Option<T>, FormatError>,
+    mut found: impl FnMut(Place) -> Result<Option<T>, FormatError>,
 ) -> Result<Option<T>, FormatError> {
     if section.pages == 0 {
         return Ok(None);
     }
-    let page = pages.get(section.begin.saturating_add(page_of(hash, section.pages)), PageKind::Hash)?;
     let (home, tag) = (line_of(hash), tag_of(hash));
+    let number = section.begin.saturating_add(page_of(hash, section.pages));
+    let page = pages.get_expecting(number, PageKind::Hash, |page| {
+        page.expect([0, slot_at(home, 0), slot_at(home, LINE_SLOTS) - 1]);
+    })?;
     for step in 0..LINES {
         let line = if home + step < LINES { home + step } else { home + step - LINES };
-        for slot in 0..LINE_SLOTS {
-            let slot = page.u64(slot_at(line, slot));
-            if slot == 0 {
-                return Ok(None);
-            }
-            if slot >> (PAGE_NUMBER_BITS + ROW_NUMBER_BITS) == tag
-                && let Some(answer) = found(Position::unpacked(slot))?
-            {
+        let slots = line_at(&page, line);
+        // Which slots may be the right one and which are empty, without a jump that depends on the page's bytes.
+        let (mut alike, mut empty) = (0u32, 0u32);
+        for (at, slot) in slots.iter().enumerate() {
+            alike |= u32::from(slot >> (PAGE_NUMBER_BITS + PLACE_BITS) == tag) << at;
+            empty |= u32::from(*slot == 0) << at;
+        }
+        // Behind an empty slot there is none.
+        alike &= (empty & empty.wrapping_neg()).wrapping_sub(1);
+        while alike != 0 {
+            let slot = slots[alike.trailing_zeros() as usize % LINE_SLOTS];
+            if let Some(answer) = found(Place::unpacked(slot))? {
                 return Ok(Some(answer));
             }
+            alike &= alike - 1;
+        }
+        if empty != 0 {
+            return Ok(None);
         }
     }
     Ok(None)
+}
+
+/// The slots of a line.
+#[inline]
+fn line_at(page: &Page, line: usize) -> [u64; LINE_SLOTS] {
+    let bytes = page.bytes[slot_at(line, 0)..].first_chunk::<LINE_BYTES>().unwrap_or(&[0; LINE_BYTES]);
+    let (slots, _) = bytes.as_chunks::<8>();
+    std::array::from_fn(|at| u64::from_le_bytes(slots[at]))
 }
 
 /// The slots in use of a hash page.
@@ -231,13 +258,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_of_any_size_come_back() {
-        for position in [
-            Position { page: 1, row: 0 },
-            Position { page: 1 << 33, row: 2046 },
-            Position { page: (1 << 40) - 1, row: 2047 },
+    fn places_of_any_size_come_back() {
+        for place in [
+            Place { page: 1, at: 136 },
+            Place { page: 1 << 33, at: PAGE_BYTES - 1 },
+            Place { page: (1 << 37) - 1, at: 0 },
         ] {
-            assert_eq!(Position::unpacked(position.packed() | 0x1fff << 51), position);
+            assert_eq!(Place::unpacked(place.packed() | 0x1fff << 51), place);
         }
     }
 
@@ -246,7 +273,7 @@ mod tests {
         // All in the first page of a small table, spread over several of a larger one.
         let hashes: Vec<u64> = (0..3000u64).map(|i| i << 50).collect();
         let mut each = |take: &mut Take<'_>| {
-            hashes.iter().for_each(|hash| take(*hash, Position::default()));
+            hashes.iter().for_each(|hash| take(*hash, Place::default()));
             Ok(())
         };
         let pages = enough_pages(3000, &mut each).unwrap();
@@ -259,7 +286,7 @@ mod tests {
     #[test]
     fn equal_hashes_without_end_are_an_error() {
         let mut each = |take: &mut Take<'_>| {
-            (0..2 * HASH_SLOTS).for_each(|_| take(7, Position::default()));
+            (0..2 * HASH_SLOTS).for_each(|_| take(7, Place::default()));
             Ok(())
         };
         assert!(matches!(enough_pages(2 * HASH_SLOTS as u64, &mut each), Err(FormatError::Limit { .. })));

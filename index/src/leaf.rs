@@ -31,53 +31,34 @@ pub(crate) fn signed(number: u64) -> i64 {
     (number ^ 1 << 63) as i64
 }
 
-/// One field of all rows of a page.
-#[derive(Clone, Copy, Debug, Default)]
-struct Field {
-    base: u64,
-    /// Bits in front of it in a row.
-    shift: usize,
-    width: u32,
-}
-
 /// A leaf whose header has been read.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Leaf {
-    pub(crate) page: Arc<Page>,
-    fields: [Field; FIELDS_MAX],
-    /// Fields of a row; those of shared rows follow.
-    row_fields: usize,
-    row_bits: usize,
+    page: Arc<Page>,
     rows: usize,
-    shared_rows: usize,
-    /// First bit of the shared rows.
-    shared_begin: usize,
-    shared_bits: usize,
+    row_bytes: usize,
     bytes_end: usize,
+    /// Bits in front of each field in a row.
+    shifts: [u16; FIELDS],
 }
 
 impl Leaf {
     /// Of a page that passed [`check`].
+    #[inline]
     pub(crate) fn new(page: Arc<Page>) -> Leaf {
-        let (row_fields, shared_fields) = field_counts(&page);
-        let mut fields = [Field::default(); FIELDS_MAX];
-        let (mut row_bits, mut shared_bits) = (0, 0);
-        for (at, field) in fields.iter_mut().enumerate().take((row_fields + shared_fields).min(FIELDS_MAX)) {
-            let width = u32::from(page.bytes[WIDTHS_AT + at]);
-            let bits = if at < row_fields { &mut row_bits } else { &mut shared_bits };
-            *field = Field { base: page.u64(BASES_AT + 8 * at), shift: *bits, width };
-            *bits += width as usize;
+        let content: &Page = &page;
+        let widths = &content.bytes[WIDTHS_AT..WIDTHS_AT + FIELDS];
+        let mut shifts = [0; FIELDS];
+        let mut bits = 0;
+        for (shift, width) in shifts.iter_mut().zip(widths) {
+            *shift = bits;
+            bits += u16::from(*width);
         }
-        let rows = page.count();
         Leaf {
-            fields,
-            row_fields,
-            row_bits,
-            rows,
-            shared_rows: usize::from(page.u16(16)),
-            shared_begin: (LEAF_HEADER_BYTES + (rows * row_bits).div_ceil(8)) * 8,
-            shared_bits,
-            bytes_end: usize::from(page.u16(20)),
+            rows: content.count(),
+            row_bytes: usize::from(content.bytes[ROW_BYTES_AT]),
+            bytes_end: usize::from(content.u16(18)),
+            shifts,
             page,
         }
     }
@@ -92,51 +73,41 @@ impl Leaf {
         self.rows
     }
 
+    /// The row that begins at a byte of the page, if one does.
+    pub(crate) fn row_at(&self, at: usize) -> Option<usize> {
+        let inside = at.checked_sub(LEAF_HEADER_BYTES)?;
+        let row = inside.checked_div(self.row_bytes)?;
+        (row < self.rows && row * self.row_bytes == inside).then_some(row)
+    }
+
+    /// The byte of the page at which a row begins.
+    pub(crate) fn place_of(&self, row: usize) -> usize {
+        LEAF_HEADER_BYTES + row * self.row_bytes
+    }
+
     /// Whether the next leaf begins with the channel of the last row.
     pub(crate) fn is_continued(&self) -> bool {
         self.page.bytes[CONTINUED_AT] != 0
     }
 
-    /// Whether rows have so many fields of their own, and shared rows so many.
-    pub(crate) fn has_fields(&self, own: usize, shared: usize) -> bool {
-        field_counts(&self.page) == (own + INNER_FIELDS, shared)
-    }
-
     /// Field `field` of row `row`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn field(&self, row: usize, field: usize) -> u64 {
-        let Field { base, shift, width } = self.fields[field];
-        if width == 0 {
-            return base;
-        }
-        base.wrapping_add(read(&self.page.bytes, LEAF_HEADER_BYTES * 8 + row * self.row_bits + shift, width))
+        let page: &[u8; PAGE_BYTES] = &self.page.bytes;
+        let base = page[BASES_AT + 8 * field..].first_chunk().map_or(0, |base| u64::from_le_bytes(*base));
+        let bit = self.place_of(row) * 8 + usize::from(self.shifts[field]);
+        base.wrapping_add(read(page, bit, u32::from(page[WIDTHS_AT + field])))
     }
 
     /// The key of row `row`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn key(&self, row: usize) -> Key {
         Key(self.field(row, 0), self.field(row, 1), signed(self.field(row, 2)))
     }
 
-    /// The number of the shared row that row `row` names, if there is one.
-    pub(crate) fn shared_row(&self, row: usize) -> Option<usize> {
-        let shared = self.field(row, self.row_fields - INNER_FIELDS);
-        usize::try_from(shared).ok().filter(|shared| *shared < self.shared_rows)
-    }
-
-    /// Field `field` of shared row `shared`.
-    pub(crate) fn shared_field(&self, shared: usize, field: usize) -> u64 {
-        let Field { base, shift, width } = self.fields[self.row_fields + field];
-        base.wrapping_add(read(
-            &self.page.bytes,
-            self.shared_begin + shared * self.shared_bits + shift,
-            width,
-        ))
-    }
-
     /// The bytes of row `row`, with those of the rows behind it.
     pub(crate) fn bytes(&self, row: usize) -> &[u8] {
-        let at = usize::try_from(self.field(row, self.row_fields - 1)).unwrap_or(usize::MAX);
+        let at = usize::try_from(self.field(row, PLACE)).unwrap_or(usize::MAX);
         self.page.bytes.get(at..self.bytes_end).unwrap_or_default()
     }
 
@@ -155,35 +126,40 @@ impl Leaf {
     }
 }
 
-const BASES_AT: usize = LEAF_FIELDS[8].1;
-const WIDTHS_AT: usize = LEAF_FIELDS[9].1;
+const ROW_BYTES_AT: usize = LEAF_FIELDS[3].1;
 const CONTINUED_AT: usize = LEAF_FIELDS[4].1;
-/// Fields of a row behind its own: the shared row's number, where its bytes begin.
-pub(crate) const INNER_FIELDS: usize = 2;
+const WIDTHS_AT: usize = LEAF_FIELDS[6].1;
+const BASES_AT: usize = LEAF_FIELDS[8].1;
+/// The field that says where the bytes of a row begin in the page.
+const PLACE: usize = FIELDS - 1;
 
-fn field_counts(page: &Page) -> (usize, usize) {
-    (usize::from(page.bytes[23]), usize::from(page.bytes[24]))
+/// The byte of a leaf at which a row begins.
+pub(crate) fn place_of(page: &Page, row: usize) -> usize {
+    LEAF_HEADER_BYTES + row * usize::from(page.bytes[ROW_BYTES_AT])
+}
+
+/// Asks the memory for the header and for a row at a byte of a page, with what lies behind it: one wait, not two.
+#[inline]
+pub(crate) fn expect(page: &Page, at: usize) {
+    page.expect([0, 64, 128, at, at + 64, at + 128]);
 }
 
 /// Whether rows can be read: fields and bytes lie inside the page.
 pub(crate) fn check(page: &Page) -> Result<(), &'static str> {
-    let (own, shared) = field_counts(page);
-    if own < 3 + INNER_FIELDS || own + shared > FIELDS_MAX {
-        return Err("a leaf has too few fields or too many");
-    }
-    if page.bytes[WIDTHS_AT..WIDTHS_AT + FIELDS_MAX].iter().any(|width| *width > 64) {
+    let widths = &page.bytes[WIDTHS_AT..WIDTHS_AT + FIELDS];
+    if widths.iter().any(|width| *width > 64) {
         return Err("a field of a leaf is wider than 64 bits");
+    }
+    let bits: usize = widths.iter().map(|width| usize::from(*width)).sum();
+    let row_bytes = usize::from(page.bytes[ROW_BYTES_AT]);
+    if row_bytes != bits.div_ceil(8).max(1) {
+        return Err("the rows of a leaf are not as long as their fields");
     }
     if page.count() == 0 || page.count() > PAGE_ROWS_MAX {
         return Err("a leaf has no rows or more than may be");
     }
-    let width = |fields: std::ops::Range<usize>| -> usize {
-        page.bytes[WIDTHS_AT..][fields].iter().map(|width| usize::from(*width)).sum()
-    };
-    let rows = (page.count() * width(0..own)).div_ceil(8);
-    let shared_rows = (usize::from(page.u16(16)) * width(own..own + shared)).div_ceil(8);
-    let begin = LEAF_HEADER_BYTES + rows + shared_rows;
-    let (bytes_begin, bytes_end) = (usize::from(page.u16(18)), usize::from(page.u16(20)));
+    let begin = LEAF_HEADER_BYTES + page.count() * row_bytes;
+    let (bytes_begin, bytes_end) = (usize::from(page.u16(16)), usize::from(page.u16(18)));
     if begin != bytes_begin || bytes_begin > bytes_end || bytes_end > PAGE_BYTES - LEAF_SLACK_BYTES {
         return Err("the rows of a leaf do not fit it");
     }

@@ -7,7 +7,7 @@ mod writer;
 
 use crate::cache::PageCache;
 use crate::footer::Footer;
-use crate::format::{MASTER_FILE, PAGE_BYTES, PageKind, SUMMARY_FIELDS};
+use crate::format::{MASTER_FILE, PAGE_BYTES, PageKind};
 use crate::hash_table::{self, name_hash};
 use crate::leaf::Key;
 use crate::name_page;
@@ -67,7 +67,7 @@ impl Master {
     /// When the disk refuses, the file is no finished segment, is damaged or of a newer format.
     pub fn open(disk: &dyn Disk, path: &Path, cache: &Arc<PageCache>) -> Result<Master, FormatError> {
         let (footer, pages) = Footer::open(disk, path, MASTER_FILE, cache)?;
-        Ok(Master { tree: Tree::new(pages, footer.root, SUMMARY_FIELDS.len(), 0), footer })
+        Ok(Master { tree: Tree::new(pages, footer.root), footer })
     }
 
     /// Which segment it is.
@@ -90,9 +90,10 @@ impl Master {
     /// # Errors
     /// When pages cannot be read or are damaged.
     pub fn find(&self, name: &str) -> Result<Option<NamedChannel>, FormatError> {
-        hash_table::find(&self.tree.pages, self.footer.name_hash, name_hash(name), |position| {
-            let page = self.tree.pages.get(position.page, PageKind::Names)?;
-            let named = name_page::named_if(&page, usize::from(position.row), name);
+        hash_table::find(&self.tree.pages, self.footer.name_hash, name_hash(name), |place| {
+            let expect = |page: &Page| page.expect([0, 64, place.at, place.at + 64]);
+            let page = self.tree.pages.get_expecting(place.page, PageKind::Names, expect)?;
+            let named = name_page::named_if(&page, place.at, name);
             named.map_err(|error| self.damaged(&page, error))
         })
     }

@@ -55,14 +55,16 @@ impl NamesBuilder {
         let mut page = Page::zeros();
         let prefix =
             names.names.first().map_or(&[][..], |(name, _)| &name.as_str().as_bytes()[..names.prefix]);
-        let mut records = prefix.to_vec();
-        let begin = NAMES_HEADER_BYTES + 2 * names.names.len();
+        let places = NAMES_HEADER_BYTES + prefix.len();
+        let begin = places + 2 * names.names.len();
+        let mut records = Vec::with_capacity(PAGE_BYTES - begin);
         for (at, (name, named)) in names.names.iter().enumerate() {
-            page.put(NAMES_HEADER_BYTES + 2 * at, &((begin + records.len()) as u16).to_le_bytes());
+            page.put(places + 2 * at, &((begin + records.len()) as u16).to_le_bytes());
             put_record(&name.as_str().as_bytes()[names.prefix..], named, &mut records);
         }
         page.put(16, &(names.prefix as u16).to_le_bytes());
         page.put(18, &((begin + records.len()) as u16).to_le_bytes());
+        page.put(NAMES_HEADER_BYTES, prefix);
         page.put(begin, &records);
         (page, names.names.len() as u16)
     }
@@ -85,12 +87,15 @@ struct Record<'a> {
 }
 
 fn prefix(page: &Page) -> &[u8] {
-    let begin = NAMES_HEADER_BYTES + 2 * page.count();
-    page.bytes.get(begin..begin + usize::from(page.u16(16))).unwrap_or_default()
+    page.bytes[NAMES_HEADER_BYTES..].get(..usize::from(page.u16(16))).unwrap_or_default()
 }
 
-fn record(page: &Page, at: usize) -> Result<Record<'_>, BytesError> {
-    let place = usize::from(page.u16(NAMES_HEADER_BYTES + 2 * at));
+/// The byte at which name `at` of the page begins; there is one.
+pub(crate) fn place_of(page: &Page, at: usize) -> usize {
+    usize::from(page.u16(NAMES_HEADER_BYTES + usize::from(page.u16(16)) + 2 * at))
+}
+
+fn record(page: &Page, place: usize) -> Result<Record<'_>, BytesError> {
     let bytes = page.bytes.get(place..usize::from(page.u16(18))).unwrap_or_default();
     let mut rest = Cursor::new(bytes);
     let head = rest.varint()?;
@@ -111,25 +116,23 @@ fn checked_name(bytes: &[u8]) -> Result<ChannelName, BytesError> {
     name.ok_or(BytesError { position: 0, what: "a name that no channel can have" })
 }
 
-/// What name `at` stands for, if it is `name`.
-pub(crate) fn named_if(page: &Page, at: usize, name: &str) -> Result<Option<NamedChannel>, BytesError> {
-    let Some(suffix) = name.as_bytes().strip_prefix(prefix(page)).filter(|_| at < page.count()) else {
-        return Ok(None);
-    };
-    let record = record(page, at)?;
+/// What the name at a byte of the page stands for, if it is `name`.
+pub(crate) fn named_if(page: &Page, place: usize, name: &str) -> Result<Option<NamedChannel>, BytesError> {
+    let Some(suffix) = name.as_bytes().strip_prefix(prefix(page)) else { return Ok(None) };
+    let record = record(page, place)?;
     if record.suffix == suffix { record.named().map(Some) } else { Ok(None) }
 }
 
 /// Name `at` with what it stands for.
 pub(crate) fn name_at(page: &Page, at: usize) -> Result<(ChannelName, NamedChannel), BytesError> {
-    let record = record(page, at)?;
+    let record = record(page, place_of(page, at))?;
     let name = checked_name(&[prefix(page), record.suffix].concat())?;
     Ok((name, record.named()?))
 }
 
 /// How name `at` compares with `name`.
 fn compare(page: &Page, at: usize, name: &[u8]) -> Result<Ordering, BytesError> {
-    let suffix = record(page, at)?.suffix;
+    let suffix = record(page, place_of(page, at))?.suffix;
     Ok(prefix(page).iter().chain(suffix).cmp(name))
 }
 

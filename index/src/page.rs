@@ -1,14 +1,13 @@
 //! Checked pages of an immutable file.
 
-use crate::cache::PageCache;
+use crate::cache::{PageCache, PageTable};
 use crate::format::{PAGE_BYTES, PageKind};
 use crate::{leaf, name_page, node};
 use disk::{Checksum, File, FormatError};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The bytes of one page.
-#[repr(align(64))]
+/// One page. Shared, its counts lie in the cache line of its header, which is asked for anyway.
 pub(crate) struct Page {
     pub(crate) bytes: [u8; PAGE_BYTES],
 }
@@ -19,15 +18,17 @@ impl std::fmt::Debug for Page {
     }
 }
 
-impl Clone for Page {
-    fn clone(&self) -> Page {
-        Page { bytes: self.bytes }
-    }
-}
-
 impl Page {
     pub(crate) fn zeros() -> Page {
         Page { bytes: [0; PAGE_BYTES] }
+    }
+
+    /// Asks the memory for what lies at these bytes: they come at once, not each when somebody waits for it.
+    #[inline]
+    pub(crate) fn expect<const N: usize>(&self, places: [usize; N]) {
+        for at in places {
+            std::hint::black_box(self.bytes.get(at).copied());
+        }
     }
 
     /// The u16 at `at`, which lies in the page.
@@ -111,10 +112,10 @@ impl Page {
 }
 
 /// Reads a page without checking it.
-pub(crate) fn read_page(file: &dyn File, number: u64) -> Result<Arc<Page>, FormatError> {
+pub(crate) fn read_page(file: &dyn File, number: u64) -> Result<Page, FormatError> {
     let offset = number.saturating_mul(PAGE_BYTES as u64);
-    let mut page = Arc::new(Page::zeros());
-    let found = file.read_at(offset, &mut Arc::make_mut(&mut page).bytes)?;
+    let mut page = Page::zeros();
+    let found = file.read_at(offset, &mut page.bytes[..])?;
     if found != PAGE_BYTES {
         return Err(FormatError::corrupt(
             file.path(),
@@ -130,7 +131,7 @@ pub(crate) fn read_page(file: &dyn File, number: u64) -> Result<Arc<Page>, Forma
 pub(crate) struct PageFile {
     file: Arc<dyn File>,
     cache: Arc<PageCache>,
-    key: u64,
+    table: Arc<PageTable>,
     salt: u64,
     /// Pages of the file, the footer not counted.
     pages: u64,
@@ -138,7 +139,7 @@ pub(crate) struct PageFile {
 
 impl PageFile {
     pub(crate) fn new(file: Arc<dyn File>, cache: &Arc<PageCache>, salt: u64, pages: u64) -> PageFile {
-        PageFile { file, cache: cache.clone(), key: cache.register(), salt, pages }
+        PageFile { file, cache: cache.clone(), table: PageTable::new(pages), salt, pages }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -150,25 +151,40 @@ impl PageFile {
     }
 
     /// Damage of a page.
+    #[cold]
     pub(crate) fn damaged(&self, number: u64, what: &'static str) -> FormatError {
         FormatError::corrupt(self.path(), number.saturating_mul(PAGE_BYTES as u64), what)
     }
 
     /// A page of this kind.
+    #[inline]
     pub(crate) fn get(&self, number: u64, kind: PageKind) -> Result<Arc<Page>, FormatError> {
-        let page = match self.cache.get(self.key, number) {
+        self.get_expecting(number, kind, |_| ())
+    }
+
+    /// As [`PageFile::get`], showing the page to `expect` before anything waits for its header.
+    #[inline]
+    pub(crate) fn get_expecting(
+        &self,
+        number: u64,
+        kind: PageKind,
+        expect: impl FnOnce(&Page),
+    ) -> Result<Arc<Page>, FormatError> {
+        let page = match self.table.get(number, expect) {
             Some(page) => page,
-            None => {
-                let page = self.read(number)?;
-                self.cache.insert(self.key, number, &page);
-                page
-            }
+            None => self.fetch(number)?,
         };
         if page.is(kind) { Ok(page) } else { Err(self.damaged(number, "a page is not of the kind expected")) }
     }
 
+    #[cold]
+    fn fetch(&self, number: u64) -> Result<Arc<Page>, FormatError> {
+        let page = self.read(number)?;
+        Ok(self.cache.keep(&self.table, number, page))
+    }
+
     /// A page of any kind, past the cache.
-    pub(crate) fn read(&self, number: u64) -> Result<Arc<Page>, FormatError> {
+    pub(crate) fn read(&self, number: u64) -> Result<Page, FormatError> {
         if number == 0 || number >= self.pages {
             return Err(self.damaged(self.pages, "a page is named that is not in the file"));
         }
@@ -178,13 +194,13 @@ impl PageFile {
     }
 
     /// The first page of the file, unchecked.
-    pub(crate) fn read_first(&self) -> Result<Arc<Page>, FormatError> {
+    pub(crate) fn read_first(&self) -> Result<Page, FormatError> {
         read_page(&*self.file, 0)
     }
 }
 
 impl Drop for PageFile {
     fn drop(&mut self) {
-        self.cache.forget(self.key);
+        self.cache.forget(&self.table);
     }
 }

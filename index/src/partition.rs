@@ -7,7 +7,7 @@ mod writer;
 use crate::cache::PageCache;
 use crate::entry::{self, ChunkSummary, Entry};
 use crate::footer::Footer;
-use crate::format::{BLOCK_FIELDS, ENTRY_FIELDS, PARTITION_FILE};
+use crate::format::PARTITION_FILE;
 use crate::hash_table::{self, HashSection, Position, channel_hash, is_hashed};
 use crate::leaf::{Key, Leaf};
 use crate::statistics::Statistics;
@@ -15,10 +15,11 @@ use crate::summary::{ChannelSummary, Summing};
 use crate::tree::{BackVisitor, Cursor, Tree};
 use disk::{Disk, FormatError};
 use sample::{ChannelId, TimeRange, Timestamp, Week};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use entries::Entries;
+pub use entries::{Entries, EntryRow};
 pub use writer::PartitionWriter;
 
 /// Whose index it is.
@@ -73,7 +74,7 @@ impl PartitionIndex {
     /// When the disk refuses, the file is no finished partition index, is damaged or of a newer format.
     pub fn open(disk: &dyn Disk, path: &Path, cache: &Arc<PageCache>) -> Result<PartitionIndex, FormatError> {
         let (footer, pages) = Footer::open(disk, path, PARTITION_FILE, cache)?;
-        let tree = Tree::new(pages, footer.root, ENTRY_FIELDS.len(), BLOCK_FIELDS.len());
+        let tree = Tree::new(pages, footer.root);
         Ok(PartitionIndex { tree, footer })
     }
 
@@ -131,13 +132,13 @@ impl PartitionIndex {
         self.entries_of(leaf, row, least, range)
     }
 
-    fn entries_of(
-        &self,
+    fn entries_of<'a>(
+        &'a self,
         leaf: Leaf,
         row: usize,
         least: Key,
         range: TimeRange,
-    ) -> Result<Entries<'_>, FormatError> {
+    ) -> Result<Entries<'a>, FormatError> {
         let Some(before) = range.to.0.checked_sub(1).filter(|_| !range.is_empty()) else {
             return Ok(Entries::new(Cursor::empty(&self.tree), Key::MAX, i64::MAX));
         };
@@ -162,7 +163,13 @@ impl PartitionIndex {
         first: Timestamp,
     ) -> Result<Entries<'_>, FormatError> {
         let from = Key(rate, channel.0, first.0);
-        Ok(Entries::new(Cursor::new(&self.tree, from, Key::MAX, i64::MIN)?, Key::MAX, i64::MIN))
+        // Where the channel begins, its hash is nearer than the root.
+        let begins = first == Timestamp::MIN && is_hashed(rate);
+        let cursor = match if begins { self.first_row(rate, channel)? } else { None } {
+            Some((leaf, row)) => Cursor::beginning(&self.tree, leaf, row),
+            None => Cursor::new(&self.tree, from, Key::MAX, i64::MIN)?,
+        };
+        Ok(Entries::new(cursor, Key::MAX, i64::MIN))
     }
 
     /// Of the entries of a channel at a rate that end before `before`, the one that ends last (by last time,
@@ -186,11 +193,10 @@ impl PartitionIndex {
         if goes_on(&leaf, least) {
             self.tree.visit_back(least, most, &mut edge)?;
         } else {
-            for row in (row..leaf.rows()).take_while(|row| leaf.key(*row) <= most) {
-                edge.row(&leaf, row)?;
-            }
+            let end = (row..leaf.rows()).find(|row| leaf.key(*row) > most).unwrap_or(leaf.rows());
+            edge.rows(&leaf, row..end)?;
         }
-        edge.best.map(|(_, leaf, row)| self.entry(&leaf, row)).transpose()
+        Ok(edge.best)
     }
 
     /// Where the first entry of a channel at a rate lies.
@@ -215,7 +221,10 @@ impl PartitionIndex {
         let mut open: Option<Summing> = None;
         Ok(std::iter::from_fn(move || {
             loop {
-                let (position, mut entry) = match entries.next_with_position() {
+                let next = entries
+                    .next_row()
+                    .and_then(|row| row.map(|row| Ok((row.position(), row.entry()?))).transpose());
+                let (position, mut entry) = match next {
                     Ok(Some(next)) => next,
                     Ok(None) => return open.take().map(|open| Ok(open.finish())),
                     Err(error) => return Some(Err(error)),
@@ -240,16 +249,14 @@ impl PartitionIndex {
     }
 
     /// The first row of a channel at a rate.
+    #[inline]
     fn first_row(&self, rate: u64, channel: ChannelId) -> Result<Option<(Leaf, usize)>, FormatError> {
         first_row(&self.tree, self.footer.hash, rate, channel.0)
-    }
-
-    fn entry(&self, leaf: &Leaf, row: usize) -> Result<Entry, FormatError> {
-        entry::read_entry(leaf, row).map_err(|error| self.tree.pages.damaged(leaf.number(), error.what))
     }
 }
 
 /// The first row of a channel at a rate: by its hash, that of records by the tree.
+#[inline]
 pub(crate) fn first_row(
     tree: &Tree,
     hash: HashSection,
@@ -257,15 +264,12 @@ pub(crate) fn first_row(
     channel: u64,
 ) -> Result<Option<(Leaf, usize)>, FormatError> {
     if !is_hashed(rate) {
-        let mut rows =
-            Cursor::new(tree, Key(rate, channel, i64::MIN), Key(rate, channel, i64::MAX), i64::MIN)?;
-        return Ok(rows.next()?.map(|(leaf, row)| (leaf.clone(), row)));
+        let (from, to) = (Key(rate, channel, i64::MIN), Key(rate, channel, i64::MAX));
+        return Cursor::new(tree, from, to, i64::MIN)?.into_row();
     }
-    hash_table::find(&tree.pages, hash, channel_hash(rate, channel), |position| {
-        let leaf = tree.leaf(position.page)?;
-        let row = usize::from(position.row);
-        let there = row < leaf.rows() && (leaf.field(row, 0), leaf.field(row, 1)) == (rate, channel);
-        Ok(there.then_some((leaf, row)))
+    hash_table::find(&tree.pages, hash, channel_hash(rate, channel), |place| {
+        let found = tree.row_at(place)?;
+        Ok(found.filter(|(leaf, row)| (leaf.field(*row, 0), leaf.field(*row, 1)) == (rate, channel)))
     })
 }
 
@@ -290,33 +294,31 @@ impl PartitionSummary {
 struct Edge<'a> {
     index: &'a PartitionIndex,
     before: i64,
-    best: Option<(i64, Leaf, usize)>,
+    best: Option<Entry>,
 }
 
 impl BackVisitor for Edge<'_> {
     fn skips(&self, last: i64) -> bool {
-        self.best.as_ref().is_some_and(|(best, ..)| last < *best)
+        self.best.as_ref().is_some_and(|best| last < best.last.0)
     }
 
-    fn row(&mut self, leaf: &Leaf, row: usize) -> Result<(), FormatError> {
-        let last = entry::last_time(leaf, row, leaf.key(row).2);
-        if last >= self.before {
-            return Ok(());
-        }
-        let better = match &self.best {
-            None => true,
-            Some((best, ..)) if *best != last => last > *best,
-            Some((_, best_leaf, best_row)) => {
-                let rank = |leaf: &Leaf, row| {
-                    let damaged =
-                        |error: disk::BytesError| self.index.tree.pages.damaged(leaf.number(), error.what);
-                    entry::last_rank(leaf, row).map_err(damaged)
-                };
-                rank(leaf, row)? > rank(best_leaf, *best_row)?
+    fn rows(&mut self, leaf: &Leaf, rows: Range<usize>) -> Result<(), FormatError> {
+        let damaged = |error: disk::BytesError| self.index.tree.pages.damaged(leaf.number(), error.what);
+        let rank = |entry: &Entry| entry.chunk.as_ref().map_or(0, |chunk| chunk.last_rank);
+        let mut newest = self.best.as_ref().map(|best| (best.last.0, rank(best)));
+        let mut best = None;
+        for row in rows.rev() {
+            let last = entry::last_time(leaf, row, leaf.key(row).2);
+            if last >= self.before || newest.is_some_and(|(newest, _)| last < newest) {
+                continue;
             }
-        };
-        if better {
-            self.best = Some((last, leaf.clone(), row));
+            let found = Some((last, entry::last_rank(leaf, row).map_err(damaged)?));
+            if newest < found {
+                (newest, best) = (found, Some(row));
+            }
+        }
+        if let Some(row) = best {
+            self.best = Some(entry::read_entry(leaf, row).map_err(damaged)?);
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Facts about samples that stand in for them.
 
 use crate::format::*;
-use disk::{BytesError, Cursor, put_f64, put_u8, put_varint, put_varint_signed};
+use crate::row_bytes::ByteWriter;
+use disk::{BytesError, Cursor};
 use sample::{Severity, Timestamp};
 
 /// Facts about the samples of a chunk, or of all chunks of a channel.
@@ -86,43 +87,40 @@ const FACTORS: [(ValueForm, f64); 6] = [
 const INTEGER_MAX: f64 = (1u64 << 46) as f64;
 
 impl Statistics {
-    /// Appends all but the count, times taken relative to `first`. `flags` are the two highest of the first byte.
-    pub(crate) fn put(&self, first: Timestamp, last: Timestamp, flags: u8, out: &mut Vec<u8>) {
+    /// What stands in the field `flags`, but for late and ranks.
+    pub(crate) fn flags(&self) -> u8 {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         let numeric = self.numeric.as_ref();
-        let extremes = numeric.and_then(|numeric| numeric.extremes);
-        let not_finite = numeric.filter(|n| n.nan > 0 || n.positive_infinite > 0 || n.negative_infinite > 0);
-        put_u8(
-            out,
-            self.worst as u8
-                | flags
-                | flag(numeric.is_some(), STATISTICS_NUMERIC)
-                | flag(extremes.is_some(), STATISTICS_FINITE)
-                | flag(not_finite.is_some(), STATISTICS_NOT_FINITE)
-                | flag(self.invalid > 0, STATISTICS_INVALID),
-        );
+        self.worst as u8
+            | flag(numeric.is_some(), STATISTICS_NUMERIC)
+            | flag(numeric.is_some_and(|numeric| numeric.extremes.is_some()), STATISTICS_FINITE)
+            | flag(numeric.is_some_and(NumericStatistics::has_others), STATISTICS_NOT_FINITE)
+            | flag(self.invalid > 0, STATISTICS_INVALID)
+    }
+
+    /// Appends all but count and flags, times taken relative to `first`.
+    pub(crate) fn put(&self, first: Timestamp, last: Timestamp, out: &mut ByteWriter) {
         if self.invalid > 0 {
-            put_varint(out, self.invalid);
+            out.put_varint(self.invalid);
         }
-        if let Some(numeric) = numeric {
+        if let Some(numeric) = &self.numeric {
             put_values(numeric, first, last, out);
-        }
-        if let Some(numeric) = not_finite {
-            put_varint(out, numeric.nan);
-            put_varint(out, numeric.positive_infinite);
-            put_varint(out, numeric.negative_infinite);
+            if numeric.has_others() {
+                out.put_varint(numeric.nan);
+                out.put_varint(numeric.positive_infinite);
+                out.put_varint(numeric.negative_infinite);
+            }
         }
     }
 
-    /// Reads what [`Statistics::put`] wrote; says the two highest flags.
-    #[inline]
+    /// Reads what [`Statistics::put`] wrote.
     pub(crate) fn read(
         cursor: &mut Cursor<'_>,
+        flags: u8,
         first: Timestamp,
         last: Timestamp,
         count: u64,
-    ) -> Result<(Statistics, u8), BytesError> {
-        let flags = cursor.u8()?;
+    ) -> Result<Statistics, BytesError> {
         if flags & STATISTICS_NUMERIC == 0 && flags & (STATISTICS_FINITE | STATISTICS_NOT_FINITE) != 0 {
             return Err(cursor.error("statistics of numbers that are none"));
         }
@@ -143,7 +141,14 @@ impl Statistics {
             }
             numeric = Some(found);
         }
-        Ok((Statistics { count, worst, invalid, numeric }, flags & (STATISTICS_LATE | STATISTICS_RANKS)))
+        Ok(Statistics { count, worst, invalid, numeric })
+    }
+}
+
+impl NumericStatistics {
+    /// Whether there are values that are not finite.
+    fn has_others(&self) -> bool {
+        self.nan > 0 || self.positive_infinite > 0 || self.negative_infinite > 0
     }
 }
 
@@ -152,7 +157,7 @@ pub(crate) fn is_elsewhere(flags: u8) -> bool {
     flags & !(STATISTICS_LATE | STATISTICS_RANKS) == STATISTICS_ELSEWHERE
 }
 
-fn put_values(numeric: &NumericStatistics, first: Timestamp, last: Timestamp, out: &mut Vec<u8>) {
+fn put_values(numeric: &NumericStatistics, first: Timestamp, last: Timestamp, out: &mut ByteWriter) {
     let last_as_first = numeric.last.to_bits() == numeric.first.to_bits();
     let place = |value: f64, time: Timestamp| match (value.to_bits(), time) {
         at if at == (numeric.first.to_bits(), first) => AS_FIRST,
@@ -175,14 +180,21 @@ fn put_values(numeric: &NumericStatistics, first: Timestamp, last: Timestamp, ou
             own += 1;
         }
     }
-    let form = form_of(&values[..own]);
+    let mut integers = [0; 4];
+    let form = form_of(&values[..own], &mut integers);
     let last_bit = if last_as_first { LAST_AS_FIRST } else { 0 };
-    put_u8(out, last_bit | min << MIN_SHIFT | max << MAX_SHIFT | form << FORM_SHIFT);
-    values[..own].iter().for_each(|value| put_value(*value, form, out));
+    out.put([last_bit | min << MIN_SHIFT | max << MAX_SHIFT | (form as u8) << FORM_SHIFT]);
+    for (value, integer) in values[..own].iter().zip(integers) {
+        match form {
+            ValueForm::Double => out.put(value.to_le_bytes()),
+            ValueForm::Single => out.put((*value as f32).to_le_bytes()),
+            _ => out.put_varint_signed(integer),
+        }
+    }
     if let Some(extremes) = &numeric.extremes {
         let times = [(extremes.min_time, min), (extremes.max_time, max)];
         for (time, _) in times.iter().filter(|(_, place)| *place == OWN) {
-            put_varint(out, time.0.wrapping_sub(first.0) as u64);
+            out.put_varint(time.0.wrapping_sub(first.0) as u64);
         }
     }
 }
@@ -227,18 +239,26 @@ fn read_values(
     Ok(numeric)
 }
 
-/// The shortest form that keeps every bit of all values.
-fn form_of(values: &[f64]) -> u8 {
+/// The shortest form that keeps every bit of all values, at most 4, with the integers of those forms that have such.
+fn form_of(values: &[f64], integers: &mut [i64; 4]) -> ValueForm {
     let scaled = values[0] * FACTORS[FACTORS.len() - 1].1;
     if nearest(scaled).is_some_and(|integer| (scaled - integer as f64).abs() < 0.02) {
         for (form, factor) in FACTORS {
-            if values.iter().all(|value| as_integer(*value, factor).is_some()) {
-                return form as u8;
+            let mut pairs = values.iter().zip(&mut *integers);
+            let is_kept = pairs.all(|(value, integer)| match as_integer(*value, factor) {
+                Some(found) => {
+                    *integer = found;
+                    true
+                }
+                None => false,
+            });
+            if is_kept {
+                return form;
             }
         }
     }
     let single = values.iter().all(|value| f64::from(*value as f32).to_bits() == value.to_bits());
-    if single { ValueForm::Single as u8 } else { ValueForm::Double as u8 }
+    if single { ValueForm::Single } else { ValueForm::Double }
 }
 
 /// The nearest integer, where it is small enough.
@@ -256,14 +276,6 @@ fn as_integer(value: f64, factor: f64) -> Option<i64> {
 fn factor_of(form: u8) -> Option<f64> {
     let at = form.checked_sub(ValueForm::Whole as u8)?;
     FACTORS.get(usize::from(at)).map(|(_, factor)| *factor)
-}
-
-fn put_value(value: f64, form: u8, out: &mut Vec<u8>) {
-    match factor_of(form) {
-        Some(factor) => put_varint_signed(out, as_integer(value, factor).unwrap_or(0)),
-        None if form == ValueForm::Single as u8 => disk::put_f32(out, value as f32),
-        None => put_f64(out, value),
-    }
 }
 
 #[inline]

@@ -4,10 +4,12 @@ pub(crate) mod build;
 mod cursor;
 
 use crate::format::{LEVELS_MAX, PageKind};
-use crate::leaf::{Key, Leaf};
+use crate::hash_table::Place;
+use crate::leaf::{self, Key, Leaf};
 use crate::node;
 use crate::page::{Page, PageFile};
 use disk::FormatError;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub(crate) use cursor::Cursor;
@@ -21,28 +23,31 @@ pub(crate) struct TreeRoot {
     pub(crate) levels: u8,
 }
 
-/// A tree in an open file. Its rows have `own` fields, its shared rows `shared`.
+/// A tree in an open file.
 #[derive(Debug)]
 pub(crate) struct Tree {
     pub(crate) pages: PageFile,
     pub(crate) root: TreeRoot,
-    own: usize,
-    shared: usize,
 }
 
 impl Tree {
-    pub(crate) fn new(pages: PageFile, root: TreeRoot, own: usize, shared: usize) -> Tree {
-        Tree { pages, root, own, shared }
+    pub(crate) fn new(pages: PageFile, root: TreeRoot) -> Tree {
+        Tree { pages, root }
     }
 
     /// A leaf.
+    #[inline]
     pub(crate) fn leaf(&self, number: u64) -> Result<Leaf, FormatError> {
-        let leaf = Leaf::new(self.pages.get(number, PageKind::Leaf)?);
-        if leaf.has_fields(self.own, self.shared) {
-            Ok(leaf)
-        } else {
-            Err(self.pages.damaged(number, "a leaf has the fields of another kind of file"))
-        }
+        Ok(Leaf::new(self.pages.get(number, PageKind::Leaf)?))
+    }
+
+    /// The leaf in which a row begins at a place, with the number of the row, if one does.
+    #[inline]
+    pub(crate) fn row_at(&self, place: Place) -> Result<Option<(Leaf, usize)>, FormatError> {
+        let page =
+            self.pages.get_expecting(place.page, PageKind::Leaf, |page| leaf::expect(page, place.at))?;
+        let leaf = Leaf::new(page);
+        Ok(leaf.row_at(place.at).map(|row| (leaf, row)))
     }
 
     /// The leaf that a row of a node names.
@@ -116,10 +121,11 @@ impl Tree {
                 continue;
             }
             let leaf = self.leaf_of(&row)?;
-            let from = leaf.lower_bound(low);
-            for row in (from..leaf.rows()).rev().filter(|row| leaf.key(*row) <= high) {
-                visitor.row(&leaf, row)?;
-            }
+            let end = match high.2.checked_add(1) {
+                Some(third) => leaf.lower_bound(Key(high.0, high.1, third)),
+                None => (0..leaf.rows()).find(|row| leaf.key(*row) > high).unwrap_or(leaf.rows()),
+            };
+            visitor.rows(&leaf, leaf.lower_bound(low)..end)?;
         }
         Ok(())
     }
@@ -129,6 +135,6 @@ impl Tree {
 pub(crate) trait BackVisitor {
     /// Whether nothing below a page with this greatest last time matters.
     fn skips(&self, last: i64) -> bool;
-    /// Looks at a row.
-    fn row(&mut self, leaf: &Leaf, row: usize) -> Result<(), FormatError>;
+    /// Looks at the rows of a leaf, from the last to the first.
+    fn rows(&mut self, leaf: &Leaf, rows: Range<usize>) -> Result<(), FormatError>;
 }

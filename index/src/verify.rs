@@ -55,7 +55,8 @@ fn verify_rows(
     let mut newest: Option<(Key, u64)> = None;
     let mut greatest = i64::MIN;
     let mut cursor = Cursor::new(tree, Key(0, 0, i64::MIN), Key::MAX, i64::MIN)?;
-    while let Some((leaf, row)) = cursor.next()? {
+    while cursor.step()? {
+        let Some((leaf, row)) = cursor.row() else { break };
         let (key, page) = (leaf.key(row), leaf.number());
         if newest.is_some_and(|(before, _)| before > key) {
             return Err(tree.pages.damaged(page, "rows are out of the order of their keys"));

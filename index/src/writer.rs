@@ -53,7 +53,7 @@ impl PageWriter {
         }
         let salt = if kind == PageKind::Footer { 0 } else { self.salt };
         page.seal(salt, kind, level, count, number);
-        self.buffer.extend_from_slice(&page.bytes);
+        self.buffer.extend_from_slice(&page.bytes[..]);
         if self.buffer.len() >= WRITE_BYTES {
             self.flush()?;
         }
@@ -68,7 +68,7 @@ impl PageWriter {
     }
 
     /// Reads a page that was written.
-    pub(crate) fn read_back(&mut self, number: u64) -> Result<Arc<Page>, FormatError> {
+    pub(crate) fn read_back(&mut self, number: u64) -> Result<Page, FormatError> {
         if number.saturating_mul(PAGE_BYTES as u64) >= self.offset {
             self.flush()?;
         }

@@ -5,17 +5,24 @@ use proptest::prelude::*;
 
 proptest! {
     #[test]
-    fn numbers_of_any_width_come_back(numbers in prop::collection::vec((any::<u64>(), 0u32..=64), 0..400)) {
-        let numbers: Vec<(u64, u32)> =
-            numbers.into_iter().map(|(value, width)| (value.checked_shr(64 - width).unwrap_or(0), width)).collect();
+    fn rows_of_any_widths_come_back(
+        bases in any::<[u64; FIELDS]>(),
+        widths in prop::array::uniform12(0u32..=64),
+        rows in prop::collection::vec(any::<[u64; FIELDS]>(), 0..100),
+    ) {
+        let number = |row: usize, field: usize| {
+            bases[field].wrapping_add(rows[row][field].checked_shr(64 - widths[field]).unwrap_or(0))
+        };
+        let numbers: Vec<[u64; FIELDS]> =
+            (0..rows.len()).map(|row| std::array::from_fn(|field| number(row, field))).collect();
         let mut page = [0u8; PAGE_BYTES];
-        let mut writer = BitWriter::new(&mut page);
-        numbers.iter().for_each(|(value, width)| writer.put(*value, *width));
-        writer.finish();
-        let mut bit = 0;
-        for (value, width) in numbers {
-            prop_assert_eq!(read(&page, bit, width), value);
-            bit += width as usize;
+        pack(&numbers, &bases, &widths, &mut page);
+        for (row, numbers) in numbers.iter().enumerate() {
+            let mut bit = row * row_bytes(&widths) * 8;
+            for field in 0..FIELDS {
+                prop_assert_eq!(bases[field].wrapping_add(read(&page, bit, widths[field])), numbers[field]);
+                bit += widths[field] as usize;
+            }
         }
     }
 

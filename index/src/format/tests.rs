@@ -38,7 +38,6 @@ fn fields_lie_where_the_document_says() {
     check_fields("Node row", &NODE_FIELDS);
     check_fields("Names header", &NAMES_FIELDS);
     check_names("Fields of an entry", &ENTRY_FIELDS);
-    check_names("Fields of a block", &BLOCK_FIELDS);
     check_names("Fields of a master row", &SUMMARY_FIELDS);
 }
 
@@ -52,7 +51,7 @@ fn tags_flags_and_limits_are_those_of_the_document() {
         ("PAGE_BYTES", PAGE_BYTES),
         ("PAGE_ROWS_MAX", PAGE_ROWS_MAX),
         ("NODE_ROWS_MAX", NODE_ROWS_MAX),
-        ("FIELDS_MAX", FIELDS_MAX),
+        ("FIELDS", FIELDS),
         ("LEVELS_MAX", usize::from(LEVELS_MAX)),
         ("HASH_SLOTS", HASH_SLOTS),
     ];
@@ -66,7 +65,7 @@ fn magics_and_bits_are_those_of_the_document() {
         assert!(FORMAT.contains(&format!("magic `{}`", hex(&magic))), "{}", hex(&magic));
     }
     let slot = format!(
-        "row or name in page ({ROW_NUMBER_BITS} bits), page number ({PAGE_NUMBER_BITS} bits), tag ({SLOT_TAG_BITS} bits)"
+        "byte of the page at which row or name begins ({PLACE_BITS} bits), page number ({PAGE_NUMBER_BITS} bits), tag ({SLOT_TAG_BITS} bits)"
     );
     assert!(FORMAT.contains(&slot), "{slot}");
 }
@@ -80,7 +79,6 @@ fn no_table_of_the_document_is_left_uncompared() {
         "Footer",
         "Leaf header",
         "Fields of an entry",
-        "Fields of a block",
         "Fields of a master row",
         "Node row",
         "Statistics flags",

@@ -1,6 +1,7 @@
 //! One channel at one rate in one partition, as a row of a leaf.
 
-use crate::format::{STATISTICS_LATE, SUMMARY_FIELDS};
+use crate::entry::flags;
+use crate::format::STATISTICS_LATE;
 use crate::hash_table::Position;
 use crate::leaf::build::Row;
 use crate::leaf::{Key, Leaf, ordered, signed};
@@ -29,46 +30,36 @@ impl MasterRow {
     }
 }
 
-/// Fields of a row behind the key.
-const OWN: usize = SUMMARY_FIELDS.len() - 3;
-
-/// A row as a leaf takes it; its bytes are put into `bytes`.
-pub(super) struct Encoded {
-    key: Key,
-    last: i64,
-    fields: [u64; OWN],
-}
-
-impl Encoded {
-    pub(super) fn new(row: &MasterRow, bytes: &mut Vec<u8>) -> Result<Encoded, &'static str> {
-        let summary = &row.summary;
-        let statistics = summary.statistics.as_ref();
-        if summary.last < summary.first || statistics.is_some_and(|statistics| statistics.count == 0) {
-            return Err("a row that ends before it begins or has statistics of no samples");
-        }
-        bytes.clear();
-        if let Some(statistics) = statistics {
-            let flags = if summary.overlapping { STATISTICS_LATE } else { 0 };
-            statistics.put(summary.first, summary.last, flags, bytes);
-        }
-        Ok(Encoded {
-            key: row.key().0,
-            last: summary.last.0,
-            fields: [
-                u64::from(row.generation),
-                ordered(summary.first.0),
-                summary.last.0.wrapping_sub(summary.first.0) as u64,
-                summary.entries,
-                summary.position.page,
-                u64::from(summary.position.row),
-                statistics.map_or(0, |statistics| statistics.count),
-            ],
-        })
+/// Makes `out` what a leaf takes. Says what is wrong with one that cannot be written.
+pub(super) fn encode(row: &MasterRow, out: &mut Row) -> Result<(), &'static str> {
+    let summary = &row.summary;
+    let statistics = summary.statistics.as_ref();
+    if summary.last < summary.first || statistics.is_some_and(|statistics| statistics.count == 0) {
+        return Err("a row that ends before it begins or has statistics of no samples");
     }
-
-    pub(super) fn row<'r>(&'r self, bytes: &'r [u8]) -> Row<'r> {
-        Row { key: self.key, last: self.last, fields: &self.fields, shared: &[], bytes }
+    out.bytes.clear();
+    let mut flags = 0;
+    if let Some(statistics) = statistics {
+        flags = statistics.flags() | if summary.overlapping { STATISTICS_LATE } else { 0 };
+        statistics.put(summary.first, summary.last, &mut out.bytes);
     }
+    let Key(rate, channel, week) = row.key().0;
+    out.numbers = [
+        rate,
+        channel,
+        ordered(week),
+        u64::from(row.generation),
+        ordered(summary.first.0),
+        summary.last.0.wrapping_sub(summary.first.0) as u64,
+        summary.entries,
+        summary.position.page,
+        u64::from(summary.position.row),
+        statistics.map_or(0, |statistics| statistics.count),
+        u64::from(flags),
+        0,
+    ];
+    out.last = summary.last.0;
+    Ok(())
 }
 
 fn read_row(leaf: &Leaf, row: usize) -> Result<MasterRow, BytesError> {
@@ -85,9 +76,10 @@ fn read_row(leaf: &Leaf, row: usize) -> Result<MasterRow, BytesError> {
     let (mut statistics, mut overlapping) = (None, false);
     let count = leaf.field(row, 9);
     if count > 0 {
-        let (found, flags) = Statistics::read(&mut Bytes::new(leaf.bytes(row)), first, last, count)?;
+        let flags = flags(leaf, row, 10)?;
         overlapping = flags & STATISTICS_LATE != 0;
-        statistics = Some(found);
+        let mut bytes = Bytes::new(leaf.bytes(row));
+        statistics = Some(Statistics::read(&mut bytes, flags, first, last, count)?);
     }
     let summary = ChannelSummary {
         rate,
@@ -110,11 +102,12 @@ pub(super) fn rows(mut cursor: Cursor<'_>) -> impl Iterator<Item = Result<Master
             return None;
         }
         let pages = cursor.pages();
-        let row = match cursor.next() {
-            Ok(Some((leaf, row))) => {
+        let row = match cursor.step() {
+            Ok(true) => {
+                let (leaf, row) = cursor.row()?;
                 read_row(leaf, row).map_err(|error| pages.damaged(leaf.number(), error.what))
             }
-            Ok(None) => return None,
+            Ok(false) => return None,
             Err(error) => Err(error),
         };
         over = row.is_err();

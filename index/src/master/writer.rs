@@ -1,11 +1,12 @@
 //! Writing a master segment: rows, then names.
 
-use super::row::Encoded;
+use super::row;
 use super::{MasterInfo, MasterRow, MasterSummary, NamedChannel};
 use crate::footer::{Footer, salt};
-use crate::format::{MASTER_FILE, PageKind, SUMMARY_FIELDS};
-use crate::hash_table::{ChannelHashes, HASHES_MAX, Hashes, PAGES_AT_ONCE, Position, name_hash};
+use crate::format::{MASTER_FILE, PageKind};
+use crate::hash_table::{ChannelHashes, HASHES_MAX, Hashes, PAGES_AT_ONCE, Place, name_hash};
 use crate::leaf::Key;
+use crate::leaf::build::Row;
 use crate::name_page::{self, NamesBuilder};
 use crate::page::Page;
 use crate::tree::build::{TreeBuilder, each_channel};
@@ -24,7 +25,7 @@ pub struct MasterWriter {
     out: PageWriter,
     tree: TreeBuilder,
     newest_row: Option<(Key, u32)>,
-    bytes: Vec<u8>,
+    row: Row,
     names: NamesBuilder,
     newest_name: Option<ChannelName>,
     name_hashes: Hashes,
@@ -52,9 +53,9 @@ impl MasterWriter {
         let MasterInfo { archive, segment } = info;
         Ok(MasterWriter {
             out: PageWriter::create(disk, path, MASTER_FILE, salt(archive, segment))?,
-            tree: TreeBuilder::new(SUMMARY_FIELDS.len(), 0, ChannelHashes(Hashes::new(hashes_max))),
+            tree: TreeBuilder::new(ChannelHashes(Hashes::new(hashes_max))),
             newest_row: None,
-            bytes: Vec::new(),
+            row: Row::new(),
             names: NamesBuilder::default(),
             newest_name: None,
             name_hashes: Hashes::new(hashes_max),
@@ -72,12 +73,12 @@ impl MasterWriter {
             return Err(self.out.refused("rows were added out of their order"));
         }
         self.newest_row = Some(row.key());
-        let encoded = Encoded::new(row, &mut self.bytes).map_err(|what| self.out.refused(what))?;
+        row::encode(row, &mut self.row).map_err(|what| self.out.refused(what))?;
         if row.summary.statistics.is_some() {
             let (first, last) = self.footer.span.unwrap_or((i64::MAX, i64::MIN));
             self.footer.span = Some((first.min(row.summary.first.0), last.max(row.summary.last.0)));
         }
-        self.tree.add(&mut self.out, &encoded.row(&self.bytes))
+        self.tree.add(&mut self.out, &mut self.row)
     }
 
     /// Adds a name.
@@ -116,10 +117,11 @@ impl MasterWriter {
 
     fn write_names(&mut self) -> Result<(), FormatError> {
         let page = self.out.next_page();
-        for (row, (name, _)) in self.names.names().iter().enumerate() {
-            self.name_hashes.add(name_hash(name.as_str()), Position { page, row: row as u16 });
-        }
+        let hashes: Vec<u64> = self.names.names().iter().map(|(name, _)| name_hash(name.as_str())).collect();
         let (mut content, count) = self.names.take();
+        for (row, hash) in hashes.into_iter().enumerate() {
+            self.name_hashes.add(hash, Place { page, at: name_page::place_of(&content, row) });
+        }
         self.out.write(&mut content, PageKind::Names, 0, count)?;
         self.footer.names_pages += 1;
         Ok(())
@@ -138,7 +140,7 @@ impl MasterWriter {
         self.footer.name_hash = self.name_hashes.write(&mut self.out, PAGES_AT_ONCE, |out, take| {
             for number in pages.clone() {
                 let page = out.read_back(number)?;
-                each_name(&page, |name, row| take(name_hash(name), Position { page: number, row }))
+                each_name(&page, |name, at| take(name_hash(name), Place { page: number, at }))
                     .map_err(|error| out.refused(error.what))?;
             }
             Ok(())
@@ -148,9 +150,9 @@ impl MasterWriter {
     }
 }
 
-fn each_name(page: &Page, mut take: impl FnMut(&str, u16)) -> Result<(), BytesError> {
+fn each_name(page: &Page, mut take: impl FnMut(&str, usize)) -> Result<(), BytesError> {
     for row in 0..page.count() {
-        take(name_page::name_at(page, row)?.0.as_str(), row as u16);
+        take(name_page::name_at(page, row)?.0.as_str(), name_page::place_of(page, row));
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! Writing a partition index in the order of its keys.
 
 use super::{PartitionInfo, PartitionSummary};
-use crate::entry::{Entry, EntryRow};
+use crate::entry::{self, Entry};
 use crate::footer::{Footer, salt};
-use crate::format::{BLOCK_FIELDS, ENTRY_FIELDS, PARTITION_FILE};
+use crate::format::PARTITION_FILE;
 use crate::hash_table::{ChannelHashes, HASHES_MAX, Hashes, PAGES_AT_ONCE};
 use crate::leaf::Key;
+use crate::leaf::build::Row;
 use crate::tree::build::{TreeBuilder, each_channel};
 use crate::writer::PageWriter;
 use disk::{Disk, FormatError};
@@ -23,7 +24,7 @@ pub struct PartitionWriter {
     info: PartitionInfo,
     newest: Option<Key>,
     span: Option<(i64, i64)>,
-    bytes: Vec<u8>,
+    row: Row,
     first_leaf: u64,
 }
 
@@ -45,9 +46,9 @@ impl PartitionWriter {
     ) -> Result<PartitionWriter, FormatError> {
         let out = PageWriter::create(disk, path, PARTITION_FILE, salt(info.archive, info.owner()))?;
         let hashes = ChannelHashes(Hashes::new(hashes_max));
-        let tree = TreeBuilder::new(ENTRY_FIELDS.len(), BLOCK_FIELDS.len(), hashes);
+        let tree = TreeBuilder::new(hashes);
         let first_leaf = out.next_page();
-        Ok(PartitionWriter { out, tree, info, newest: None, span: None, bytes: Vec::new(), first_leaf })
+        Ok(PartitionWriter { out, tree, info, newest: None, span: None, row: Row::new(), first_leaf })
     }
 
     /// Adds an entry.
@@ -56,16 +57,16 @@ impl PartitionWriter {
     /// When the disk refuses, the key is less than the one before, the entry ends before it begins or is a chunk
     /// without samples.
     pub fn add(&mut self, entry: &Entry) -> Result<(), FormatError> {
-        let row = EntryRow::new(entry, &mut self.bytes).map_err(|what| self.out.refused(what))?;
-        if self.newest.is_some_and(|newest| newest > row.key()) {
+        entry::encode(entry, &mut self.row).map_err(|what| self.out.refused(what))?;
+        if self.newest.is_some_and(|newest| newest > self.row.key()) {
             return Err(self.out.refused("entries were added out of the order of their keys"));
         }
-        self.newest = Some(row.key());
+        self.newest = Some(self.row.key());
         if entry.chunk.is_some() {
             let (first, last) = self.span.unwrap_or((i64::MAX, i64::MIN));
             self.span = Some((first.min(entry.first.0), last.max(entry.last.0)));
         }
-        self.tree.add(&mut self.out, &row.row(&self.bytes))
+        self.tree.add(&mut self.out, &mut self.row)
     }
 
     /// Writes the rest, then syncs.

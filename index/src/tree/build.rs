@@ -2,14 +2,15 @@
 
 use super::TreeRoot;
 use crate::format::{LEVELS_MAX, NODE_ROWS_MAX, PageKind};
-use crate::hash_table::{ChannelHashes, Position, Take, channel_hash, is_hashed};
+use crate::hash_table::{ChannelHashes, Place, Take, channel_hash, is_hashed};
 use crate::leaf::build::{LeafBuilder, Row};
-use crate::leaf::{Key, Leaf};
+use crate::leaf::{self, Key, Leaf};
 use crate::node::{self, NodeRow};
 use crate::page::Page;
 use crate::writer::PageWriter;
 use disk::FormatError;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A tree that is being written. Its memory is one leaf with one node a level.
 #[derive(Debug)]
@@ -33,10 +34,10 @@ struct NodeBuilder {
 }
 
 impl TreeBuilder {
-    /// For rows with `own` fields, keys included, and shared rows with `shared` ones.
-    pub(crate) fn new(own: usize, shared: usize, hashes: ChannelHashes) -> TreeBuilder {
+    /// Without rows.
+    pub(crate) fn new(hashes: ChannelHashes) -> TreeBuilder {
         TreeBuilder {
-            leaf: LeafBuilder::new(own, shared),
+            leaf: LeafBuilder::new(),
             levels: Vec::new(),
             newest: None,
             rows: 0,
@@ -56,11 +57,11 @@ impl TreeBuilder {
     }
 
     /// Adds a row, whose key is not less than the one before.
-    pub(crate) fn add(&mut self, out: &mut PageWriter, row: &Row<'_>) -> Result<(), FormatError> {
+    pub(crate) fn add(&mut self, out: &mut PageWriter, row: &mut Row) -> Result<(), FormatError> {
         self.rows += 1;
         while !self.leaf.push(row) {
             let rows = self.leaf.rows();
-            let continues = self.leaf.key(rows - 1).same_channel(row.key);
+            let continues = self.leaf.key(rows - 1).same_channel(row.key());
             let cut = if continues { self.leaf.cut_before_last_channel() } else { rows };
             self.write_leaf(out, cut, continues && cut == rows)?;
         }
@@ -69,15 +70,15 @@ impl TreeBuilder {
 
     fn write_leaf(&mut self, out: &mut PageWriter, rows: usize, continued: bool) -> Result<(), FormatError> {
         let page = out.next_page();
-        for row in 0..rows {
-            let key = self.leaf.key(row);
+        let keys: Vec<Key> = (0..rows).map(|row| self.leaf.key(row)).collect();
+        let mut full = self.leaf.take(rows, continued);
+        for (row, key) in keys.into_iter().enumerate() {
             if self.newest.is_none_or(|newest| !newest.same_channel(key)) {
                 self.channels += 1;
-                self.hashes.add(key, Position { page, row: row as u16 });
+                self.hashes.add(key, Place { page, at: leaf::place_of(&full.page, row) });
             }
             self.newest = Some(key);
         }
-        let mut full = self.leaf.take(rows, continued);
         out.write(&mut full.page, PageKind::Leaf, 0, full.rows as u16)?;
         self.add_node_row(out, 0, NodeRow { key: full.key, last: full.last, child: page })
     }
@@ -146,11 +147,11 @@ pub(crate) fn each_channel(
         if !content.is(PageKind::Leaf) {
             continue;
         }
-        let leaf = Leaf::new(content);
+        let leaf = Leaf::new(Arc::new(content));
         for row in 0..leaf.rows() {
             let key = leaf.key(row);
             if is_hashed(key.0) && newest.is_none_or(|newest| !newest.same_channel(key)) {
-                take(channel_hash(key.0, key.1), Position { page, row: row as u16 });
+                take(channel_hash(key.0, key.1), Place { page, at: leaf.place_of(row) });
             }
             newest = Some(key);
         }

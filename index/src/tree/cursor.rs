@@ -14,7 +14,7 @@ pub(crate) struct Cursor<'a> {
     tree: &'a Tree,
     /// Nodes from the root down, each with the row to look at next.
     stack: Vec<(Arc<Page>, usize)>,
-    /// The present leaf, the row to hand out next, the row behind the last one wanted.
+    /// The present leaf, the row behind the present one, the row behind the last one wanted.
     leaf: Option<(Leaf, usize, usize)>,
     from: Key,
     to: Key,
@@ -23,6 +23,8 @@ pub(crate) struct Cursor<'a> {
     newest: Option<Key>,
     /// Pages that may still be visited: in a sound tree none is visited twice.
     pages_left: u64,
+    /// A leaf behind which the walk goes on: nobody has come to it through the nodes yet.
+    behind: Option<u64>,
 }
 
 impl<'a> Cursor<'a> {
@@ -33,29 +35,21 @@ impl<'a> Cursor<'a> {
         to: Key,
         least_last: i64,
     ) -> Result<Cursor<'a>, FormatError> {
-        let root = tree.root_node()?;
-        let stack = root.map(|root| {
-            let row = node::start_row(&root, from);
-            (root, row)
-        });
-        let stack = stack.into_iter().collect();
-        let pages_left = tree.pages.pages();
-        Ok(Cursor { tree, stack, leaf: None, from, to, least_last, newest: None, pages_left })
+        let mut cursor = Cursor { from, to, least_last, ..Cursor::empty(tree) };
+        cursor.descend()?;
+        Ok(cursor)
     }
 
     /// Rows `from..to` of one leaf.
     pub(crate) fn within(tree: &'a Tree, leaf: Leaf, from: usize, to: usize) -> Cursor<'a> {
-        let (least, most) = (Key(0, 0, i64::MIN), Key::MAX);
-        Cursor {
-            tree,
-            stack: Vec::new(),
-            leaf: Some((leaf, from, to)),
-            from: least,
-            to: most,
-            least_last: i64::MIN,
-            newest: None,
-            pages_left: 0,
-        }
+        Cursor { leaf: Some((leaf, from, to)), ..Cursor::empty(tree) }
+    }
+
+    /// All rows from row `row` of a leaf on; its nodes are read when the leaf is over.
+    pub(crate) fn beginning(tree: &'a Tree, leaf: Leaf, row: usize) -> Cursor<'a> {
+        let (from, end) = (leaf.key(leaf.rows() - 1), leaf.rows());
+        let behind = Some(leaf.number());
+        Cursor { leaf: Some((leaf, row, end)), from, behind, ..Cursor::empty(tree) }
     }
 
     /// No rows.
@@ -64,11 +58,12 @@ impl<'a> Cursor<'a> {
             tree,
             stack: Vec::new(),
             leaf: None,
-            from: Key::MAX,
+            from: Key(0, 0, i64::MIN),
             to: Key::MAX,
             least_last: i64::MIN,
             newest: None,
-            pages_left: 0,
+            pages_left: tree.pages.pages(),
+            behind: None,
         }
     }
 
@@ -77,22 +72,49 @@ impl<'a> Cursor<'a> {
         &self.tree.pages
     }
 
-    /// The next row.
-    pub(crate) fn next(&mut self) -> Result<Option<(&Leaf, usize)>, FormatError> {
-        while self.leaf.as_ref().is_none_or(|(_, row, end)| row >= end) {
+    /// Goes to the next row; says whether there is one.
+    #[inline]
+    pub(crate) fn step(&mut self) -> Result<bool, FormatError> {
+        loop {
+            if let Some((_, row, end)) = &mut self.leaf
+                && *row < *end
+            {
+                *row += 1;
+                return Ok(true);
+            }
             if !self.next_leaf()? {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        Ok(self.leaf.as_mut().map(|(leaf, row, _)| {
-            *row += 1;
-            (&*leaf, *row - 1)
-        }))
+    }
+
+    /// The row that [`Cursor::step`] went to, with its leaf.
+    #[inline]
+    pub(crate) fn row(&self) -> Option<(&Leaf, usize)> {
+        self.leaf.as_ref().map(|(leaf, row, _)| (leaf, row.saturating_sub(1)))
+    }
+
+    /// The next row, with its leaf; the walk is over.
+    pub(crate) fn into_row(mut self) -> Result<Option<(Leaf, usize)>, FormatError> {
+        let found = self.step()?;
+        Ok(self.leaf.filter(|_| found).map(|(leaf, row, _)| (leaf, row - 1)))
+    }
+
+    fn descend(&mut self) -> Result<(), FormatError> {
+        let root = self.tree.root_node()?;
+        self.stack.extend(root.map(|root| {
+            let row = node::start_row(&root, self.from);
+            (root, row)
+        }));
+        Ok(())
     }
 
     /// Whether there is another leaf.
     fn next_leaf(&mut self) -> Result<bool, FormatError> {
-        self.leaf = None;
+        let before = self.leaf.take();
+        if self.behind.is_some() && self.stack.is_empty() && before.is_some() {
+            self.descend()?;
+        }
         while let Some((page, at)) = self.stack.last_mut() {
             if *at >= page.count() {
                 self.stack.pop();
@@ -115,6 +137,10 @@ impl<'a> Cursor<'a> {
                 self.stack.push((child, start));
                 continue;
             }
+            if let Some(behind) = self.behind {
+                self.behind = (behind != row.child).then_some(behind);
+                continue;
+            }
             let leaf = self.tree.leaf_of(&row)?;
             if self.newest.is_some_and(|newest| newest > row.key) {
                 return Err(self.tree.misnamed(row.child));
@@ -130,6 +156,9 @@ impl<'a> Cursor<'a> {
             self.leaf = Some((leaf, from, to));
             return Ok(true);
         }
-        Ok(false)
+        match self.behind.take() {
+            Some(behind) => Err(self.tree.misnamed(behind)),
+            None => Ok(false),
+        }
     }
 }

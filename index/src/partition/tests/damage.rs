@@ -118,7 +118,8 @@ fn wrong_bytes_with_right_checksums_do_no_harm() {
         let is_footer = number == len / PAGE_BYTES as u64 - 1;
         page.reseal(if is_footer { 0 } else { salt });
         let mut wrong = bytes.clone();
-        wrong[number as usize * PAGE_BYTES..(number as usize + 1) * PAGE_BYTES].copy_from_slice(&page.bytes);
+        wrong[number as usize * PAGE_BYTES..(number as usize + 1) * PAGE_BYTES]
+            .copy_from_slice(&page.bytes[..]);
         disk.plant(path(), &wrong).unwrap();
         if let Err(error) = ask(&disk) {
             check_error(&error, u64::MAX);

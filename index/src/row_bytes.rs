@@ -1,0 +1,73 @@
+//! The bytes of one row, written in place.
+
+/// More than the bytes of any row are.
+const LEN_MAX: usize = 160;
+
+/// What stands behind the fields of a row, while it is put together.
+#[derive(Debug)]
+pub(crate) struct ByteWriter {
+    bytes: [u8; LEN_MAX],
+    len: usize,
+}
+
+impl ByteWriter {
+    pub(crate) fn new() -> ByteWriter {
+        ByteWriter { bytes: [0; LEN_MAX], len: 0 }
+    }
+
+    /// Forgets what was put.
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// What was put since.
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Appends bytes.
+    #[inline]
+    pub(crate) fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.bytes[self.len..self.len + N].copy_from_slice(&bytes);
+        self.len += N;
+    }
+
+    /// Appends a varint.
+    #[inline]
+    pub(crate) fn put_varint(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.put([number as u8 | 0x80]);
+            number >>= 7;
+        }
+        self.put([number as u8]);
+    }
+
+    /// Appends a signed varint.
+    #[inline]
+    pub(crate) fn put_varint_signed(&mut self, number: i64) {
+        self.put_varint((number << 1 ^ number >> 63) as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_come_back(numbers in prop::collection::vec((any::<i64>(), 0u32..64), 0..8)) {
+            let mut bytes = ByteWriter::new();
+            for (number, shift) in &numbers {
+                bytes.put_varint((*number as u64) >> shift);
+                bytes.put_varint_signed(number >> shift);
+            }
+            let mut cursor = disk::Cursor::new(bytes.as_slice());
+            for (number, shift) in &numbers {
+                prop_assert_eq!(cursor.varint().unwrap(), (*number as u64) >> shift);
+                prop_assert_eq!(cursor.varint_signed().unwrap(), number >> shift);
+            }
+            prop_assert!(cursor.is_empty());
+        }
+    }
+}
