@@ -36,8 +36,6 @@ struct Clock {
 #[derive(Debug)]
 pub(crate) struct PageTable {
     chunks: Box<[OnceLock<Chunk>]>,
-    /// Whether pages share slots.
-    shared: bool,
 }
 
 #[derive(Debug)]
@@ -122,10 +120,7 @@ impl PageTable {
     /// For a file with so many pages.
     pub(crate) fn new(pages: u64) -> Arc<PageTable> {
         let chunks = pages.min(SLOTS_MAX).div_ceil(CHUNK_SLOTS as u64);
-        Arc::new(PageTable {
-            chunks: (0..chunks).map(|_| OnceLock::new()).collect(),
-            shared: pages > SLOTS_MAX,
-        })
+        Arc::new(PageTable { chunks: (0..chunks).map(|_| OnceLock::new()).collect() })
     }
 
     /// A page, if it is there, shown to `expect` before anything waits for its memory: counting who shares it does.
@@ -139,7 +134,8 @@ impl PageTable {
         expect(page);
         let page = page.clone();
         drop(slot);
-        if self.shared && page.number() != number {
+        if page.number() != number {
+            // Another page of the slot; what asks for a page behind the end of the file is damaged.
             return None;
         }
         if !chunk.used[at].load(Ordering::Relaxed) {
@@ -241,6 +237,14 @@ mod tests {
             assert_eq!(table.get(number, |_| ()).map(|page| page.number()), Some(number));
             assert_eq!(cache.bytes(), PAGE_BYTES);
         }
+    }
+
+    #[test]
+    fn a_page_behind_the_end_is_none_that_shares_its_slot() {
+        let (cache, table) = (PageCache::new(9 * PAGE_BYTES), PageTable::new(50));
+        cache.keep(&table, 7, page(7));
+        assert!(table.get(7, |_| ()).is_some());
+        assert!(table.get(7 + SLOTS_MAX, |_| ()).is_none());
     }
 
     #[test]

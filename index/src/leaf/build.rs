@@ -55,7 +55,12 @@ impl Spans {
     /// Whether rows stay as they are with these numbers, too.
     fn hold(&self, numbers: &[u64; FIELDS]) -> bool {
         let fields = numbers.iter().zip(&self.least).zip(&self.free);
-        fields.fold(0, |wider, ((number, least), free)| wider | (number.wrapping_sub(*least) & free)) == 0
+        let wider = fields.fold(0, |wider, ((number, least), free)| {
+            let (above, is_below) = number.overflowing_sub(*least);
+            let above = if is_below { u64::MAX } else { above };
+            wider | (above & free)
+        });
+        wider == 0
     }
 
     /// Takes numbers that do not need wider fields. In a field of 64 bits they may be less than the least: differences
@@ -203,3 +208,6 @@ impl LeafBuilder {
         FullLeaf { page, rows, key: self.key(0), last }
     }
 }
+
+#[cfg(test)]
+mod tests;
