@@ -68,6 +68,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next `len` bytes.
+    #[inline]
     pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], BytesError> {
         let found = self.bytes[self.position..]
             .get(..len)
@@ -84,6 +85,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next `N` bytes.
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], BytesError> {
         let mut array = [0; N];
         array.copy_from_slice(self.bytes(N)?);
@@ -91,21 +93,25 @@ impl<'a> Cursor<'a> {
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, BytesError> {
         self.array().map(u8::from_le_bytes)
     }
 
     /// 2 bytes.
+    #[inline]
     pub fn u16(&mut self) -> Result<u16, BytesError> {
         self.array().map(u16::from_le_bytes)
     }
 
     /// 4 bytes.
+    #[inline]
     pub fn u32(&mut self) -> Result<u32, BytesError> {
         self.array().map(u32::from_le_bytes)
     }
 
     /// 8 bytes.
+    #[inline]
     pub fn u64(&mut self) -> Result<u64, BytesError> {
         self.array().map(u64::from_le_bytes)
     }
@@ -116,22 +122,26 @@ impl<'a> Cursor<'a> {
     }
 
     /// 8 bytes, two's complement.
+    #[inline]
     pub fn i64(&mut self) -> Result<i64, BytesError> {
         self.array().map(i64::from_le_bytes)
     }
 
     /// 4 bytes, every bit pattern kept.
+    #[inline]
     pub fn f32(&mut self) -> Result<f32, BytesError> {
         self.u32().map(f32::from_bits)
     }
 
     /// 8 bytes, every bit pattern kept.
+    #[inline]
     pub fn f64(&mut self) -> Result<f64, BytesError> {
         self.u64().map(f64::from_bits)
     }
 
     /// A varint of at most 10 bytes ([`crate::put_varint`]). One that is longer than it need be or does not
     /// fit 64 bits is an error, so that equal values have equal bytes.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64, BytesError> {
         let mut value = 0u64;
         for (at, &byte) in self.bytes[self.position..].iter().take(10).enumerate() {
@@ -151,6 +161,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A signed varint ([`crate::put_varint_signed`]).
+    #[inline]
     pub fn varint_signed(&mut self) -> Result<i64, BytesError> {
         let value = self.varint()?;
         Ok(((value >> 1) as i64) ^ -((value & 1) as i64))

@@ -48,9 +48,13 @@ pub(crate) fn read(bytes: &[u8; PAGE_BYTES], bit: usize, width: u32) -> u64 {
         return 0;
     }
     let Some(word) = bytes.get(bit / 8..).and_then(|rest| rest.first_chunk::<16>()) else { return 0 };
-    let word = u128::from_le_bytes(*word);
-    let shift = bit as u32 % 8;
-    let number = if shift + width <= 64 { word as u64 >> shift } else { (word >> shift) as u64 };
+    let shift = bit % 8;
+    // Wherever they begin, so many bits lie in 8 bytes.
+    let number = if width <= 57 {
+        word.first_chunk().map_or(0, |low| u64::from_le_bytes(*low)) >> shift
+    } else {
+        (u128::from_le_bytes(*word) >> shift) as u64
+    };
     number & u64::MAX >> (64 - width.min(64))
 }
 

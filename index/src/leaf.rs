@@ -5,7 +5,7 @@ pub(crate) mod build;
 use crate::bits::read;
 use crate::format::*;
 use crate::page::Page;
-use std::sync::Arc;
+use crate::slab::SharedPage;
 
 /// What rows are sorted by: rate, channel and a third number (for entries the first time).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -34,10 +34,10 @@ pub(crate) fn signed(number: u64) -> i64 {
 /// A leaf whose header has been read.
 #[derive(Debug)]
 pub(crate) struct Leaf {
-    page: Arc<Page>,
-    rows: usize,
-    row_bytes: usize,
-    bytes_end: usize,
+    page: SharedPage,
+    rows: u16,
+    row_bytes: u8,
+    bytes_end: u16,
     /// Bits in front of each field in a row.
     shifts: [u16; FIELDS],
 }
@@ -45,7 +45,7 @@ pub(crate) struct Leaf {
 impl Leaf {
     /// Of a page that passed [`check`].
     #[inline]
-    pub(crate) fn new(page: Arc<Page>) -> Leaf {
+    pub(crate) fn new(page: SharedPage) -> Leaf {
         let content: &Page = &page;
         let widths = &content.bytes[WIDTHS_AT..WIDTHS_AT + FIELDS];
         let mut shifts = [0; FIELDS];
@@ -55,9 +55,9 @@ impl Leaf {
             bits += u16::from(*width);
         }
         Leaf {
-            rows: content.count(),
-            row_bytes: usize::from(content.bytes[ROW_BYTES_AT]),
-            bytes_end: usize::from(content.u16(18)),
+            rows: content.u16(6),
+            row_bytes: content.bytes[ROW_BYTES_AT],
+            bytes_end: content.u16(18),
             shifts,
             page,
         }
@@ -70,19 +70,20 @@ impl Leaf {
 
     /// Number of rows.
     pub(crate) fn rows(&self) -> usize {
-        self.rows
+        usize::from(self.rows)
     }
 
     /// The row that begins at a byte of the page, if one does.
     pub(crate) fn row_at(&self, at: usize) -> Option<usize> {
         let inside = at.checked_sub(LEAF_HEADER_BYTES)?;
-        let row = inside.checked_div(self.row_bytes)?;
-        (row < self.rows && row * self.row_bytes == inside).then_some(row)
+        let row_bytes = usize::from(self.row_bytes);
+        let row = inside.checked_div(row_bytes)?;
+        (row < self.rows() && row * row_bytes == inside).then_some(row)
     }
 
     /// The byte of the page at which a row begins.
     pub(crate) fn place_of(&self, row: usize) -> usize {
-        LEAF_HEADER_BYTES + row * self.row_bytes
+        LEAF_HEADER_BYTES + row * usize::from(self.row_bytes)
     }
 
     /// Whether the next leaf begins with the channel of the last row.
@@ -108,12 +109,12 @@ impl Leaf {
     /// The bytes of row `row`, with those of the rows behind it.
     pub(crate) fn bytes(&self, row: usize) -> &[u8] {
         let at = usize::try_from(self.field(row, PLACE)).unwrap_or(usize::MAX);
-        self.page.bytes.get(at..self.bytes_end).unwrap_or_default()
+        self.page.bytes.get(at..usize::from(self.bytes_end)).unwrap_or_default()
     }
 
     /// The first row at or behind `key`, perhaps the one behind the last.
     pub(crate) fn lower_bound(&self, key: Key) -> usize {
-        let (mut low, mut high) = (0, self.rows);
+        let (mut low, mut high) = (0, self.rows());
         while low < high {
             let middle = low.midpoint(high);
             if self.key(middle) < key {

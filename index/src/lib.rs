@@ -27,6 +27,7 @@ mod page;
 mod partition;
 mod partitions;
 mod row_bytes;
+mod slab;
 mod statistics;
 mod summary;
 mod tree;

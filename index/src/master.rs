@@ -13,6 +13,7 @@ use crate::leaf::Key;
 use crate::name_page;
 use crate::page::Page;
 use crate::partition::first_row;
+use crate::slab::SharedPage;
 use crate::tree::{Cursor, Tree};
 use disk::{BytesError, Disk, FormatError};
 use sample::{ChannelId, ChannelName, Week};
@@ -91,10 +92,11 @@ impl Master {
     /// When pages cannot be read or are damaged.
     pub fn find(&self, name: &str) -> Result<Option<NamedChannel>, FormatError> {
         hash_table::find(&self.tree.pages, self.footer.name_hash, name_hash(name), |place| {
-            let expect = |page: &Page| page.expect([0, 64, place.at, place.at + 64]);
-            let page = self.tree.pages.get_expecting(place.page, PageKind::Names, expect)?;
-            let named = name_page::named_if(&page, place.at, name);
-            named.map_err(|error| self.damaged(&page, error))
+            let named = self.tree.pages.look(place.page, PageKind::Names, |page| {
+                page.expect([0, place.at, place.at + 64]);
+                name_page::named_if(page, place.at, name)
+            })?;
+            named.map_err(|error| self.tree.pages.damaged(place.page, error.what))
         })
     }
 
@@ -109,7 +111,7 @@ impl Master {
     ) -> Result<impl Iterator<Item = Result<(ChannelName, NamedChannel), FormatError>> + '_, FormatError>
     {
         let (mut number, mut at) = self.lower_bound(from)?;
-        let mut page: Option<Arc<Page>> = None;
+        let mut page: Option<SharedPage> = None;
         Ok(std::iter::from_fn(move || {
             while number < self.footer.names_pages {
                 let present = match &page {
@@ -155,7 +157,7 @@ impl Master {
     }
 
     /// Page `number` of the pages of names.
-    fn names_page(&self, number: u64) -> Result<Arc<Page>, FormatError> {
+    fn names_page(&self, number: u64) -> Result<SharedPage, FormatError> {
         self.tree.pages.get(self.footer.names_begin.saturating_add(number), PageKind::Names)
     }
 

@@ -2,12 +2,16 @@
 
 use crate::cache::{PageCache, PageTable};
 use crate::format::{PAGE_BYTES, PageKind};
+use crate::slab::SharedPage;
 use crate::{leaf, name_page, node};
 use disk::{Checksum, File, FormatError};
 use std::path::Path;
 use std::sync::Arc;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-/// One page. Shared, its counts lie in the cache line of its header, which is asked for anyway.
+/// One page.
+#[derive(FromBytes, Immutable, KnownLayout)]
+#[repr(transparent)]
 pub(crate) struct Page {
     pub(crate) bytes: [u8; PAGE_BYTES],
 }
@@ -111,6 +115,8 @@ impl Page {
     }
 }
 
+const NOT_OF_KIND: &str = "a page is not of the kind expected";
+
 /// Reads a page without checking it.
 pub(crate) fn read_page(file: &dyn File, number: u64) -> Result<Page, FormatError> {
     let offset = number.saturating_mul(PAGE_BYTES as u64);
@@ -158,8 +164,24 @@ impl PageFile {
 
     /// A page of this kind.
     #[inline]
-    pub(crate) fn get(&self, number: u64, kind: PageKind) -> Result<Arc<Page>, FormatError> {
+    pub(crate) fn get(&self, number: u64, kind: PageKind) -> Result<SharedPage, FormatError> {
         self.get_expecting(number, kind, |_| ())
+    }
+
+    /// What `look` says of a page of this kind; as quick as it should be.
+    #[inline]
+    pub(crate) fn look<T>(
+        &self,
+        number: u64,
+        kind: PageKind,
+        look: impl Fn(&Page) -> T,
+    ) -> Result<T, FormatError> {
+        let look = |page: &Page| page.is(kind).then(|| look(page));
+        let said = match self.table.look(number, look) {
+            Some(said) => said,
+            None => look(&*self.fetch(number)?),
+        };
+        said.ok_or_else(|| self.damaged(number, NOT_OF_KIND))
     }
 
     /// As [`PageFile::get`], showing the page to `expect` before anything waits for its header.
@@ -169,16 +191,16 @@ impl PageFile {
         number: u64,
         kind: PageKind,
         expect: impl FnOnce(&Page),
-    ) -> Result<Arc<Page>, FormatError> {
+    ) -> Result<SharedPage, FormatError> {
         let page = match self.table.get(number, expect) {
             Some(page) => page,
             None => self.fetch(number)?,
         };
-        if page.is(kind) { Ok(page) } else { Err(self.damaged(number, "a page is not of the kind expected")) }
+        if page.is(kind) { Ok(page) } else { Err(self.damaged(number, NOT_OF_KIND)) }
     }
 
     #[cold]
-    fn fetch(&self, number: u64) -> Result<Arc<Page>, FormatError> {
+    fn fetch(&self, number: u64) -> Result<SharedPage, FormatError> {
         let page = self.read(number)?;
         Ok(self.cache.keep(&self.table, number, page))
     }

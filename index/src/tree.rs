@@ -8,9 +8,9 @@ use crate::hash_table::Place;
 use crate::leaf::{self, Key, Leaf};
 use crate::node;
 use crate::page::{Page, PageFile};
+use crate::slab::SharedPage;
 use disk::FormatError;
 use std::ops::Range;
-use std::sync::Arc;
 
 pub(crate) use cursor::Cursor;
 
@@ -57,7 +57,7 @@ impl Tree {
     }
 
     /// The topmost node; `None` without rows.
-    fn root_node(&self) -> Result<Option<Arc<Page>>, FormatError> {
+    fn root_node(&self) -> Result<Option<SharedPage>, FormatError> {
         if self.root.page == 0 {
             return Ok(None);
         }
@@ -70,7 +70,7 @@ impl Tree {
     }
 
     /// The node that a row of a node on `level` names.
-    fn node_of(&self, row: &node::NodeRow, level: u8) -> Result<Arc<Page>, FormatError> {
+    fn node_of(&self, row: &node::NodeRow, level: u8) -> Result<SharedPage, FormatError> {
         let page = self.pages.get(row.child, PageKind::Node)?;
         if page.level().checked_add(1) == Some(level) && node::row(&page, 0).key == row.key {
             Ok(page)

@@ -7,10 +7,10 @@ use crate::leaf::build::{LeafBuilder, Row};
 use crate::leaf::{self, Key, Leaf};
 use crate::node::{self, NodeRow};
 use crate::page::Page;
+use crate::slab::SharedPage;
 use crate::writer::PageWriter;
 use disk::FormatError;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A tree that is being written. Its memory is one leaf with one node a level.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ pub(crate) fn each_channel(
         if !content.is(PageKind::Leaf) {
             continue;
         }
-        let leaf = Leaf::new(Arc::new(content));
+        let leaf = Leaf::new(SharedPage::single(content));
         for row in 0..leaf.rows() {
             let key = leaf.key(row);
             if is_hashed(key.0) && newest.is_none_or(|newest| !newest.same_channel(key)) {

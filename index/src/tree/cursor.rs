@@ -2,20 +2,30 @@
 
 use super::Tree;
 use crate::leaf::{Key, Leaf};
-use crate::node;
-use crate::page::{Page, PageFile};
+use crate::node::{self, NodeRow};
+use crate::page::PageFile;
+use crate::slab::SharedPage;
 use disk::FormatError;
-use std::sync::Arc;
 
 /// Rows from a key to another, both included. Pages whose greatest last time is too small are passed over;
 /// rows of the other pages come whatever their last time is.
+///
+/// Most look-ups end in the leaf where they begin, so the way through the nodes is kept apart.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
     tree: &'a Tree,
-    /// Nodes from the root down, each with the row to look at next.
-    stack: Vec<(Arc<Page>, usize)>,
     /// The present leaf, the row behind the present one, the row behind the last one wanted.
     leaf: Option<(Leaf, usize, usize)>,
+    walk: Option<Box<Walk>>,
+    /// A leaf behind which the walk goes on: nobody has come to it through the nodes yet.
+    behind: Option<u64>,
+}
+
+/// The way through the nodes.
+#[derive(Debug)]
+struct Walk {
+    /// Nodes from the root down, each with the row to look at next.
+    stack: Vec<(SharedPage, usize)>,
     from: Key,
     to: Key,
     least_last: i64,
@@ -23,8 +33,6 @@ pub(crate) struct Cursor<'a> {
     newest: Option<Key>,
     /// Pages that may still be visited: in a sound tree none is visited twice.
     pages_left: u64,
-    /// A leaf behind which the walk goes on: nobody has come to it through the nodes yet.
-    behind: Option<u64>,
 }
 
 impl<'a> Cursor<'a> {
@@ -35,9 +43,8 @@ impl<'a> Cursor<'a> {
         to: Key,
         least_last: i64,
     ) -> Result<Cursor<'a>, FormatError> {
-        let mut cursor = Cursor { from, to, least_last, ..Cursor::empty(tree) };
-        cursor.descend()?;
-        Ok(cursor)
+        let walk = Some(Walk::new(tree, from, to, least_last)?);
+        Ok(Cursor { walk, ..Cursor::empty(tree) })
     }
 
     /// Rows `from..to` of one leaf.
@@ -47,24 +54,13 @@ impl<'a> Cursor<'a> {
 
     /// All rows from row `row` of a leaf on; its nodes are read when the leaf is over.
     pub(crate) fn beginning(tree: &'a Tree, leaf: Leaf, row: usize) -> Cursor<'a> {
-        let (from, end) = (leaf.key(leaf.rows() - 1), leaf.rows());
-        let behind = Some(leaf.number());
-        Cursor { leaf: Some((leaf, row, end)), from, behind, ..Cursor::empty(tree) }
+        let (behind, end) = (Some(leaf.number()), leaf.rows());
+        Cursor { leaf: Some((leaf, row, end)), behind, ..Cursor::empty(tree) }
     }
 
     /// No rows.
     pub(crate) fn empty(tree: &'a Tree) -> Cursor<'a> {
-        Cursor {
-            tree,
-            stack: Vec::new(),
-            leaf: None,
-            from: Key(0, 0, i64::MIN),
-            to: Key::MAX,
-            least_last: i64::MIN,
-            newest: None,
-            pages_left: tree.pages.pages(),
-            behind: None,
-        }
+        Cursor { tree, leaf: None, walk: None, behind: None }
     }
 
     /// The pages it walks.
@@ -100,21 +96,47 @@ impl<'a> Cursor<'a> {
         Ok(self.leaf.filter(|_| found).map(|(leaf, row, _)| (leaf, row - 1)))
     }
 
-    fn descend(&mut self) -> Result<(), FormatError> {
-        let root = self.tree.root_node()?;
-        self.stack.extend(root.map(|root| {
-            let row = node::start_row(&root, self.from);
-            (root, row)
-        }));
-        Ok(())
-    }
-
     /// Whether there is another leaf.
     fn next_leaf(&mut self) -> Result<bool, FormatError> {
         let before = self.leaf.take();
-        if self.behind.is_some() && self.stack.is_empty() && before.is_some() {
-            self.descend()?;
+        if let Some((leaf, ..)) = before
+            && self.behind.is_some()
+            && self.walk.is_none()
+        {
+            let from = leaf.key(leaf.rows() - 1);
+            self.walk = Some(Walk::new(self.tree, from, Key::MAX, i64::MIN)?);
         }
+        let Some(walk) = &mut self.walk else { return Ok(false) };
+        while let Some(row) = walk.next_leaf(self.tree)? {
+            if let Some(behind) = self.behind {
+                self.behind = (behind != row.child).then_some(behind);
+                continue;
+            }
+            let leaf = self.tree.leaf_of(&row)?;
+            let (from, to) = walk.rows_of(&leaf);
+            self.leaf = Some((leaf, from, to));
+            return Ok(true);
+        }
+        match self.behind.take() {
+            Some(behind) => Err(self.tree.misnamed(behind)),
+            None => Ok(false),
+        }
+    }
+}
+
+impl Walk {
+    fn new(tree: &Tree, from: Key, to: Key, least_last: i64) -> Result<Box<Walk>, FormatError> {
+        let root = tree.root_node()?;
+        let stack = root.into_iter().map(|root| {
+            let row = node::start_row(&root, from);
+            (root, row)
+        });
+        let (stack, pages_left) = (stack.collect(), tree.pages.pages());
+        Ok(Box::new(Walk { stack, from, to, least_last, newest: None, pages_left }))
+    }
+
+    /// The next leaf that may hold rows.
+    fn next_leaf(&mut self, tree: &Tree) -> Result<Option<NodeRow>, FormatError> {
         while let Some((page, at)) = self.stack.last_mut() {
             if *at >= page.count() {
                 self.stack.pop();
@@ -129,36 +151,32 @@ impl<'a> Cursor<'a> {
             if row.last < self.least_last {
                 continue;
             }
-            self.pages_left = self.pages_left.checked_sub(1).ok_or_else(|| self.tree.misnamed(row.child))?;
+            self.pages_left = self.pages_left.checked_sub(1).ok_or_else(|| tree.misnamed(row.child))?;
             let level = page.level();
             if level > 1 {
-                let child = self.tree.node_of(&row, level)?;
+                let child = tree.node_of(&row, level)?;
                 let start = node::start_row(&child, self.from);
                 self.stack.push((child, start));
                 continue;
             }
-            if let Some(behind) = self.behind {
-                self.behind = (behind != row.child).then_some(behind);
-                continue;
-            }
-            let leaf = self.tree.leaf_of(&row)?;
             if self.newest.is_some_and(|newest| newest > row.key) {
-                return Err(self.tree.misnamed(row.child));
+                return Err(tree.misnamed(row.child));
             }
             self.newest = Some(row.key);
-            let from = if row.key < self.from { leaf.lower_bound(self.from) } else { 0 };
-            let ends_inside = leaf.key(leaf.rows() - 1) > self.to;
-            let to = match self.to.2.checked_add(1) {
-                Some(third) if ends_inside => leaf.lower_bound(Key(self.to.0, self.to.1, third)),
-                _ if ends_inside => (from..leaf.rows()).find(|row| leaf.key(*row) > self.to).unwrap_or(from),
-                _ => leaf.rows(),
-            };
-            self.leaf = Some((leaf, from, to));
-            return Ok(true);
+            return Ok(Some(row));
         }
-        match self.behind.take() {
-            Some(behind) => Err(self.tree.misnamed(behind)),
-            None => Ok(false),
-        }
+        Ok(None)
+    }
+
+    /// The rows of a leaf that are wanted.
+    fn rows_of(&self, leaf: &Leaf) -> (usize, usize) {
+        let from = if leaf.key(0) < self.from { leaf.lower_bound(self.from) } else { 0 };
+        let ends_inside = leaf.key(leaf.rows() - 1) > self.to;
+        let to = match self.to.2.checked_add(1) {
+            Some(third) if ends_inside => leaf.lower_bound(Key(self.to.0, self.to.1, third)),
+            _ if ends_inside => (from..leaf.rows()).find(|row| leaf.key(*row) > self.to).unwrap_or(from),
+            _ => leaf.rows(),
+        };
+        (from, to)
     }
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::leaf::{Leaf, check};
+use crate::slab::SharedPage;
 use proptest::prelude::*;
-use std::sync::Arc;
 
 /// Numbers that mostly fit a few bits below the end, some behind it, where differences wrap around.
 fn any_number() -> impl Strategy<Value = u64> {
@@ -29,7 +29,7 @@ proptest! {
         let mut page = builder.take(rows.len(), false).page;
         page.seal(0, PageKind::Leaf, 0, rows.len() as u16, 1);
         prop_assert_eq!(check(&page), Ok(()));
-        let leaf = Leaf::new(Arc::new(page));
+        let leaf = Leaf::new(SharedPage::single(page));
         prop_assert_eq!(leaf.rows(), rows.len());
         for (at, (numbers, bytes)) in rows.iter().enumerate() {
             for (field, number) in numbers.iter().enumerate() {
