@@ -4,10 +4,10 @@ use super::cpu_s;
 use super::index_load::{Random, entries, inside, name};
 use disk::RealDisk;
 use index::{
-    Master, MasterInfo, MasterWriter, NamedChannel, PageCache, PartitionIndex, PartitionInfo,
+    Entry, Master, MasterInfo, MasterWriter, NamedChannel, PageCache, PartitionIndex, PartitionInfo,
     PartitionSummary, PartitionWriter,
 };
-use sample::{ChannelId, TimeRange, Timestamp, Week};
+use sample::{ChannelId, ChannelName, TimeRange, Timestamp, Week};
 use std::fmt;
 use std::path::Path;
 
@@ -26,7 +26,7 @@ const BATCH: usize = 4096;
 /// Figures of one store; CPU time of the whole process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Figures {
-    /// Writing the file, making the entries not counted.
+    /// Taking the entries and writing the file; making the entries is not counted.
     pub build_s: f64,
     /// Its length.
     pub bytes: u64,
@@ -121,24 +121,30 @@ pub fn measure(directory: &Path, channels: u64, chunks: u64) -> Figures {
 /// Writes the file; the making of the entries is not timed.
 fn built(path: &Path, channels: u64, chunks: u64) -> (PartitionSummary, f64) {
     let info = PartitionInfo { archive: 1, week: Week(2967), generation: 1 };
-    let mut entries = entries(channels, chunks);
-    let mut batch = Vec::with_capacity(BATCH);
     let before = cpu_s();
     let mut writer = PartitionWriter::create(&RealDisk, path, info).expect("a new file");
     let mut build_s = cpu_s() - before;
-    loop {
-        batch.extend(entries.by_ref().take(BATCH));
-        if batch.is_empty() {
-            break;
-        }
-        let before = cpu_s();
-        batch.iter().for_each(|entry| writer.add(entry).expect("sorted"));
-        build_s += cpu_s() - before;
-        batch.clear();
-    }
+    build_s += feeding_s(channels, chunks, |entry| writer.add(entry).expect("sorted"));
     let before = cpu_s();
     let summary = writer.finish().expect("written");
     (summary, build_s + cpu_s() - before)
+}
+
+/// Gives all entries to a store; the time that it takes, the making of the entries not counted.
+pub fn feeding_s(channels: u64, chunks: u64, mut take: impl FnMut(&Entry)) -> f64 {
+    let mut entries = entries(channels, chunks);
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut sum_s = 0.0;
+    loop {
+        batch.extend(entries.by_ref().take(BATCH));
+        if batch.is_empty() {
+            return sum_s;
+        }
+        let before = cpu_s();
+        batch.iter().for_each(&mut take);
+        sum_s += cpu_s() - before;
+        batch.clear();
+    }
 }
 
 fn instant(chunk: u64, chunks: u64) -> TimeRange {
@@ -165,10 +171,17 @@ fn names(directory: &Path, channels: u64) -> f64 {
     sorted.iter().for_each(|(name, id)| {
         assert_eq!(master.find(name.as_str()).expect("a sound file").expect("known").id.0, *id);
     });
-    best_ns(LOOK_UPS, |random| {
-        for _ in 0..LOOK_UPS {
-            let (name, id) = &sorted[random.below(channels) as usize];
+    let asked = names_asked(channels);
+    best_ns(LOOK_UPS, |_| {
+        for (name, id) in &asked {
             assert_eq!(master.find(name.as_str()).expect("a sound file").expect("known").id.0, *id);
         }
     })
+}
+
+/// Random names with their ids, one behind the other in memory: who asks has the name at hand.
+pub fn names_asked(channels: u64) -> Vec<(ChannelName, u64)> {
+    let mut random = Random(1);
+    let ids = (0..LOOK_UPS).map(|_| 1 + random.below(channels));
+    ids.map(|id| (name(id), id)).collect()
 }

@@ -1,22 +1,25 @@
 //! fjall: bulk ingestion of sorted rows.
 
 use crate::cpu_s;
-use crate::index_load::{entries, inside, name};
-use crate::index_own::{Figures, LOOK_UPS, RANGE, best_ns};
-use crate::row::{channel_of, key, span, value};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use crate::index_load::{inside, name};
+use crate::index_own::{Figures, LOOK_UPS, RANGE, best_ns, feeding_s, names_asked};
+use crate::row::{channel_of, key, key_of, span, value};
+use fjall::{Database, KeyspaceCreateOptions};
 use std::path::Path;
 
 pub(crate) fn measure(directory: &Path, channels: u64, chunks: u64) -> Figures {
     let path = directory.join("peer.fjall");
-    let rows: Vec<_> = entries(channels, chunks)
-        .map(|entry| (key(entry.rate, entry.channel.0, entry.first.0), value(&entry)))
-        .collect();
     let before = cpu_s();
     let database = Database::builder(&path).cache_size(4 << 30).open().expect("a new directory");
-    let table = ingested(&database, "entries", rows.iter().map(|(key, value)| (key.as_slice(), value.as_slice())));
-    let build_s = cpu_s() - before;
-    drop(rows);
+    let table = database.keyspace("entries", KeyspaceCreateOptions::default).expect("a keyspace");
+    let mut ingestion = table.start_ingestion().expect("an ingestion");
+    let mut build_s = cpu_s() - before;
+    build_s += feeding_s(channels, chunks, |entry| {
+        ingestion.write(key_of(entry).as_slice(), value(entry).as_slice()).expect("ingested");
+    });
+    let before = cpu_s();
+    ingestion.finish().expect("ingested");
+    build_s += cpu_s() - before;
     let bytes = bytes_below(&path);
 
     let point_ns = best_ns(LOOK_UPS, |random| {
@@ -41,20 +44,6 @@ pub(crate) fn measure(directory: &Path, channels: u64, chunks: u64) -> Figures {
     Figures { build_s, bytes, point_ns, range_ns, name_ns }
 }
 
-fn ingested<'r>(
-    database: &Database,
-    name: &str,
-    rows: impl Iterator<Item = (&'r [u8], &'r [u8])>,
-) -> Keyspace {
-    let table = database.keyspace(name, KeyspaceCreateOptions::default).expect("a keyspace");
-    let mut ingestion = table.start_ingestion().expect("an ingestion");
-    for (key, value) in rows {
-        ingestion.write(key, value).expect("ingested");
-    }
-    ingestion.finish().expect("ingested");
-    table
-}
-
 fn bytes_below(path: &Path) -> u64 {
     let entries = std::fs::read_dir(path).expect("a directory");
     let bytes = |entry: std::fs::DirEntry| {
@@ -69,12 +58,15 @@ fn bytes_below(path: &Path) -> u64 {
 fn names(database: &Database, channels: u64) -> f64 {
     let mut sorted: Vec<_> = (1..=channels).map(|id| (name(id), id)).collect();
     sorted.sort();
-    let ids: Vec<_> = sorted.iter().map(|(_, id)| id.to_le_bytes()).collect();
-    let rows = sorted.iter().zip(&ids).map(|((name, _), id)| (name.as_str().as_bytes(), id.as_slice()));
-    let table = ingested(database, "names", rows);
-    best_ns(LOOK_UPS, |random| {
-        for _ in 0..LOOK_UPS {
-            let (name, id) = &sorted[random.below(channels) as usize];
+    let table = database.keyspace("names", KeyspaceCreateOptions::default).expect("a keyspace");
+    let mut ingestion = table.start_ingestion().expect("an ingestion");
+    for (name, id) in &sorted {
+        ingestion.write(name.as_str(), id.to_le_bytes()).expect("ingested");
+    }
+    ingestion.finish().expect("ingested");
+    let asked = names_asked(channels);
+    best_ns(LOOK_UPS, |_| {
+        for (name, id) in &asked {
             let found = table.get(name.as_str()).expect("read").expect("known");
             assert_eq!(*found, id.to_le_bytes());
         }

@@ -1,9 +1,9 @@
 //! redb: one transaction of sorted inserts.
 
 use crate::cpu_s;
-use crate::index_load::{entries, inside, name};
-use crate::index_own::{Figures, LOOK_UPS, RANGE, best_ns};
-use crate::row::{channel_of, key, span, value};
+use crate::index_load::{inside, name};
+use crate::index_own::{Figures, LOOK_UPS, RANGE, best_ns, feeding_s, names_asked};
+use crate::row::{channel_of, key, key_of, span, value};
 use redb::{Database, ReadableDatabase, TableDefinition};
 use std::path::Path;
 
@@ -12,21 +12,19 @@ const NAMES: TableDefinition<'_, &str, u64> = TableDefinition::new("names");
 
 pub(crate) fn measure(directory: &Path, channels: u64, chunks: u64) -> Figures {
     let path = directory.join("peer.redb");
-    let rows: Vec<_> = entries(channels, chunks)
-        .map(|entry| (key(entry.rate, entry.channel.0, entry.first.0), value(&entry)))
-        .collect();
     let before = cpu_s();
     let database = Database::builder().set_cache_size(4 << 30).create(&path).expect("a new file");
     let transaction = database.begin_write().expect("a transaction");
+    let mut build_s = cpu_s() - before;
     {
         let mut table = transaction.open_table(ENTRIES).expect("a table");
-        for (key, value) in &rows {
-            table.insert(key.as_slice(), value.as_slice()).expect("inserted");
-        }
+        build_s += feeding_s(channels, chunks, |entry| {
+            table.insert(key_of(entry).as_slice(), value(entry).as_slice()).expect("inserted");
+        });
     }
+    let before = cpu_s();
     transaction.commit().expect("committed");
-    let build_s = cpu_s() - before;
-    drop(rows);
+    build_s += cpu_s() - before;
     let bytes = std::fs::metadata(&path).expect("a file").len();
 
     let transaction = database.begin_read().expect("a transaction");
@@ -65,9 +63,9 @@ fn names(database: &Database, channels: u64) -> f64 {
     transaction.commit().expect("committed");
     let transaction = database.begin_read().expect("a transaction");
     let table = transaction.open_table(NAMES).expect("a table");
-    best_ns(LOOK_UPS, |random| {
-        for _ in 0..LOOK_UPS {
-            let (name, id) = &sorted[random.below(channels) as usize];
+    let asked = names_asked(channels);
+    best_ns(LOOK_UPS, |_| {
+        for (name, id) in &asked {
             assert_eq!(table.get(name.as_str()).expect("read").expect("known").value(), *id);
         }
     })

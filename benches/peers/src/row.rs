@@ -11,6 +11,11 @@ pub(crate) fn key(rate: u64, channel: u64, first: i64) -> [u8; 24] {
     key
 }
 
+/// The key of an entry.
+pub(crate) fn key_of(entry: &Entry) -> [u8; 24] {
+    key(entry.rate, entry.channel.0, entry.first.0)
+}
+
 /// Channel of a key.
 pub(crate) fn channel_of(key: &[u8]) -> u64 {
     key[8..16].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
