@@ -45,7 +45,9 @@ impl Answer {
                     Err(Failure::refused(&error.object()))
                 }
                 Some(Stopped::Gone(source)) => Err(Failure::io("answer")(source)),
-                None => Ok(Answer { problems: Vec::new(), body: Box::new(io::empty()) }),
+                Some(Stopped::Unchanged) | None => {
+                    Ok(Answer { problems: Vec::new(), body: Box::new(io::empty()) })
+                }
             },
         }
     }

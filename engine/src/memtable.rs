@@ -2,10 +2,11 @@
 
 use crate::limits::{CHUNK_SAMPLES_FIRST, CHUNK_SAMPLES_MAX, CHUNK_VALUE_BYTES_MAX};
 use crate::open_chunk::OpenChunk;
-use crate::read::{Part, Position, ReadError, Run};
+use crate::read::{Kept, Part, Position, ReadError, Run, RunVersion};
 use crate::wal::Placement;
 use sample::{Event, Metadata, RunType, Sample, SampleBlock, TimeRange, Timestamp, ValueType};
 use sstable::ChannelRecord;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// What one channel received during one epoch (between two freezes of the memtable).
@@ -346,6 +347,17 @@ impl BlockRun {
 impl Run for BlockRun {
     fn span(&self) -> (Timestamp, Timestamp) {
         (self.blocks[0].first(), self.blocks[self.blocks.len() - 1].last())
+    }
+
+    fn version(&self, range: TimeRange) -> Option<RunVersion> {
+        let mut hasher = DefaultHasher::new();
+        for block in self.blocks.iter().filter(|block| block.first() < range.to) {
+            (block.position(0), block.position(block.len() - 1), block.len()).hash(&mut hasher);
+        }
+        let (_, last) = self.span();
+        // One that ends before the range says only what its last sample is.
+        let kept = if last < range.from { Kept::Table } else { Kept::Memory };
+        Some(RunVersion { state: hasher.finish(), kept })
     }
 
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError> {

@@ -3,10 +3,11 @@
 use crate::damage::DamageLog;
 use crate::indexed_table::IndexedTable;
 use crate::manifest::TableEntry;
-use crate::read::{Extent, Part, Position, ReadError, Run};
+use crate::read::{Extent, Kept, Part, Position, ReadError, Run, RunVersion};
 use disk::FormatError;
 use sample::{ChannelId, SampleBlock, TimeRange, Timestamp, ValueType};
 use sstable::{Entry, Key, Table};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// In-order or late samples of one channel in one table.
@@ -16,6 +17,7 @@ pub(crate) struct TableRun {
     channel: ChannelId,
     late: bool,
     span: (Timestamp, Timestamp),
+    version: RunVersion,
     /// Chunks that [`Run::parts`] named; a part's token is its place here.
     named: Mutex<Vec<Entry>>,
     damage: Arc<DamageLog>,
@@ -35,6 +37,7 @@ impl TableRun {
             channel,
             late,
             span: entry.samples_span.unwrap_or((Timestamp::MAX, Timestamp::MIN)),
+            version: version(entry.id, entry.footer_crc, entry.sealed),
             named: Mutex::default(),
         }
     }
@@ -42,8 +45,9 @@ impl TableRun {
     /// Of a table that no manifest needs to name.
     pub(crate) fn whole(table: Arc<Table>, channel: ChannelId, late: bool) -> TableRun {
         let span = table.summary().span.unwrap_or((Timestamp::MAX, Timestamp::MIN));
+        let version = version(table.info().table, table.summary().footer_crc, false);
         let table = table.into();
-        TableRun { table, channel, late, span, named: Mutex::default(), damage: Arc::default() }
+        TableRun { table, channel, late, span, version, named: Mutex::default(), damage: Arc::default() }
     }
 
     /// What a failure of the files means; damage is remembered.
@@ -70,6 +74,13 @@ impl TableRun {
 
 fn span_of(part: &Part) -> Option<(Timestamp, Timestamp)> {
     Some((Timestamp(part.first.time), Timestamp(part.last.time)))
+}
+
+/// A table never changes; its checksum tells it from one that was mended and has its number.
+fn version(table: u64, footer_crc: u32, sealed: bool) -> RunVersion {
+    let mut hasher = DefaultHasher::new();
+    (table, footer_crc).hash(&mut hasher);
+    RunVersion { state: hasher.finish(), kept: if sealed { Kept::Sealed } else { Kept::Table } }
 }
 
 /// What a failure of the files means for a reader; `span` are the times that cannot be read then.
@@ -107,6 +118,10 @@ impl Run for TableRun {
         let pages = header.pages_touching(range);
         let bytes = header.extent_of(pages.clone());
         Ok(Extent { pages: pages.len() as u64, bytes: bytes.end - bytes.start })
+    }
+
+    fn version(&self, _range: TimeRange) -> Option<RunVersion> {
+        Some(self.version)
     }
 
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError> {

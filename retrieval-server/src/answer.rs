@@ -12,9 +12,11 @@ mod search;
 mod status;
 mod table;
 mod timeline;
+mod validator;
 mod why;
 
 use crate::error::ApiError;
+use crate::noted::Noted;
 use crate::output::{Output, Stopped, Writer};
 use crate::parameters::Pairs;
 use crate::query::Query;
@@ -45,10 +47,15 @@ pub(crate) fn answer_route(
     output: &mut dyn Output,
 ) -> Result<(), Stopped> {
     let query = &Query::check(route, pairs, state.reader.now())?;
-    let state = &state.for_one_answer();
     if query.flag("explain") == Some(true) {
-        return explain::answer(state, route, query, output);
+        return explain::answer(&state.for_one_answer(), route, query, output);
     }
+    let (noted, reader) = Noted::of(&state.reader);
+    let state = &state.over(reader).for_one_answer();
+    if !output.validate(&mut || validator::of(state, route, pairs, query)) {
+        return Err(Stopped::Unchanged);
+    }
+    noted.again();
     answer_query(state, route, query, output)
 }
 

@@ -32,6 +32,10 @@ pub const BODY_BYTES_MAX: usize = 16 << 20;
 pub const SHORT_BYTES_MAX: usize = 32 << 10;
 /// Channels that such a request names.
 pub const SHORT_NAMES_MAX: usize = 16;
+/// Answers that broke off or lacked something and whose validators are remembered as no good.
+pub const SPOILT_MAX: usize = 65_536;
+/// How long a client may take an answer from sealed weeks for true without asking, s.
+pub const SEALED_AGE_S: u64 = 60;
 /// Bytes of one piece of an answer on its way to the client.
 pub const PIECE_BYTES: usize = 256 << 10;
 /// Pieces that wait for a slow client; with the one being filled about 1 MiB.

@@ -2,6 +2,7 @@
 
 use crate::error::ApiError;
 use crate::limits::PIECE_BYTES;
+use crate::validator::Validator;
 use serde_json::Value;
 use std::hash::Hasher as _;
 use std::time::Duration;
@@ -22,10 +23,20 @@ pub struct Head {
     pub next: Vec<Value>,
     /// Hash of the whole answer, if this piece is all of it.
     pub whole: Option<u64>,
+    /// What tells this answer from others to the same request, where that is known without making it.
+    pub validator: Option<Validator>,
 }
 
 /// The receiving end: a connection, a file, a pipe.
 pub trait Output {
+    /// Learns, where it wants to, what tells this answer from others: called before anything else. `false`: whoever
+    /// listens has the answer already.
+    fn validate(&mut self, validator: &mut dyn FnMut() -> Option<Validator>) -> bool {
+        let _ = validator;
+        true
+    }
+    /// The answer lacks something: the next to the same request may be another one.
+    fn incomplete(&mut self) {}
     /// Called once, before the first byte.
     fn head(&mut self, head: &Head) -> io::Result<()>;
     /// The next bytes.
@@ -67,6 +78,8 @@ impl<W: io::Write> Output for Plain<W> {
 /// Why an answer ended early.
 #[derive(Debug)]
 pub enum Stopped {
+    /// Whoever listens has the answer already.
+    Unchanged,
     /// Refused before the first byte.
     Refused(ApiError),
     /// Failed after the first byte in a format that cannot say so: the connection must break.
@@ -78,6 +91,7 @@ pub enum Stopped {
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Stopped::Unchanged => f.write_str("the client has this answer already"),
             Stopped::Refused(error) | Stopped::Broken(error) => error.fmt(f),
             Stopped::Gone(error) => write!(f, "the client is gone: {error}"),
         }
@@ -138,6 +152,14 @@ impl<'a> Writer<'a> {
         hasher.finalize()
     }
 
+    /// Whether the answer is complete, which it ends with.
+    pub fn is_complete(&mut self, problems: &[Value]) -> bool {
+        if !problems.is_empty() {
+            self.output.incomplete();
+        }
+        problems.is_empty()
+    }
+
     /// Whether bytes have left.
     pub fn started(&self) -> bool {
         self.started
@@ -182,6 +204,9 @@ impl<'a> Writer<'a> {
             self.head.samples = self.head.samples.map(|_| self.samples);
         } else if let Some(samples) = self.head.samples {
             self.head.bytes = Some(samples.saturating_mul(self.sample_bytes).max(bytes));
+        }
+        if !self.head.problems.is_empty() {
+            self.output.incomplete();
         }
         self.output.head(&self.head).map_err(Stopped::Gone)
     }

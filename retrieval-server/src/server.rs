@@ -4,6 +4,7 @@ use crate::answer::{answer_route, readiness};
 use crate::error::{ApiError, Code};
 use crate::limits::{
     BODY_BYTES_MAX, BODY_READ_TIMEOUT, DATA_REQUESTS_MAX, FOLLOW_BEHIND_MAX, FOLLOWERS_MAX, HEADER_BYTES_MAX,
+    SEALED_AGE_S,
 };
 use crate::metrics::{HttpMetrics, RequestTimer};
 use crate::negotiate::{self, Encoding};
@@ -13,6 +14,7 @@ use crate::parameters::{self, Pairs};
 use crate::routes::{self, ROUTES, Request, Route};
 use crate::short;
 use crate::stream::{self, Stopping, StreamOutput};
+use crate::validator::{Validation, Validator, Validators};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -65,6 +67,7 @@ pub struct ServerState {
     pub settings: Arc<HttpSettings>,
     /// When this server started.
     pub started: Instant,
+    pub(crate) validators: Arc<Validators>,
     metrics: HttpMetrics,
     running: Arc<Semaphore>,
     following: Arc<Semaphore>,
@@ -80,6 +83,7 @@ impl ServerState {
             following: Arc::new(Semaphore::new(settings.followers_max)),
             settings: Arc::new(settings),
             started: Instant::now(),
+            validators: Arc::new(Validators::new()),
             metrics: HttpMetrics::new(),
         }
     }
@@ -92,6 +96,17 @@ impl ServerState {
     /// The same; `meter` counts what is read.
     pub(crate) fn counted_by(&self, meter: Arc<Meter>) -> ServerState {
         ServerState { reader: self.reader.counted_by(meter), ..self.clone() }
+    }
+
+    /// The same over another reader.
+    pub(crate) fn over(&self, reader: Reader) -> ServerState {
+        ServerState { reader, ..self.clone() }
+    }
+
+    /// For a request with this `If-None-Match`.
+    pub(crate) fn validation(&self, if_none_match: Option<&str>) -> Validation {
+        let if_none_match = if_none_match.map(Into::into);
+        Validation { validators: self.validators.clone(), if_none_match, given: None }
     }
 
     pub(crate) fn metrics_text(&self) -> String {
@@ -142,7 +157,14 @@ fn cors(settings: &HttpSettings) -> CorsLayer {
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::CONTENT_TYPE, header::ACCEPT, header::IF_NONE_MATCH, LAST_EVENT_ID])
-        .expose_headers([VARVE_SAMPLES, VARVE_BYTES_ESTIMATE, VARVE_PROBLEMS, VARVE_NEXT, header::ETAG])
+        .expose_headers([
+            VARVE_SAMPLES,
+            VARVE_BYTES_ESTIMATE,
+            VARVE_PROBLEMS,
+            VARVE_NEXT,
+            header::ETAG,
+            header::RETRY_AFTER,
+        ])
 }
 
 /// A line of JSON with a status.
@@ -261,19 +283,21 @@ fn permit(state: &ServerState, route: &Route) -> Result<Option<OwnedSemaphorePer
 
 /// Answers at once what is short.
 async fn run(state: ServerState, route: &'static Route, asked: Asked, mut timer: RequestTimer) -> Response {
-    let answered = short::answer(&state, route, &asked.pairs).map(|answered| {
-        let short = answered.map_err(|stopped| match stopped {
-            Stopped::Refused(error) | Stopped::Broken(error) => error,
-            Stopped::Gone(error) => ApiError::of(Code::Unavailable, error.to_string()),
-        })?;
-        let bytes = stream::encoded(asked.encoding, short.bytes).map_err(|error| uncompressed(&error))?;
-        Ok::<_, ApiError>(response(
-            &short.head,
-            asked.encoding,
-            asked.if_none_match.as_deref(),
-            Body::from(bytes),
-        ))
-    });
+    let answered =
+        short::answer(&state, route, &asked.pairs, asked.if_none_match.as_deref()).map(|answered| {
+            let short = answered.map_err(|stopped| match stopped {
+                Stopped::Refused(error) | Stopped::Broken(error) => error,
+                Stopped::Gone(error) => ApiError::of(Code::Unavailable, error.to_string()),
+                Stopped::Unchanged => ApiError::of(Code::Unavailable, stopped.to_string()),
+            })?;
+            let bytes = stream::encoded(asked.encoding, short.bytes).map_err(|error| uncompressed(&error))?;
+            Ok::<_, ApiError>(response(
+                &short.head,
+                asked.encoding,
+                asked.if_none_match.as_deref(),
+                Body::from(bytes),
+            ))
+        });
     match answered {
         None => run_apart(state, route, asked, timer).await,
         Some(Ok(response)) => response,
@@ -296,7 +320,9 @@ async fn run_apart(
     mut timer: RequestTimer,
 ) -> Response {
     let Asked { permit, pairs, encoding, if_none_match, stopping } = asked;
-    let (mut output, head, body) = match StreamOutput::new(encoding, state.settings.idle_timeout, stopping) {
+    let validation = state.validation(if_none_match.as_deref());
+    let idle_timeout = state.settings.idle_timeout;
+    let (mut output, head, body) = match StreamOutput::new(encoding, idle_timeout, stopping, validation) {
         Ok(ends) => ends,
         Err(error) => {
             timer.code(503);
@@ -311,6 +337,7 @@ async fn run_apart(
                     tracing::debug!(route = route.path, %error, "the client left");
                 }
             }
+            Err(Stopped::Unchanged) => output.unchanged(),
             Err(Stopped::Refused(error)) => {
                 timer.code(error.status);
                 output.refuse(error);
@@ -333,13 +360,31 @@ async fn run_apart(
     }
 }
 
+/// How long a client may keep an answer without asking whether it still is one.
+///
+/// Sealed weeks change only when an operator imports, repairs or lets a retention rule delete: they may be taken for
+/// true for a minute. Everything else is asked again each time, which costs no sample where nothing has changed.
+/// Proxies that serve many keep neither: who may read may change.
+fn kept(validator: Option<Validator>) -> HeaderValue {
+    match validator {
+        Some(Validator { sealed: true, .. }) => {
+            let text = format!("private, max-age={SEALED_AGE_S}, must-revalidate");
+            text.parse().unwrap_or(HeaderValue::from_static("no-cache"))
+        }
+        _ => HeaderValue::from_static("no-cache"),
+    }
+}
+
 fn response(head: &Head, encoding: Encoding, if_none_match: Option<&str>, body: Body) -> Response {
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(head.media_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if !head.media_type.is_empty() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(head.media_type));
+    }
+    headers.insert(header::CACHE_CONTROL, kept(head.validator));
     headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding, origin"));
     let number = |n: Option<u64>| n.map(HeaderValue::from);
-    let etag = head.whole.map(negotiate::tag);
+    // Both are weak: the same answer in other compressions, with a later `durable_until_ns`, cut into other segments.
+    let etag = head.validator.map(|validator| validator.state).or(head.whole).map(negotiate::tag);
     for (name, value) in [
         (VARVE_SAMPLES, number(head.samples)),
         (VARVE_BYTES_ESTIMATE, number(head.bytes).filter(|_| head.samples.is_some())),

@@ -9,17 +9,18 @@ use crate::output::{Head, Output, Stopped};
 use crate::parameters::Pairs;
 use crate::routes::{Request, Route};
 use crate::server::ServerState;
+use crate::validator::{Validation, Validator};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// An answer that is whole.
-#[derive(Default)]
 pub(crate) struct Short {
     pub(crate) head: Head,
     pub(crate) bytes: Vec<u8>,
     /// It got longer than a short one may be.
     outgrown: bool,
+    validation: Validation,
 }
 
 impl Short {
@@ -30,6 +31,14 @@ impl Short {
 }
 
 impl Output for Short {
+    fn validate(&mut self, validator: &mut dyn FnMut() -> Option<Validator>) -> bool {
+        self.validation.check(validator())
+    }
+
+    fn incomplete(&mut self) {
+        self.validation.spoil();
+    }
+
     fn head(&mut self, head: &Head) -> io::Result<()> {
         // Only what is there whole leaves with its hash.
         if head.whole.is_none() {
@@ -69,14 +78,24 @@ pub(crate) fn answer(
     state: &ServerState,
     route: &'static Route,
     pairs: &Pairs,
+    if_none_match: Option<&str>,
 ) -> Option<Result<Short, Stopped>> {
     let threads = Handle::try_current().map(|handle| handle.runtime_flavor());
     if !may_be_short(route, pairs) || threads.ok() != Some(RuntimeFlavor::MultiThread) {
         return None;
     }
-    let mut short = Short::default();
+    let validation = state.validation(if_none_match);
+    let mut short = Short { head: Head::default(), bytes: Vec::new(), outgrown: false, validation };
     let made = || answer_route(state, route, pairs, &mut short);
     // One that panics does so again on a thread of its own, where nothing goes down with it.
     let answered = tokio::task::block_in_place(|| catch_unwind(AssertUnwindSafe(made))).ok()?;
-    (!short.outgrown).then(|| answered.map(|()| short))
+    if short.outgrown {
+        return None;
+    }
+    short.head.validator = short.validation.given;
+    match answered {
+        // The client has the bytes.
+        Ok(()) | Err(Stopped::Unchanged) => Some(Ok(short)),
+        Err(stopped) => Some(Err(stopped)),
+    }
 }

@@ -4,6 +4,7 @@ use crate::error::ApiError;
 use crate::limits::{PIECE_BYTES, PIECES_QUEUED_MAX};
 use crate::negotiate::Encoding;
 use crate::output::{Head, Output};
+use crate::validator::{Validation, Validator};
 use axum::body::Bytes;
 use flate2::write::GzEncoder;
 use http_body::{Body, Frame};
@@ -139,6 +140,7 @@ pub(crate) struct StreamOutput {
     runtime: Handle,
     idle_timeout: Duration,
     stopping: Option<Stopping>,
+    validation: Validation,
 }
 
 /// Turns true when the server is told to stop: answers without an end of their own then end.
@@ -151,12 +153,14 @@ impl StreamOutput {
         encoding: Encoding,
         idle_timeout: Duration,
         stopping: Option<Stopping>,
+        validation: Validation,
     ) -> io::Result<(StreamOutput, HeadReceiver, StreamBody)> {
         let (head, receiver) = oneshot::channel();
         let (pieces, taken) = mpsc::channel(PIECES_QUEUED_MAX);
         let encoder = Encoder::new(encoding)?;
         let runtime = Handle::current();
-        let output = StreamOutput { head: Some(head), pieces, encoder, runtime, idle_timeout, stopping };
+        let head = Some(head);
+        let output = StreamOutput { head, pieces, encoder, runtime, idle_timeout, stopping, validation };
         Ok((output, receiver, StreamBody { pieces: taken, ended: false }))
     }
 
@@ -165,6 +169,15 @@ impl StreamOutput {
         if let Some(head) = self.head.take() {
             // The client may have gone.
             let _ = head.send(Err(error));
+        }
+    }
+
+    /// The client has the answer; without effect once the head has left.
+    pub(crate) fn unchanged(&mut self) {
+        let head = Head { validator: self.validation.given, ..Head::default() };
+        if let Some(sender) = self.head.take() {
+            // The client may have gone.
+            let _ = sender.send(Ok(head));
         }
     }
 
@@ -194,9 +207,18 @@ fn send(runtime: &Handle, pieces: &mpsc::Sender<Piece>, idle: Duration, piece: P
 }
 
 impl Output for StreamOutput {
+    fn validate(&mut self, validator: &mut dyn FnMut() -> Option<Validator>) -> bool {
+        self.validation.check(validator())
+    }
+
+    fn incomplete(&mut self) {
+        self.validation.spoil();
+    }
+
     fn head(&mut self, head: &Head) -> io::Result<()> {
+        let head = Head { validator: self.validation.given, ..head.clone() };
         match self.head.take() {
-            Some(sender) => sender.send(Ok(head.clone())).map_err(|_| io::ErrorKind::BrokenPipe.into()),
+            Some(sender) => sender.send(Ok(head)).map_err(|_| io::ErrorKind::BrokenPipe.into()),
             None => Ok(()),
         }
     }

@@ -52,5 +52,7 @@ mod snapshots;
 mod stamps;
 /// House rules that no compiler checks.
 mod tidy;
+/// Whatever changes an answer changes its version.
+mod versions;
 /// Weeks apart: each answers for itself.
 mod weeks;

@@ -342,6 +342,7 @@ impl Problem {
 
 /// One channel of one archive at one moment: all that is needed to answer about `range`
 /// and about the last sample before and the first sample after it.
+#[derive(Clone)]
 pub struct Snapshot {
     /// The stored name.
     pub name: ChannelName,

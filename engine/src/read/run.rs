@@ -34,6 +34,26 @@ pub struct Extent {
     pub bytes: u64,
 }
 
+/// Where a run keeps its samples.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// In memory, where they grow.
+    Memory,
+    /// In a table of a week that may still change.
+    Table,
+    /// In a table of a sealed week.
+    Sealed,
+}
+
+/// What tells two states of a run apart without reading its samples.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RunVersion {
+    /// Another one where a sample that matters is another one; perhaps also where none is.
+    pub state: u64,
+    /// Where the samples are.
+    pub kept: Kept,
+}
+
 /// A sequence of samples of one channel in strictly increasing (time, rank) order.
 /// Several runs of one channel may overlap; a sample that stands in two of them is the same sample.
 pub trait Run: Send + Sync {
@@ -50,6 +70,12 @@ pub trait Run: Send + Sync {
     /// What [`Run::load`] takes from a file, which may be read to find out; nothing where none is.
     fn extent(&self, _part: &Part, _range: TimeRange) -> Result<Extent, ReadError> {
         Ok(Extent::default())
+    }
+    /// Its version as far as it has samples in `range` or the last one before it, `range` being that of the
+    /// snapshot; `None` where that cannot be had without reading. Cheap.
+    fn version(&self, range: TimeRange) -> Option<RunVersion> {
+        let _ = range;
+        None
     }
     /// The parts that touch the closed span of `range`, in order. May read index pages.
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError>;

@@ -1,7 +1,11 @@
 //! One channel at one moment over all archives that know it.
 
+mod version;
+
+pub use version::Version;
+
 use super::merge::{first_from, last_before, last_type_before};
-use super::{Merge, Part, Problem, ProblemCode, ReadError, Scan, Snapshot, Stretches, Union};
+use super::{Kept, Merge, Part, Problem, ProblemCode, ReadError, Scan, Snapshot, Stretches, Union};
 use decimator::coverage::{self, Coverage};
 use decimator::fold::Folding;
 use sample::{ChannelName, Event, Metadata, Sample, SampleBlock, TimeRange, Timestamp, ValueType};

@@ -65,7 +65,7 @@ pub(super) fn channel_objects(
         json::value(&mut out.buffer, &object);
         out.settle()?;
     }
-    let complete = problems.is_empty();
+    let complete = out.is_complete(&problems);
     out.buffer.extend_from_slice(format!("\n],\"complete\":{complete},\"problems\":").as_bytes());
     json::value(&mut out.buffer, &json!(problems));
     out.buffer.extend_from_slice(b"}\n");

@@ -111,7 +111,7 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
     }
     out.buffer.extend_from_slice(b"\n],\"total_ns\":");
     numbers.int64(&mut out.buffer, total);
-    let complete = found.problems.is_empty();
+    let complete = out.is_complete(&found.problems);
     out.buffer.extend_from_slice(format!(",\"complete\":{complete},\"problems\":").as_bytes());
     json::value(&mut out.buffer, &json!(found.problems));
     out.buffer.extend_from_slice(b",\"durable_until_ns\":");

@@ -113,6 +113,12 @@ struct Planned<'a> {
     at: Option<(String, Arc<ChannelView>)>,
 }
 
+/// The range whose samples a table is made of: of means all of the bins at its ends.
+pub(super) fn range(query: &Query) -> Result<TimeRange, ApiError> {
+    let asked = Asked::of(query)?;
+    Ok(asked.folding().map_or(asked.range, |folding| folding.range))
+}
+
 /// `/table`.
 pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output) -> Result<(), Stopped> {
     let asked = Asked::of(query)?;

@@ -289,7 +289,7 @@ impl BinFormat {
 
     /// The answer ends.
     pub(crate) fn end(self, out: &mut Writer<'_>, ending: &Ending) -> Result<(), Stopped> {
-        let complete = ending.problems.is_empty();
+        let complete = out.is_complete(&ending.problems);
         match self.shape {
             Shape::Csv => Ok(()),
             Shape::Json => {

@@ -118,7 +118,7 @@ impl Format for ColumnsFormat {
     }
 
     fn end(&mut self, out: &mut Writer<'_>, ending: &Ending) -> Result<(), Stopped> {
-        let complete = ending.problems.is_empty();
+        let complete = out.is_complete(&ending.problems);
         let json = json!({
             "from_ns": self.range.from.0,
             "to_ns": self.range.to.0,

@@ -247,7 +247,7 @@ impl Format for JsonFormat {
     }
 
     fn end(&mut self, out: &mut Writer<'_>, ending: &Ending) -> Result<(), Stopped> {
-        let complete = ending.problems.is_empty();
+        let complete = out.is_complete(&ending.problems);
         out.buffer.extend_from_slice(format!("\n],\"complete\":{complete},\"problems\":").as_bytes());
         json::value(&mut out.buffer, &json!(ending.problems));
         let durable = ending.durable_until.map(|time| self.numbers.integer_value(time.0));

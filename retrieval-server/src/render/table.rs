@@ -132,7 +132,7 @@ impl TableJson {
 
     /// The answer ends.
     pub(crate) fn end(self, out: &mut Writer<'_>, ending: &Ending) {
-        let complete = ending.problems.is_empty();
+        let complete = out.is_complete(&ending.problems);
         out.buffer.extend_from_slice(format!("\n],\"complete\":{complete},\"problems\":").as_bytes());
         json::value(&mut out.buffer, &json!(ending.problems));
         let durable = ending.durable_until.map(|time| self.numbers.integer_value(time.0));
@@ -214,7 +214,7 @@ impl TableColumns {
 
     /// The answer ends.
     pub(crate) fn end(self, out: &mut Writer<'_>, ending: &Ending) -> Result<(), Stopped> {
-        let complete = ending.problems.is_empty();
+        let complete = out.is_complete(&ending.problems);
         let json = json!({
             "from_ns": self.range.from.0,
             "to_ns": self.range.to.0,

@@ -5,7 +5,7 @@ use super::caller::Caller;
 use super::snapshots::{self, ArrivedRun};
 use super::wire::{PART_BYTES, list, part, put_list, put_part, put_range, time, value_type};
 use disk::{Cursor, put_u32, put_u64};
-use engine::read::{Part, ReadError, Run};
+use engine::read::{Part, ReadError, Run, RunVersion};
 use sample::{SampleBlock, TimeRange, Timestamp, ValueType};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,7 @@ pub(super) struct RemoteRun {
     handle: u64,
     run: u32,
     span: (Timestamp, Timestamp),
+    version: Option<RunVersion>,
     /// Samples that came with the snapshot.
     inline: HashMap<u64, Arc<[u8]>>,
     progress: Mutex<Progress>,
@@ -44,13 +45,14 @@ impl Progress {
 impl RemoteRun {
     /// Run number `run` of snapshot `handle`.
     pub(super) fn new(caller: Arc<Caller>, handle: u64, run: u32, arrived: ArrivedRun) -> RemoteRun {
-        let ArrivedRun { span, listed, parts } = arrived;
+        let ArrivedRun { span, version, listed, parts } = arrived;
         let inline = parts.iter().filter_map(|(part, samples)| Some((part.token, samples.clone()?)));
         RemoteRun {
             caller,
             handle,
             run,
             span,
+            version,
             inline: inline.collect(),
             progress: Mutex::new(Progress::new(parts.iter().map(|(part, _)| *part).collect(), listed)),
         }
@@ -115,6 +117,10 @@ impl RemoteRun {
 impl Run for RemoteRun {
     fn span(&self) -> (Timestamp, Timestamp) {
         self.span
+    }
+
+    fn version(&self, _range: TimeRange) -> Option<RunVersion> {
+        self.version
     }
 
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError> {

@@ -8,7 +8,9 @@ use super::wire::{
 use disk::{BytesError, Cursor, FormatError, put_bytes, put_str, put_u8, put_u64, put_u128, put_varint};
 use engine::Tail;
 use engine::identity::ArchiveId;
-use engine::read::{FirstSample, Part, Position, Problem, ProblemCode, ReadError, Run, Snapshot};
+use engine::read::{
+    FirstSample, Kept, Part, Position, Problem, ProblemCode, ReadError, Run, RunVersion, Snapshot,
+};
 use sample::{ChannelId, ChannelName, Event, Kind, RunType, SampleBlock, TimeRange, Timestamp, ValueType};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +50,8 @@ pub(super) struct Arrived {
 #[derive(Debug)]
 pub(super) struct ArrivedRun {
     pub(super) span: (Timestamp, Timestamp),
+    /// Its version for the range that was asked for.
+    pub(super) version: Option<RunVersion>,
     /// The range whose parts are listed.
     pub(super) listed: TimeRange,
     /// Parts, perhaps with their samples.
@@ -55,7 +59,7 @@ pub(super) struct ArrivedRun {
 }
 
 /// Least bytes of a run.
-const RUN_BYTES: usize = 33;
+const RUN_BYTES: usize = 34;
 
 /// Writes what memory holds of a channel that matters for `range`, with its samples. If they are too many,
 /// `hold` keeps the runs and says under which handle.
@@ -125,10 +129,13 @@ pub(super) fn put_snapshot(
         let listed = if parts.is_some() { range } else { NOTHING };
         let parts: Vec<_> = parts.unwrap_or_default().into_iter().map(|part| (part, None)).collect();
         room -= parts.len();
-        put_run(out, run.span(), listed, &parts);
+        put_run(out, run.span(), run.version(range), listed, &parts);
     }
     Ok(())
 }
+
+/// Where samples are kept, by tag.
+const KEPT: [Kept; 3] = [Kept::Memory, Kept::Table, Kept::Sealed];
 
 /// An empty range.
 pub(super) const NOTHING: TimeRange = TimeRange { from: Timestamp(0), to: Timestamp(0) };
@@ -136,11 +143,16 @@ pub(super) const NOTHING: TimeRange = TimeRange { from: Timestamp(0), to: Timest
 fn put_run(
     out: &mut Vec<u8>,
     span: (Timestamp, Timestamp),
+    version: Option<RunVersion>,
     listed: TimeRange,
     parts: &[(Part, Option<Vec<u8>>)],
 ) {
     put_time(out, span.0);
     put_time(out, span.1);
+    put_option(out, version, |out, version| {
+        put_u64(out, version.state);
+        put_tag(out, &KEPT, version.kept);
+    });
     put_range(out, listed);
     put_list(out, parts, |out, (part, samples)| {
         put_part(out, part);
@@ -187,7 +199,7 @@ fn put_whole_run(
         };
         parts.push((part, Some(samples)));
     }
-    put_run(out, run.span(), TimeRange::ALL, &parts);
+    put_run(out, run.span(), run.version(range), TimeRange::ALL, &parts);
     Ok(())
 }
 
@@ -281,6 +293,7 @@ pub(super) fn arrived(from: &mut Cursor<'_>) -> Read<Arrived> {
 
 fn arrived_run(from: &mut Cursor<'_>) -> Read<ArrivedRun> {
     let span = (time(from)?, time(from)?);
+    let version = option(from, |from| Ok(RunVersion { state: from.u64()?, kept: tag(from, &KEPT)? }))?;
     let listed = range(from)?;
     let parts = list(from, PART_BYTES + 1, |from| {
         let part = part(from)?;
@@ -290,5 +303,5 @@ fn arrived_run(from: &mut Cursor<'_>) -> Read<ArrivedRun> {
     if !ordered {
         return Err(BytesError { position: from.position(), what: "parts are not in order" });
     }
-    Ok(ArrivedRun { span, listed, parts })
+    Ok(ArrivedRun { span, version, listed, parts })
 }

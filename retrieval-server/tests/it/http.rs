@@ -73,11 +73,11 @@ impl Drop for Server {
     }
 }
 
-fn body(response: ureq::http::Response<ureq::Body>) -> Result<Vec<u8>, ureq::Error> {
+pub(crate) fn body(response: ureq::http::Response<ureq::Body>) -> Result<Vec<u8>, ureq::Error> {
     response.into_body().into_with_config().limit(u64::MAX).read_to_vec()
 }
 
-fn header<'a>(response: &'a ureq::http::Response<ureq::Body>, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(response: &'a ureq::http::Response<ureq::Body>, name: &str) -> Option<&'a str> {
     response.headers().get(name).map(|value| value.to_str().unwrap())
 }
 

@@ -4,6 +4,7 @@
 
 mod ask;
 mod bins;
+mod caching;
 mod compose;
 mod engine;
 mod explain;

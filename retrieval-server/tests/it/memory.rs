@@ -1,8 +1,8 @@
 //! An archive in memory: what the tests put in is what a reader sees.
 
 use engine::read::{
-    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Evidence, Live, Member,
-    Part, Position, ReadError, Reader, Run, Snapshot, Verdict, Why,
+    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Evidence, Kept, Live,
+    Member, Part, Position, ReadError, Reader, Run, RunVersion, Snapshot, Verdict, Why,
 };
 use retrieval_server::{HttpSettings, ServerState};
 use sample::{ChannelName, Event, Metadata, Sample, SampleBlock, TimeRange, Timestamp, ValueType};
@@ -28,6 +28,8 @@ pub(crate) struct Channel {
     pub vanish: usize,
     /// Endless samples at 1 ns from 0 on in place of `samples`, so many.
     pub generated: Option<usize>,
+    /// Where the samples are said to be kept; runs without it have no version.
+    pub kept: Option<Kept>,
 }
 
 /// The archive.
@@ -47,6 +49,7 @@ struct Blocks {
     parts: Vec<SampleBlock>,
     damaged: Option<usize>,
     vanish: bool,
+    kept: Option<Kept>,
     loads: Arc<AtomicUsize>,
 }
 
@@ -58,6 +61,11 @@ fn position(block: &SampleBlock, i: usize) -> Position {
 impl Run for Blocks {
     fn span(&self) -> (Timestamp, Timestamp) {
         (self.parts[0].first(), self.parts[self.parts.len() - 1].last())
+    }
+
+    fn version(&self, _range: TimeRange) -> Option<RunVersion> {
+        let state = self.parts.iter().map(|block| block.len() as u64).sum();
+        self.kept.map(|kept| RunVersion { state, kept })
     }
 
     fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError> {
@@ -254,12 +262,14 @@ impl Archive for Memory {
             *times += 1;
             let vanish = *times <= channel.vanish;
             let (name, damaged, loads) = (name.to_string(), channel.damaged, self.loads.clone());
-            runs.push(Arc::new(Blocks { name, parts, damaged, vanish, loads }));
+            let kept = channel.kept;
+            runs.push(Arc::new(Blocks { name, parts, damaged, vanish, kept, loads }));
         }
         let late = Channel::blocks(&channel.late);
         if !late.is_empty() {
             let (name, loads) = (name.to_string(), self.loads.clone());
-            runs.push(Arc::new(Blocks { name, parts: late, damaged: None, vanish: false, loads }));
+            let kept = channel.kept.map(|_| Kept::Table);
+            runs.push(Arc::new(Blocks { name, parts: late, damaged: None, vanish: false, kept, loads }));
         }
         Ok(Some(Snapshot {
             rows: Vec::new(),
