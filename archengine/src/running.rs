@@ -90,6 +90,8 @@ impl Running {
         let settings = HttpSettings {
             cors_origins: config.http.cors_origins.clone(),
             idle_timeout,
+            requests_max: config.http.max_answers,
+            waiting_max: config.http.max_waiting,
             ..HttpSettings::default()
         };
         let parts = EngineParts {

@@ -1,5 +1,6 @@
 //! One channel's samples block by block, planned anew when files that were planned have gone.
 
+use crate::fairness;
 use crate::limits::REPLANS_MAX;
 use crate::selection::Selection;
 use engine::read::{ChannelView, Order, Position, ReadError, Reader, Samples, Scan};
@@ -48,6 +49,7 @@ impl<'a> Blocks<'a> {
 
     /// The next block; `None` behind the last.
     pub(crate) fn next(&mut self) -> Result<Option<SampleBlock>, ReadError> {
+        fairness::pass_on();
         loop {
             match self.samples.next() {
                 None => return Ok(None),

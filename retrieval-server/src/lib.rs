@@ -13,6 +13,7 @@ pub mod columns;
 mod condition;
 mod cursor;
 mod error;
+mod fairness;
 mod follow;
 mod json;
 pub mod limits;

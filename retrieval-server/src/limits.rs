@@ -40,8 +40,18 @@ pub const SEALED_AGE_S: u64 = 60;
 pub const PIECE_BYTES: usize = 256 << 10;
 /// Pieces that wait for a slow client; with the one being filled about 1 MiB.
 pub const PIECES_QUEUED_MAX: usize = 3;
-/// Requests answered at the same time; one more is told to come back.
+/// Requests answered at the same time, by all clients; one client has at most as many as are free.
 pub const DATA_REQUESTS_MAX: usize = 64;
+/// Requests of one client that wait for a place; one more is told to come back.
+pub const WAITING_MAX: usize = 64;
+/// The longest that a request waits for a place.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer computes while others wait for their turn.
+pub const TURN: Duration = Duration::from_millis(5);
+/// A client has at most so many times as many connections as are free.
+pub const CONNECTIONS_FACTOR: usize = 64;
+/// How long a connection that was refused stays open, so that the client reads why.
+pub const REFUSAL_LINGERS: Duration = Duration::from_millis(100);
 /// Channels of one table, each of which holds a block of samples in memory.
 pub const TABLE_CHANNELS_MAX: usize = 300;
 /// Rows of a table in JSON, which has all times before all values.

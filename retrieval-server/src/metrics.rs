@@ -6,7 +6,7 @@ use prometheus_client::encoding::{
     DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
@@ -30,6 +30,10 @@ struct RequestLabels {
 pub(crate) struct HttpMetrics {
     requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
+    /// Requests that wait for a place.
+    pub(crate) waiting: Gauge,
+    /// Requests and connections that were told to come back.
+    pub(crate) refused: Counter,
 }
 
 /// A request that is being answered; counted when dropped.
@@ -42,7 +46,12 @@ pub(crate) struct RequestTimer {
 impl HttpMetrics {
     pub(crate) fn new() -> HttpMetrics {
         let requests = Family::new_with_constructor((|| Histogram::new(REQUEST_SECONDS)) as fn() -> _);
-        HttpMetrics { requests, in_flight: Gauge::default() }
+        HttpMetrics {
+            requests,
+            in_flight: Gauge::default(),
+            waiting: Gauge::default(),
+            refused: Counter::default(),
+        }
     }
 
     /// A request to `route` (the table's path, never the client's) begins.
@@ -60,6 +69,14 @@ impl HttpMetrics {
         registry.register("varve_http_request_seconds", "Time to answer HTTP requests", requests);
         let in_flight = self.in_flight.clone();
         registry.register("varve_http_in_flight", "HTTP requests being answered", in_flight);
+        let waiting = self.waiting.clone();
+        registry.register(
+            "varve_http_waiting",
+            "HTTP requests that wait because their client has many",
+            waiting,
+        );
+        let refused = self.refused.clone();
+        registry.register("varve_http_refused", "HTTP requests that were told to come back", refused);
         if let Some(metrics) = engine {
             registry.register_collector(Box::new(EngineCollector(metrics)));
         }

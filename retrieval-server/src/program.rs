@@ -159,6 +159,8 @@ async fn serve_until(config: &ServerConfig, stop: impl Future<Output = ()>) -> R
     let settings = HttpSettings {
         cors_origins: config.http.cors_origins.clone(),
         idle_timeout,
+        requests_max: config.http.max_answers,
+        waiting_max: config.http.max_waiting,
         ..HttpSettings::default()
     };
     let state = ServerState::new(reader.clone(), None, settings);

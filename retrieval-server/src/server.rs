@@ -2,9 +2,10 @@
 
 use crate::answer::{answer_route, readiness};
 use crate::error::{ApiError, Code};
+use crate::fairness::{Client, Place, Places, Share, Turns};
 use crate::limits::{
     BODY_BYTES_MAX, BODY_READ_TIMEOUT, DATA_REQUESTS_MAX, FOLLOW_BEHIND_MAX, FOLLOWERS_MAX, HEADER_BYTES_MAX,
-    SEALED_AGE_S,
+    PATIENCE, SEALED_AGE_S, WAITING_MAX,
 };
 use crate::metrics::{HttpMetrics, RequestTimer};
 use crate::negotiate::{self, Encoding};
@@ -24,9 +25,9 @@ use engine::read::{Meter, Reader};
 use engine::status::StatusSource;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 /// The part of the configuration that concerns HTTP.
@@ -36,8 +37,12 @@ pub struct HttpSettings {
     pub cors_origins: Vec<String>,
     /// A client that takes nothing for so long is cut.
     pub idle_timeout: Duration,
-    /// Requests answered at the same time; one more is told to come back.
+    /// Requests answered at the same time, by all clients; one client has at most as many as are free.
     pub requests_max: usize,
+    /// Requests of one client that wait for a place; one more is told to come back.
+    pub waiting_max: usize,
+    /// Long answers that compute at the same time.
+    pub computing_max: usize,
     /// Streams that follow channels at the same time; one more is told to come back.
     pub followers_max: usize,
     /// Samples of one channel that a follower which had caught up may be behind before it is told what it missed.
@@ -50,6 +55,8 @@ impl Default for HttpSettings {
             cors_origins: vec!["*".into()],
             idle_timeout: Duration::from_secs(60),
             requests_max: DATA_REQUESTS_MAX,
+            waiting_max: WAITING_MAX,
+            computing_max: std::thread::available_parallelism().map_or(1, NonZero::get),
             followers_max: FOLLOWERS_MAX,
             follow_behind_max: FOLLOW_BEHIND_MAX,
         }
@@ -69,22 +76,30 @@ pub struct ServerState {
     pub started: Instant,
     pub(crate) validators: Arc<Validators>,
     metrics: HttpMetrics,
-    running: Arc<Semaphore>,
-    following: Arc<Semaphore>,
+    running: Arc<Places>,
+    following: Arc<Places>,
+    turns: Arc<Turns>,
 }
 
 impl ServerState {
     /// Over `reader`; `status` where an engine runs in this process.
     pub fn new(reader: Reader, status: Option<Arc<dyn StatusSource>>, settings: HttpSettings) -> ServerState {
+        let metrics = HttpMetrics::new();
+        let places = |places, waiting| {
+            let share = Share { places, factor: 1, waiting, patience: PATIENCE };
+            Places::new(share, metrics.waiting.clone(), metrics.refused.clone())
+        };
         ServerState {
             reader,
             status,
-            running: Arc::new(Semaphore::new(settings.requests_max)),
-            following: Arc::new(Semaphore::new(settings.followers_max)),
+            running: places(settings.requests_max, settings.waiting_max),
+            // Who follows stays for long: there is no use in waiting.
+            following: places(settings.followers_max, 0),
+            turns: Turns::new(settings.computing_max),
             settings: Arc::new(settings),
             started: Instant::now(),
             validators: Arc::new(Validators::new()),
-            metrics: HttpMetrics::new(),
+            metrics,
         }
     }
 
@@ -190,7 +205,8 @@ pub(crate) fn refusal(error: &ApiError) -> Response {
 
 /// A request, read whole.
 struct Asked {
-    permit: Option<OwnedSemaphorePermit>,
+    client: Client,
+    place: Option<Place>,
     pairs: Pairs,
     encoding: Encoding,
     if_none_match: Option<String>,
@@ -218,7 +234,8 @@ async fn respond(state: ServerState, route: &'static Route, request: axum::extra
 }
 
 async fn ask(state: &ServerState, route: &Route, request: axum::extract::Request) -> Result<Asked, ApiError> {
-    let permit = permit(state, route)?;
+    let client = request.extensions().get().copied().unwrap_or(Client::UNKNOWN);
+    let place = place(state, route, client).await?;
     let (head, body) = request.into_parts();
     let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
     let mut pairs = parameters::from_query(head.uri.query().unwrap_or_default())?;
@@ -243,7 +260,8 @@ async fn ask(state: &ServerState, route: &Route, request: axum::extract::Request
         pairs.push(("cursor".into(), id.into()));
     }
     Ok(Asked {
-        permit,
+        client,
+        place,
         pairs,
         encoding: negotiate::encoding(text(header::ACCEPT_ENCODING)),
         if_none_match: text(header::IF_NONE_MATCH).map(Into::into),
@@ -263,22 +281,21 @@ async fn read_body(body: Body) -> Result<axum::body::Bytes, ApiError> {
     }
 }
 
-fn permit(state: &ServerState, route: &Route) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+async fn place(state: &ServerState, route: &Route, client: Client) -> Result<Option<Place>, ApiError> {
     if !route.reads() {
         return Ok(None);
     }
-    let HttpSettings { requests_max, followers_max, .. } = &*state.settings;
     // Who follows stays for long: nobody else is to wait for that.
-    let (places, message) = if route.request == Request::Follow {
-        (&state.following, format!("{followers_max} clients are following channels already"))
-    } else {
-        (&state.running, format!("{requests_max} requests are being answered already"))
+    let (places, doing) = match route.request {
+        Request::Follow => (&state.following, "follow channels"),
+        _ => (&state.running, "are answered or wait"),
     };
-    places
-        .clone()
-        .try_acquire_owned()
-        .map(Some)
-        .map_err(|_| ApiError::of(Code::TooMany, format!("{message}; try again in a moment")))
+    let refused = || {
+        let message =
+            format!("as many of your requests {doing} as one client may have; try again in a moment");
+        ApiError::of(Code::TooMany, message)
+    };
+    places.take(client).await.map(Some).ok_or_else(refused)
 }
 
 /// Answers at once what is short.
@@ -319,7 +336,7 @@ async fn run_apart(
     asked: Asked,
     mut timer: RequestTimer,
 ) -> Response {
-    let Asked { permit, pairs, encoding, if_none_match, stopping } = asked;
+    let Asked { client, place, pairs, encoding, if_none_match, stopping } = asked;
     let validation = state.validation(if_none_match.as_deref());
     let idle_timeout = state.settings.idle_timeout;
     let (mut output, head, body) = match StreamOutput::new(encoding, idle_timeout, stopping, validation) {
@@ -330,7 +347,9 @@ async fn run_apart(
         }
     };
     tokio::task::spawn_blocking(move || {
-        let answered = answer_route(&state, route, &pairs, &mut output);
+        let mut make = || answer_route(&state, route, &pairs, &mut output);
+        // A stream without end mostly sleeps.
+        let answered = if route.request == Request::Follow { make() } else { state.turns.run(client, make) };
         match answered {
             Ok(()) => {
                 if let Err(error) = output.finish() {
@@ -347,7 +366,7 @@ async fn run_apart(
             }
             Err(Stopped::Gone(error)) => tracing::debug!(route = route.path, %error, "the client left"),
         }
-        drop(permit);
+        drop(place);
     });
     match head.await {
         Ok(Ok(head)) => response(&head, encoding, if_none_match.as_deref(), Body::new(body)),

@@ -1,6 +1,7 @@
 //! An answer on its way from a blocking thread to a connection, bounded in bytes.
 
 use crate::error::ApiError;
+use crate::fairness;
 use crate::limits::{PIECE_BYTES, PIECES_QUEUED_MAX};
 use crate::negotiate::Encoding;
 use crate::output::{Head, Output};
@@ -199,7 +200,8 @@ fn send(runtime: &Handle, pieces: &mpsc::Sender<Piece>, idle: Duration, piece: P
         Err(mpsc::error::TrySendError::Closed(_)) => return Err(io::ErrorKind::BrokenPipe.into()),
         Err(mpsc::error::TrySendError::Full(piece)) => piece,
     };
-    match runtime.block_on(async { tokio::time::timeout(idle, pieces.send(piece)).await }) {
+    let waiting = || runtime.block_on(async { tokio::time::timeout(idle, pieces.send(piece)).await });
+    match fairness::rest(waiting) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client took nothing for too long")),
@@ -228,6 +230,7 @@ impl Output for StreamOutput {
         while !rest.is_empty() {
             let (chunk, behind) = rest.split_at(rest.len().min(self.encoder.room()));
             rest = behind;
+            fairness::pass_on();
             self.encoder.write(chunk)?;
             let ready = self.encoder.ready();
             if ready.len() >= PIECE_BYTES {

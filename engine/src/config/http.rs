@@ -21,7 +21,18 @@ pub struct HttpSettings {
     pub cors_origins: Vec<String>,
     /// A client that takes nothing for so long is cut.
     pub idle_timeout: Duration,
+    /// Requests answered at the same time, by all clients.
+    pub max_answers: usize,
+    /// Requests of one client that wait.
+    pub max_waiting: usize,
 }
+
+/// Requests answered at the same time when nothing else is said.
+const ANSWERS: usize = 64;
+/// Requests of one client that wait when nothing else is said.
+const WAITING: usize = 64;
+/// Most of either: each answer has a thread.
+const REQUESTS_MAX: i64 = 400;
 
 impl HttpSettings {
     /// The defaults, on `port` of the loopback interface.
@@ -31,6 +42,8 @@ impl HttpSettings {
             open_reading: false,
             cors_origins: vec!["*".to_owned()],
             idle_timeout: Duration::from_secs(60),
+            max_answers: ANSWERS,
+            max_waiting: WAITING,
         }
     }
 
@@ -43,6 +56,14 @@ impl HttpSettings {
             settings.cors_origins = origins.into_iter().map(|(origin, _)| origin).collect();
         }
         section.set("idle_timeout", &mut settings.idle_timeout, value::positive_duration);
+        // A client may have as many as are free: with one place there would be none beside it.
+        for (key, least, setting) in
+            [("max_answers", 2, &mut settings.max_answers), ("max_waiting", 0, &mut settings.max_waiting)]
+        {
+            let mut number = i64::try_from(*setting).unwrap_or(REQUESTS_MAX);
+            section.set(key, &mut number, value::integer(least, REQUESTS_MAX));
+            *setting = usize::try_from(number).unwrap_or(*setting);
+        }
         if !settings.listen.ip().is_loopback() && !settings.open_reading {
             let offset = section.value("listen").map_or(section.offset(), |v| v.span().start);
             let what = format!(

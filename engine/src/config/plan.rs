@@ -104,6 +104,8 @@ fn fixed_differences(present: &Config, next: &Config) -> Vec<&'static str> {
         ("http.open_reading", x.open_reading != y.open_reading),
         ("http.cors_origins", x.cors_origins != y.cors_origins),
         ("http.idle_timeout", x.idle_timeout != y.idle_timeout),
+        ("http.max_answers", x.max_answers != y.max_answers),
+        ("http.max_waiting", x.max_waiting != y.max_waiting),
         ("channel_access", !same_search(present, next)),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(setting, _)| setting).collect()

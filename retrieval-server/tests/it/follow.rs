@@ -396,7 +396,7 @@ fn a_new_sample_is_there_within_a_second_and_a_browser_goes_on_where_it_was() {
 
 #[test]
 fn followers_have_places_of_their_own() {
-    let settings = HttpSettings { requests_max: 1, followers_max: 2, ..HttpSettings::default() };
+    let settings = HttpSettings { requests_max: 1, followers_max: 4, ..HttpSettings::default() };
     let server = Server::over(growing().state(settings));
     let path = "/api/v1/follow?channel=X";
     let first = Reading::of(server.get(path, &[]));

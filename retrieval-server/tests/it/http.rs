@@ -13,14 +13,14 @@ use tokio::sync::oneshot;
 /// A server on a free port, stopped when dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    loads: Arc<AtomicUsize>,
+    pub(crate) loads: Arc<AtomicUsize>,
     stop: Option<oneshot::Sender<()>>,
     running: Option<tokio::task::JoinHandle<()>>,
-    runtime: tokio::runtime::Runtime,
+    pub(crate) runtime: tokio::runtime::Runtime,
 }
 
 impl Server {
-    fn start(memory: Memory, settings: HttpSettings) -> Server {
+    pub(crate) fn start(memory: Memory, settings: HttpSettings) -> Server {
         let loads = memory.loads.clone();
         let mut server = Server::over(memory.state_with(settings));
         server.loads = loads;
@@ -81,7 +81,7 @@ pub(crate) fn header<'a>(response: &'a ureq::http::Response<ureq::Body>, name: &
     response.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
-fn memory() -> Memory {
+pub(crate) fn memory() -> Memory {
     let samples = |count| (0..count).map(|i| Sample::new(Timestamp(i), Value::Int64(i))).collect();
     let mut memory = Memory::of([
         ("A/B", Channel { samples: samples(3), ..Channel::default() }),

@@ -8,6 +8,7 @@ mod caching;
 mod compose;
 mod engine;
 mod explain;
+mod fairness;
 mod follow;
 mod format;
 mod http;

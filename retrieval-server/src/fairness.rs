@@ -1,0 +1,9 @@
+//! Who is answered when not all can be: clients share places and processors, not requests.
+
+mod client;
+mod places;
+mod turns;
+
+pub(crate) use client::Client;
+pub(crate) use places::{Place, Places, Share};
+pub(crate) use turns::{Turns, pass_on, rest};
