@@ -7,6 +7,7 @@ use engine::read::{
 use sample::{ChannelName, TimeRange, Timestamp};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// What was asked first and is asked again.
 #[derive(Default)]
@@ -54,6 +55,31 @@ impl Notebook {
     fn notes(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// What was noted, else what `look` finds.
+    fn looked_at(
+        &self,
+        name: &ChannelName,
+        range: TimeRange,
+        look: impl FnOnce() -> Result<Vec<Snapshot>, ReadError>,
+    ) -> Result<Vec<Snapshot>, ReadError> {
+        let key = (name.clone(), range);
+        let mut notes = self.notes();
+        if notes.again {
+            if let Some(noted) = notes.snapshots.remove(&key) {
+                return Ok(noted);
+            }
+        } else if let Some(noted) = notes.snapshots.get(&key) {
+            return Ok(noted.clone());
+        }
+        let again = notes.again;
+        drop(notes);
+        let found = look()?;
+        if !again {
+            self.notes().snapshots.insert(key, found.clone());
+        }
+        Ok(found)
+    }
 }
 
 impl Archive for Notebook {
@@ -94,22 +120,16 @@ impl Archive for Notebook {
     }
 
     fn snapshots(&self, name: &ChannelName, range: TimeRange) -> Result<Vec<Snapshot>, ReadError> {
-        let key = (name.clone(), range);
-        let mut notes = self.notes();
-        if notes.again {
-            if let Some(noted) = notes.snapshots.remove(&key) {
-                return Ok(noted);
-            }
-        } else if let Some(noted) = notes.snapshots.get(&key) {
-            return Ok(noted.clone());
-        }
-        let again = notes.again;
-        drop(notes);
-        let found = self.archive.snapshots(name, range)?;
-        if !again {
-            self.notes().snapshots.insert(key, found.clone());
-        }
-        Ok(found)
+        self.looked_at(name, range, || self.archive.snapshots(name, range))
+    }
+
+    fn snapshots_since(
+        &self,
+        name: &ChannelName,
+        range: TimeRange,
+        since: Instant,
+    ) -> Result<Vec<Snapshot>, ReadError> {
+        self.looked_at(name, range, || self.archive.snapshots_since(name, range, since))
     }
 
     fn now(&self) -> Timestamp {
