@@ -3,12 +3,13 @@
 use crate::damage::DamageLog;
 use crate::indexed_table::IndexedTable;
 use crate::manifest::TableEntry;
-use crate::read::{Extent, Kept, Part, Position, ReadError, Run, RunVersion};
+use crate::read::{Enough, Extent, Facts, Kept, Numbers, Part, Piece, Position, ReadError, Run, RunVersion};
 use disk::FormatError;
-use sample::{ChannelId, SampleBlock, TimeRange, Timestamp, ValueType};
-use sstable::{Entry, Key, Table};
+use sample::{ChannelId, SampleBlock, Severity, TimeRange, Timestamp, ValueType};
+use sstable::{ChunkHeader, Entry, Key, NumericStatistics, OpenChunk, Page, Statistics, Table};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// In-order or late samples of one channel in one table.
 #[derive(Debug)]
@@ -18,8 +19,10 @@ pub(crate) struct TableRun {
     late: bool,
     span: (Timestamp, Timestamp),
     version: RunVersion,
-    /// Chunks that [`Run::parts`] named; a part's token is its place here.
+    /// Chunks that [`Run::parts`] named; see [`Token`].
     named: Mutex<Vec<Entry>>,
+    /// The chunk that was looked into last, with its place.
+    opened: Mutex<Option<(usize, Arc<OpenChunk>)>>,
     damage: Arc<DamageLog>,
 }
 
@@ -39,6 +42,7 @@ impl TableRun {
             span: entry.samples_span.unwrap_or((Timestamp::MAX, Timestamp::MIN)),
             version: version(entry.id, entry.footer_crc, entry.sealed),
             named: Mutex::default(),
+            opened: Mutex::default(),
         }
     }
 
@@ -47,7 +51,16 @@ impl TableRun {
         let span = table.summary().span.unwrap_or((Timestamp::MAX, Timestamp::MIN));
         let version = version(table.info().table, table.summary().footer_crc, false);
         let table = table.into();
-        TableRun { table, channel, late, span, version, named: Mutex::default(), damage: Arc::default() }
+        TableRun {
+            table,
+            channel,
+            late,
+            span,
+            version,
+            named: Mutex::default(),
+            opened: Mutex::default(),
+            damage: Arc::default(),
+        }
     }
 
     /// What a failure of the files means; damage is remembered.
@@ -57,11 +70,25 @@ impl TableRun {
         error
     }
 
-    /// The chunk that a part is.
+    /// The chunk that a part is, or is of.
     fn entry(&self, part: &Part) -> Result<Entry, ReadError> {
-        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = usize::try_from(part.token).ok().and_then(|token| named.get(token).cloned());
+        let entry = self.named().get(Token::of(part.token).place).cloned();
         entry.ok_or_else(|| ReadError::Unavailable("a part of another run was asked for".into()))
+    }
+
+    fn named(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The chunk at `place`, from memory if it was looked into last.
+    fn opened(&self, place: usize, entry: &Entry) -> Result<Arc<OpenChunk>, FormatError> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, chunk)) = opened.as_ref().filter(|(of, _)| *of == place) {
+            return Ok(chunk.clone());
+        }
+        let chunk = Arc::new(self.table.table().chunk(entry)?);
+        *opened = Some((place, chunk.clone()));
+        Ok(chunk)
     }
 
     fn entries(&self, range: TimeRange) -> Result<Vec<Entry>, ReadError> {
@@ -115,7 +142,10 @@ impl Run for TableRun {
         let entry = self.entry(part)?;
         let header = self.table.table().chunk_header(&entry);
         let header = header.map_err(|error| self.failed(error, span_of(part)))?;
-        let pages = header.pages_touching(range);
+        let touching = header.pages_touching(range);
+        let of = Token::of(part.token).pages.unwrap_or(touching.clone());
+        let start = touching.start.max(of.start);
+        let pages = start..touching.end.min(of.end).max(start);
         let bytes = header.extent_of(pages.clone());
         Ok(Extent { pages: pages.len() as u64, bytes: bytes.end - bytes.start })
     }
@@ -126,10 +156,10 @@ impl Run for TableRun {
 
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError> {
         let entries = self.entries(range)?;
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = self.named();
         let parts = entries.into_iter().filter_map(|entry| {
             let chunk = entry.chunk.as_ref()?;
-            let token = named.len() as u64;
+            let token = Token { place: named.len(), pages: None }.bits();
             let part = Part {
                 first: Position { time: entry.key.bin, rank: chunk.first_rank },
                 // The rank of the last sample stands in the chunk: this bounds it.
@@ -149,9 +179,35 @@ impl Run for TableRun {
         Ok(header.map_err(|error| self.failed(error, span_of(part)))?.run.value)
     }
 
-    fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
+    fn facts(&self, part: &Part) -> Option<Facts> {
+        let Token { place, pages: None } = Token::of(part.token) else { return None };
+        let named = self.named();
+        named.get(place)?.chunk.as_ref().map(|chunk| facts_of(&chunk.statistics))
+    }
+
+    fn pieces(&self, part: &Part, enough: &mut Enough<'_>) -> Result<Vec<Piece>, ReadError> {
+        let Token { place, pages: None } = Token::of(part.token) else { return Ok(Vec::new()) };
         let entry = self.entry(part)?;
-        self.table.table().samples(&entry, range).map_err(|error| self.failed(error, span_of(part)))
+        let chunk = self.opened(place, &entry).map_err(|error| self.failed(error, span_of(part)))?;
+        Ok(pieces_of(place, part, chunk.header(), enough))
+    }
+
+    fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
+        let Token { place, pages } = Token::of(part.token);
+        let entry = self.entry(part)?;
+        let table = self.table.table();
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let samples = match (pages, opened) {
+            (Some(pages), _) => {
+                let read = |chunk: Arc<OpenChunk>| table.page_samples(&chunk, pages, range);
+                self.opened(place, &entry).and_then(read)
+            }
+            (None, Some((of, chunk))) if of == place => {
+                table.page_samples(&chunk, 0..chunk.header().pages().len(), range)
+            }
+            (None, _) => table.samples(&entry, range),
+        };
+        samples.map_err(|error| self.failed(error, span_of(part)))
     }
 
     fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError> {
@@ -164,5 +220,91 @@ impl Run for TableRun {
             }
         }
         Ok(types)
+    }
+}
+
+/// What the token of a part says: the place of its chunk among those named, and which pages of it, unless all.
+#[derive(Clone, PartialEq, Debug)]
+struct Token {
+    place: usize,
+    pages: Option<Range<usize>>,
+}
+
+/// A chunk has at most as many pages as samples.
+const PAGE_BITS: u32 = 14;
+const PAGE_MASK: u64 = (1 << PAGE_BITS) - 1;
+const _: () = assert!(sstable::CHUNK_SAMPLES_MAX <= PAGE_MASK as usize);
+
+impl Token {
+    fn bits(&self) -> u64 {
+        // No pages at all stand for all of them.
+        let pages = self.pages.clone().unwrap_or(0..0);
+        (self.place as u64) << (2 * PAGE_BITS) | (pages.start as u64) << PAGE_BITS | pages.end as u64
+    }
+
+    fn of(bits: u64) -> Token {
+        let at = |shift: u32| (bits >> shift & PAGE_MASK) as usize;
+        let pages = at(PAGE_BITS)..at(0);
+        Token { place: (bits >> (2 * PAGE_BITS)) as usize, pages: (!pages.is_empty()).then_some(pages) }
+    }
+}
+
+/// The pieces of the chunk at `place`: pages of which `enough` is known one by one, those between them together;
+/// nothing where all would have to be loaded.
+fn pieces_of(place: usize, part: &Part, header: &ChunkHeader, enough: &mut Enough<'_>) -> Vec<Piece> {
+    let pages = header.pages();
+    let of_chunk = facts_of(&header.statistics);
+    let of_pages = |wanted: Range<usize>| Part {
+        first: pages
+            .get(wanted.start)
+            .filter(|_| wanted.start > 0)
+            .map_or(part.first, |page| Position { time: page.first.0, rank: 0 }),
+        // A page may end with the stamp with which the next one begins.
+        last: pages.get(wanted.end).map_or(part.last, |next| Position { time: next.first.0, rank: u32::MAX }),
+        count: header.samples_of(wanted.clone()).len() as u32,
+        token: Token { place, pages: Some(wanted) }.bits(),
+    };
+    let mut pieces = Vec::new();
+    let mut passed = 0;
+    for (i, page) in pages.iter().enumerate() {
+        let (part, facts) = (of_pages(i..i + 1), of_page(&of_chunk, header, page));
+        if enough(&part, &facts) {
+            if passed < i {
+                pieces.push(Piece::Wanted(of_pages(passed..i)));
+            }
+            pieces.push(Piece::Known(part, facts));
+            passed = i + 1;
+        }
+    }
+    if passed > 0 && passed < pages.len() {
+        pieces.push(Piece::Wanted(of_pages(passed..pages.len())));
+    }
+    pieces
+}
+
+/// What statistics say of every sample of a chunk.
+fn facts_of(statistics: &Statistics) -> Facts {
+    let all_invalid = statistics.invalid == statistics.count;
+    let least = if all_invalid { Severity::Invalid } else { Severity::NoAlarm };
+    let numbers = |of: &NumericStatistics| Numbers {
+        bounds: of.extremes.map(|extremes| (extremes.min, extremes.max)),
+        nan: of.nan > 0,
+        positive_infinite: of.positive_infinite > 0,
+        negative_infinite: of.negative_infinite > 0,
+    };
+    Facts {
+        run: None,
+        severity: (least, statistics.worst),
+        numbers: statistics.numeric.as_ref().map(numbers),
+    }
+}
+
+/// What the header of a chunk says of every sample of one page.
+fn of_page(of_chunk: &Facts, header: &ChunkHeader, page: &Page) -> Facts {
+    let finite = |bounds: &(f64, f64)| *bounds != (f64::INFINITY, f64::NEG_INFINITY);
+    Facts {
+        run: Some((header.run.value, header.run.metadata_known)),
+        severity: (of_chunk.severity.0.min(page.worst), page.worst),
+        numbers: of_chunk.numbers.map(|of| Numbers { bounds: page.bounds.filter(finite), ..of }),
     }
 }

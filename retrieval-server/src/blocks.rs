@@ -3,7 +3,7 @@
 use crate::fairness;
 use crate::limits::REPLANS_MAX;
 use crate::selection::Selection;
-use engine::read::{ChannelView, Order, Position, ReadError, Reader, Samples, Scan};
+use engine::read::{ChannelView, Enough, Order, Position, ReadError, Reader, Samples, Scan, Step};
 use sample::{SampleBlock, TimeRange};
 use std::sync::Arc;
 
@@ -30,13 +30,20 @@ impl<'a> Blocks<'a> {
         Blocks { samples, reader, view, whole, scan, last: None, replans: 0, selection: None }
     }
 
-    /// Only samples inside `selection`, if there is one.
+    /// Only samples inside `selection`, if there is one; before anything is read.
     pub(crate) fn within(self, selection: Option<Selection>) -> Blocks<'a> {
-        Blocks { selection, ..self }
+        let mut blocks = Blocks { selection, ..self };
+        blocks.samples = blocks.scanned(&blocks.scan);
+        blocks
+    }
+
+    /// The samples of `scan`; what lies outside the selection is not loaded.
+    fn scanned(&self, scan: &Scan) -> Samples {
+        self.view.samples(scan).within(self.selection.as_ref().map(Selection::shared))
     }
 
     /// The view that is being read.
-    pub(crate) fn view(&self) -> &ChannelView {
+    pub(crate) fn view(&self) -> &Arc<ChannelView> {
         &self.view
     }
 
@@ -44,17 +51,26 @@ impl<'a> Blocks<'a> {
     pub(crate) fn go_to(&mut self, range: TimeRange) {
         self.scan = Scan { range, beyond: None, ..self.scan };
         self.last = None;
-        self.samples = self.view.samples(&self.scan);
+        self.samples = self.scanned(&self.scan);
     }
 
     /// The next block; `None` behind the last.
     pub(crate) fn next(&mut self) -> Result<Option<SampleBlock>, ReadError> {
+        match self.step(None)? {
+            Some(Step::Samples(block)) => Ok(Some(block)),
+            Some(Step::Passed(..)) | None => Ok(None),
+        }
+    }
+
+    /// The next block, or the next part of which `enough` is known without loading it, wherever that lies; `None`
+    /// behind the last. After a plan made anew, parts passed since the last block come again.
+    pub(crate) fn step(&mut self, mut enough: Option<&mut Enough<'_>>) -> Result<Option<Step>, ReadError> {
         fairness::pass_on();
         loop {
-            match self.samples.next() {
+            match self.samples.step(enough.as_deref_mut()) {
                 None => return Ok(None),
-                Some(Ok(block)) if block.is_empty() => {}
-                Some(Ok(block)) => {
+                Some(Ok(Step::Samples(block))) if block.is_empty() => {}
+                Some(Ok(Step::Samples(block))) => {
                     self.replans = 0;
                     let behind = match self.scan.order {
                         Order::Ascending => block.position(block.len() - 1),
@@ -66,9 +82,10 @@ impl<'a> Blocks<'a> {
                         None => block,
                     };
                     if !block.is_empty() {
-                        return Ok(Some(block));
+                        return Ok(Some(Step::Samples(block)));
                     }
                 }
+                Some(Ok(passed @ Step::Passed(..))) => return Ok(Some(passed)),
                 Some(Err(ReadError::Vanished(_))) if self.replans < REPLANS_MAX => self.plan_again()?,
                 Some(Err(error)) => return Err(error),
             }
@@ -82,7 +99,7 @@ impl<'a> Blocks<'a> {
         let Some(view) = reader.view(self.view.name(), self.whole)? else { return Ok(()) };
         self.view = Arc::new(view);
         let beyond = self.last.or(self.scan.beyond);
-        self.samples = self.view.samples(&Scan { beyond, ..self.scan });
+        self.samples = self.scanned(&Scan { beyond, ..self.scan });
         Ok(())
     }
 }

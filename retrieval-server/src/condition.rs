@@ -1,5 +1,6 @@
 //! Conditions on values over time: when did they hold?
 
+mod compare;
 mod parse;
 mod tree;
 mod wave;

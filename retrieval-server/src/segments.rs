@@ -8,6 +8,7 @@ use crate::transform::Transform;
 use engine::read::{ChannelView, Order, Position, ReadError, Reader, Scan};
 use sample::{BytesColumn, Column, Metadata, SampleBlock, Timestamp};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A run of samples that share type and metadata, in the order of the answer.
@@ -175,31 +176,40 @@ pub(crate) fn cut(
     changes: &[(Timestamp, Arc<Metadata>)],
     transform: &Transform,
 ) -> Vec<Segment> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    while start < block.len() {
-        let (metadata, end) =
-            if block.run.metadata_known { same_metadata(block, start, changes) } else { (None, block.len()) };
-        let piece = transform.apply(block.slice(start, end), metadata.as_deref());
-        pieces.push(Segment { block: piece, metadata });
-        start = end;
-    }
-    pieces
+    let piece = |(samples, metadata): (Range<usize>, Option<&Arc<Metadata>>)| {
+        let block = block.slice(samples.start, samples.end);
+        Segment {
+            block: transform.apply(block, metadata.map(|metadata| &**metadata)),
+            metadata: metadata.cloned(),
+        }
+    };
+    same_metadata(block, changes).map(piece).collect()
 }
 
-/// Metadata of sample `start` and the first sample behind it that has another. Stamps may lie before the
-/// time at which the first metadata arrived; those samples were stored with it all the same.
-fn same_metadata(
-    block: &SampleBlock,
-    start: usize,
-    changes: &[(Timestamp, Arc<Metadata>)],
-) -> (Option<Arc<Metadata>>, usize) {
-    let index = |time: i64| changes.partition_point(|(from, _)| from.0 <= time).max(1);
-    let own = index(block.time[start]);
-    let rest = &block.time[start..];
-    let end = start + rest.partition_point(|time| index(*time) == own);
-    let metadata = changes.get(own - 1).map(|(_, metadata)| metadata.clone());
-    (metadata, end)
+/// Stretches of samples of one block with the same metadata. `changes` are all changes of metadata, by time.
+pub(crate) fn same_metadata<'a>(
+    block: &'a SampleBlock,
+    changes: &'a [(Timestamp, Arc<Metadata>)],
+) -> impl Iterator<Item = (Range<usize>, Option<&'a Arc<Metadata>>)> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let rest = block.time.get(start..).filter(|rest| !rest.is_empty())?;
+        let samples = if block.run.metadata_known {
+            let own = in_force(changes, rest[0]);
+            start..start + rest.partition_point(|time| in_force(changes, *time) == own)
+        } else {
+            start..block.len()
+        };
+        start = samples.end;
+        let metadata = block.run.metadata_known.then(|| changes.get(in_force(changes, rest[0]))).flatten();
+        Some((samples, metadata.map(|(_, metadata)| metadata)))
+    })
+}
+
+/// Which of `changes` is in force at `time`. Stamps may lie before the time at which the first metadata arrived; those
+/// samples were stored with it all the same.
+pub(crate) fn in_force(changes: &[(Timestamp, Arc<Metadata>)], time: i64) -> usize {
+    changes.partition_point(|(from, _)| from.0 <= time).saturating_sub(1)
 }
 
 /// A segment that is being filled.

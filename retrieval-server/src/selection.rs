@@ -19,6 +19,11 @@ impl Selection {
         &self.0
     }
 
+    /// The stretches, shared.
+    pub(crate) fn shared(&self) -> Arc<[TimeRange]> {
+        self.0.clone()
+    }
+
     /// Those that end behind `time`.
     fn behind(&self, time: i64) -> &[TimeRange] {
         &self.0[self.0.partition_point(|stretch| stretch.to.0 <= time)..]

@@ -14,8 +14,9 @@ use std::ops::Range;
 /// Chunks up to this length are read whole, not page by page.
 const WHOLE_BYTES_MAX: u64 = 64 << 10;
 
-/// A chunk of which a part has been read.
-pub(crate) struct OpenChunk {
+/// A chunk of which at least the header has been read.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OpenChunk {
     pub(crate) header: ChunkHeader,
     /// Where the chunk begins in the file (its block, for a shared one): errors name it.
     pub(crate) offset: u64,
@@ -23,7 +24,38 @@ pub(crate) struct OpenChunk {
     pub(crate) bytes: Option<Vec<u8>>,
 }
 
+impl OpenChunk {
+    /// Its header.
+    pub fn header(&self) -> &ChunkHeader {
+        &self.header
+    }
+}
+
 impl Table {
+    /// Opens a chunk: its header is read, of its pages those that come with it anyway.
+    ///
+    /// # Errors
+    /// When the entry is no chunk, cannot be read or is damaged.
+    pub fn chunk(&self, entry: &Entry) -> Result<OpenChunk, FormatError> {
+        self.open_chunk(entry, false)
+    }
+
+    /// The samples of `pages` of a chunk of this table that lie in `range`; only those pages are read.
+    ///
+    /// # Errors
+    /// When they cannot be read or are damaged.
+    pub fn page_samples(
+        &self,
+        chunk: &OpenChunk,
+        pages: Range<usize>,
+        range: TimeRange,
+    ) -> Result<SampleBlock, FormatError> {
+        let touching = chunk.header.pages_touching(range);
+        let start = pages.start.max(touching.start);
+        let pages = start..pages.end.min(touching.end).max(start);
+        self.decode(chunk, pages, (!is_inside(&chunk.header, range)).then_some(range))
+    }
+
     /// The bytes of an entry: a chunk, or a record's payload.
     ///
     /// # Errors
@@ -60,9 +92,7 @@ impl Table {
     /// When the entry is no chunk, cannot be read or is damaged.
     pub fn samples(&self, entry: &Entry, range: TimeRange) -> Result<SampleBlock, FormatError> {
         let chunk = self.open_chunk(entry, true)?;
-        // The last representable instant lies outside every range, but not outside every chunk.
-        let whole =
-            range.from <= chunk.header.first && (chunk.header.last < range.to || range.to == Timestamp::MAX);
+        let whole = is_inside(&chunk.header, range);
         let pages = if whole { 0..chunk.header.pages().len() } else { chunk.header.pages_touching(range) };
         self.decode(&chunk, pages, (!whole).then_some(range))
     }
@@ -146,4 +176,10 @@ impl Table {
     fn damaged(&self, entry: &Entry, what: &'static str) -> FormatError {
         FormatError::corrupt(self.path(), entry.locator.offset, what)
     }
+}
+
+/// Whether all samples of a chunk lie in `range`. The last representable instant lies outside every range, but not
+/// outside every chunk.
+fn is_inside(header: &ChunkHeader, range: TimeRange) -> bool {
+    range.from <= header.first && (header.last < range.to || range.to == Timestamp::MAX)
 }

@@ -1,6 +1,6 @@
 //! Merges the runs of one channel by (time, rank): each sample exactly once, streaming, both ways.
 
-use super::{Part, Position, ReadError, Run};
+use super::{Enough, Facts, Part, Piece, Position, ReadError, Run};
 use crate::limits::{BLOCK_SAMPLES_JOINED, BLOCK_SAMPLES_MAX, BLOCK_VALUE_BYTES_MAX};
 use sample::{SampleBlock, TimeRange, Timestamp, ValueType};
 use std::collections::VecDeque;
@@ -42,12 +42,63 @@ struct Loaded {
     hi: usize,
 }
 
+/// A part that was not loaded yet.
+enum Ahead {
+    /// As its run named it.
+    Named(Part),
+    /// What came of looking into one.
+    Piece(Piece),
+}
+
+impl Ahead {
+    fn part(&self) -> &Part {
+        match self {
+            Ahead::Named(part) => part,
+            Ahead::Piece(piece) => piece.part(),
+        }
+    }
+}
+
 /// Progress in one run.
 struct Cursor {
     run: Arc<dyn Run>,
     /// Parts not loaded yet; `None` until the merge reaches the run.
-    parts: Option<VecDeque<Part>>,
+    parts: Option<VecDeque<Ahead>>,
     loaded: Option<Loaded>,
+}
+
+impl Cursor {
+    fn list(&mut self, range: TimeRange) -> Result<(), ReadError> {
+        self.parts = Some(self.run.parts(range)?.into_iter().map(Ahead::Named).collect());
+        Ok(())
+    }
+}
+
+/// What comes next in a scan that loads only what it has to.
+pub enum Step {
+    /// Samples, of one type and ascending.
+    Samples(SampleBlock),
+    /// Samples that were not loaded, all of the part: nothing else lies between its first and its last, and its first
+    /// lies in the range of the scan.
+    Passed(Part, Facts),
+}
+
+impl Step {
+    /// The samples of a scan in which nothing is passed.
+    pub(super) fn samples(step: Result<Step, ReadError>) -> Option<Result<SampleBlock, ReadError>> {
+        match step {
+            Ok(Step::Samples(block)) => Some(Ok(block)),
+            Ok(Step::Passed(..)) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// How far the cursors got.
+enum Settled {
+    /// The cursor with the first head, and the head of the runner-up.
+    Loaded(usize, Option<Position>),
+    Passed(Part, Facts),
 }
 
 /// The merged samples of one channel; see [`Scan`]. Every block is of one type and ascending inside.
@@ -55,9 +106,11 @@ pub struct Merge {
     scan: Scan,
     cursors: Vec<Cursor>,
     last: Option<Position>,
+    /// Samples outside these stretches may be left out.
+    within: Option<Arc<[TimeRange]>>,
     damage: Vec<ReadError>,
-    /// An error that was met behind a block that is being delivered.
-    pending: Option<ReadError>,
+    /// What was met behind a block that is being delivered.
+    pending: Option<Result<(Part, Facts), ReadError>>,
     failed: bool,
 }
 
@@ -72,7 +125,40 @@ impl Merge {
             })
             .map(|run| Cursor { run: run.clone(), parts: None, loaded: None })
             .collect();
-        Merge { last: scan.beyond, scan, cursors, damage: Vec::new(), pending: None, failed: false }
+        Merge {
+            last: scan.beyond,
+            scan,
+            cursors,
+            within: None,
+            damage: Vec::new(),
+            pending: None,
+            failed: false,
+        }
+    }
+
+    /// Samples outside `stretches`, which are in order and apart from each other, are not asked for: what lies there
+    /// wholly is not loaded.
+    pub fn within(self, stretches: Option<Arc<[TimeRange]>>) -> Merge {
+        Merge { within: stretches, ..self }
+    }
+
+    /// The next samples, loaded or not; of a part of which `enough` is known it is told that alone. Parts that others
+    /// overlap are loaded, and all are where the scan descends or nothing is `enough`.
+    pub fn step(&mut self, enough: Option<&mut Enough<'_>>) -> Option<Result<Step, ReadError>> {
+        if self.failed {
+            return None;
+        }
+        let step = match self.pending.take() {
+            Some(pending) => pending.map(|(part, facts)| Some(Step::Passed(part, facts))),
+            None => self.next_step(enough),
+        };
+        self.failed = step.is_err();
+        step.transpose()
+    }
+
+    /// No sample that was not delivered yet lies before this; `None` when there is none. Ascending scans only.
+    pub(super) fn bound(&self) -> Option<Position> {
+        self.cursors.iter().filter_map(|cursor| self.head(cursor)).map(|(head, _)| head).min()
     }
 
     /// Damage that was skipped so far.
@@ -102,7 +188,7 @@ impl Merge {
                 (Position { time: first.0, rank: 0 }, Position { time: last.0, rank: u32::MAX })
             }
             Some(parts) => {
-                let part = if self.ascending() { parts.front()? } else { parts.back()? };
+                let part = if self.ascending() { parts.front()? } else { parts.back()? }.part();
                 (part.first, part.last)
             }
         };
@@ -119,16 +205,15 @@ impl Merge {
         let ascending = self.ascending();
         let (range, last) = (self.scan.range, self.last);
         let cursor = &mut self.cursors[at];
-        let Some(parts) = &mut cursor.parts else {
-            cursor.parts = Some(cursor.run.parts(range)?.into());
-            return Ok(());
-        };
+        let Some(parts) = &mut cursor.parts else { return cursor.list(range) };
         let part = if ascending { parts.pop_front() } else { parts.pop_back() };
         let Some(part) = part else { return Ok(()) };
+        let part = *part.part();
         let behind = |p: Position| last.is_some_and(|l| if ascending { p <= l } else { p >= l });
         if behind(if ascending { part.last } else { part.first }) {
             return Ok(());
         }
+        let Some(range) = wanted_of(&part, range, self.within.as_deref()) else { return Ok(()) };
         let block = cursor.run.load(&part, range)?;
         let mut inside = block.indices(range);
         if let Some(last) = last {
@@ -148,9 +233,59 @@ impl Merge {
         Ok(())
     }
 
-    /// Advances cursors until the one with the first head is known exactly; returns it with the
-    /// head of the runner-up, before which it may deliver freely.
-    fn settle(&mut self) -> Result<Option<(usize, Option<Position>)>, ReadError> {
+    /// Steps over the first part of cursor `at` if it is that of all cursors and `enough` is known of it.
+    fn pass(&mut self, at: usize, enough: &mut Enough<'_>) -> Option<(Part, Facts)> {
+        let range = self.scan.range;
+        let first =
+            |cursor: &Cursor| cursor.parts.as_ref().and_then(|parts| parts.front().map(|p| *p.part()));
+        let part = first(&self.cursors[at]).filter(|_| self.ascending())?;
+        let begins_inside =
+            range.contains(Timestamp(part.first.time)) && self.last.is_none_or(|l| l < part.first);
+        if !begins_inside || !self.alone(at, &part) {
+            return None;
+        }
+        let Cursor { run, parts: Some(parts), .. } = &mut self.cursors[at] else { return None };
+        if matches!(parts.front(), Some(Ahead::Named(_))) {
+            let known = run.facts(&part).filter(|facts| enough(&part, facts));
+            let pieces = match known {
+                Some(facts) => vec![Piece::Known(part, facts)],
+                // What is wrong shows again when the part is loaded.
+                None => run.pieces(&part, enough).unwrap_or_default(),
+            };
+            if pieces.is_empty() {
+                return None;
+            }
+            parts.pop_front();
+            pieces.into_iter().rev().for_each(|piece| parts.push_front(Ahead::Piece(piece)));
+        }
+        let Some(Ahead::Piece(Piece::Known(part, facts))) = parts.front() else { return None };
+        let passed = (*part, *facts);
+        parts.pop_front();
+        Some(passed)
+    }
+
+    /// Whether what the other cursors have lies behind `part`, which cursor `at` has.
+    fn alone(&mut self, at: usize, part: &Part) -> bool {
+        for other in (0..self.cursors.len()).filter(|other| *other != at) {
+            let overlaps =
+                |merge: &Merge| merge.head(&merge.cursors[other]).is_some_and(|(head, _)| head <= part.last);
+            if !overlaps(self) {
+                continue;
+            }
+            // Where it begins is not known exactly before its parts are listed.
+            if self.cursors[other].parts.is_some() {
+                return false;
+            }
+            if self.cursors[other].list(self.scan.range).is_err() || overlaps(self) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Advances cursors until the one with the first head is known exactly, with the head of the runner-up, before
+    /// which it may deliver freely; or until a part of which `enough` is known was passed.
+    fn settle(&mut self, mut enough: Option<&mut Enough<'_>>) -> Result<Option<Settled>, ReadError> {
         loop {
             let mut best: Option<(usize, Position, bool)> = None;
             let mut second: Option<Position> = None;
@@ -175,8 +310,12 @@ impl Merge {
             }
             match best {
                 None => return Ok(None),
-                Some((i, _, true)) => return Ok(Some((i, second))),
+                Some((i, _, true)) => return Ok(Some(Settled::Loaded(i, second))),
                 Some((i, _, false)) => {
+                    let passed = enough.as_deref_mut().and_then(|enough| self.pass(i, enough));
+                    if let Some((part, facts)) = passed {
+                        return Ok(Some(Settled::Passed(part, facts)));
+                    }
                     if let Err(error) = self.advance(i) {
                         self.damaged(i, error)?;
                     }
@@ -266,19 +405,25 @@ impl Merge {
         self.cursors.retain(|c| c.loaded.is_some() || c.parts.as_ref().is_none_or(|p| !p.is_empty()));
     }
 
-    fn next_block(&mut self) -> Result<Option<SampleBlock>, ReadError> {
+    fn next_step(&mut self, mut enough: Option<&mut Enough<'_>>) -> Result<Option<Step>, ReadError> {
         let mut pieces: Vec<SampleBlock> = Vec::new();
         let (mut samples, mut bytes) = (0, 0);
         while samples < BLOCK_SAMPLES_JOINED && bytes < BLOCK_VALUE_BYTES_MAX {
-            let settled = match self.settle() {
-                // What was read before the damage is delivered first.
+            let (at, bound) = match self.settle(enough.as_deref_mut()) {
+                Ok(Some(Settled::Loaded(at, bound))) => (at, bound),
+                Ok(None) => break,
+                // What was read before is delivered first.
                 Err(error) if !pieces.is_empty() => {
-                    self.pending = Some(error);
+                    self.pending = Some(Err(error));
                     break;
                 }
-                other => other?,
+                Ok(Some(Settled::Passed(part, facts))) if !pieces.is_empty() => {
+                    self.pending = Some(Ok((part, facts)));
+                    break;
+                }
+                Ok(Some(Settled::Passed(part, facts))) => return Ok(Some(Step::Passed(part, facts))),
+                Err(error) => return Err(error),
             };
-            let Some((at, bound)) = settled else { break };
             let run = &self.cursors[at].loaded.as_ref().map(|l| &l.block.run);
             if let (Some(piece), Some(run)) = (pieces.last(), run)
                 && piece.run != **run
@@ -298,7 +443,7 @@ impl Merge {
         for piece in pieces {
             block.append(&piece, 0, piece.len());
         }
-        Ok(Some(block))
+        Ok(Some(Step::Samples(block)))
     }
 }
 
@@ -306,16 +451,19 @@ impl Iterator for Merge {
     type Item = Result<SampleBlock, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let block = match self.pending.take() {
-            Some(error) => Err(error),
-            None => self.next_block(),
-        };
-        self.failed = block.is_err();
-        block.transpose()
+        self.step(None).and_then(Step::samples)
     }
+}
+
+/// The part of `range` for which `part` is to be loaded, where only samples `within` stretches are asked for.
+fn wanted_of(part: &Part, range: TimeRange, within: Option<&[TimeRange]>) -> Option<TimeRange> {
+    let Some(stretches) = within else { return Some(range) };
+    let from = stretches.partition_point(|stretch| stretch.to.0 <= part.first.time);
+    let to = stretches.partition_point(|stretch| stretch.from.0 <= part.last.time);
+    let touching = stretches.get(from..to)?;
+    let (first, last) = touching.first().zip(touching.last())?;
+    let wanted = TimeRange::new(range.from.max(first.from), range.to.min(last.to));
+    (wanted.from < wanted.to).then_some(wanted)
 }
 
 /// How many of `0..len` satisfy `pred`, which holds for a prefix only.

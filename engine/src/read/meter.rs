@@ -1,6 +1,6 @@
 //! Counts what answers read, for whoever asks why one took so long.
 
-use super::{Extent, Part, ReadError, RowRecord, Rows, Run, Snapshot};
+use super::{Enough, Extent, Facts, Part, Piece, ReadError, RowRecord, Rows, Run, Snapshot};
 use decimator::node::Node;
 use decimator::tree::LEVELS;
 use sample::{ChannelName, SampleBlock, TimeRange, Timestamp, ValueType};
@@ -164,6 +164,17 @@ impl Run for CountedRun {
 
     fn extent(&self, part: &Part, range: TimeRange) -> Result<Extent, ReadError> {
         self.run.extent(part, range)
+    }
+
+    fn facts(&self, part: &Part) -> Option<Facts> {
+        self.run.facts(part)
+    }
+
+    fn pieces(&self, part: &Part, enough: &mut Enough<'_>) -> Result<Vec<Piece>, ReadError> {
+        let begun = Instant::now();
+        let pieces = self.run.pieces(part, enough);
+        add(&self.tally.lookup_ns, ns_since(begun));
+        pieces
     }
 
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {

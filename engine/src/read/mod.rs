@@ -19,11 +19,11 @@ pub use archive::{
 };
 pub use decimator::coverage::FirstSample;
 pub(crate) use merge::last_before;
-pub use merge::{Merge, Order, Scan};
+pub use merge::{Merge, Order, Scan, Step};
 pub use meter::{Meter, Reads};
 pub use reader::{Member, Reader};
 pub use rows::{RowRecord, Rows};
-pub use run::{Extent, Kept, Part, Position, Run, RunVersion};
+pub use run::{Enough, Extent, Facts, Kept, Numbers, Part, Piece, Position, Run, RunVersion};
 pub use stretches::{StoredNodes, Stretch, Stretches};
 pub use union::Union;
 pub use view::{ChannelView, Samples, Version};

@@ -1,7 +1,7 @@
 //! Ordered runs: the one form in which memtable, SSTables and other processes hand over samples.
 
 use super::ReadError;
-use sample::{SampleBlock, TimeRange, Timestamp, ValueType};
+use sample::{SampleBlock, Severity, TimeRange, Timestamp, ValueType};
 
 /// Where a sample stands in its channel's timeline; unique, and the order of every answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -54,6 +54,52 @@ pub struct RunVersion {
     pub kept: Kept,
 }
 
+/// What holds for every sample of a part, known before it is loaded.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Facts {
+    /// Type of the values and whether metadata was known, where that is known.
+    pub run: Option<(ValueType, bool)>,
+    /// No severity lies below the first or above the second.
+    pub severity: (Severity, Severity),
+    /// The values as doubles (enums are their indices, 64-bit integers round); `None` for texts, structures and
+    /// arrays.
+    pub numbers: Option<Numbers>,
+}
+
+/// What is known of values that are numbers.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Numbers {
+    /// No finite value lies below the first or above the second; `None` where none is finite.
+    pub bounds: Option<(f64, f64)>,
+    /// Whether there may be a NaN.
+    pub nan: bool,
+    /// Whether there may be positive infinities.
+    pub positive_infinite: bool,
+    /// Whether there may be negative infinities.
+    pub negative_infinite: bool,
+}
+
+/// Says whether the samples of a part need not be loaded: what holds for all of them is all that is asked.
+pub type Enough<'a> = dyn FnMut(&Part, &Facts) -> bool + 'a;
+
+/// A piece of a part that was looked into.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Piece {
+    /// Its samples are to be loaded.
+    Wanted(Part),
+    /// What holds for all of them is enough.
+    Known(Part, Facts),
+}
+
+impl Piece {
+    /// The part that it is.
+    pub fn part(&self) -> &Part {
+        match self {
+            Piece::Wanted(part) | Piece::Known(part, _) => part,
+        }
+    }
+}
+
 /// A sequence of samples of one channel in strictly increasing (time, rank) order.
 /// Several runs of one channel may overlap; a sample that stands in two of them is the same sample.
 pub trait Run: Send + Sync {
@@ -85,6 +131,17 @@ pub trait Run: Send + Sync {
     fn type_of(&self, part: &Part) -> Result<ValueType, ReadError> {
         let last = Timestamp(part.last.time);
         Ok(self.load(part, TimeRange::new(last, last.saturating_add(1)))?.run.value)
+    }
+    /// What is known of a part that [`Run::parts`] named without reading more. Cheap.
+    fn facts(&self, part: &Part) -> Option<Facts> {
+        let _ = part;
+        None
+    }
+    /// Looks into a part that [`Run::parts`] named: its pieces in order, where more is known of them than of all
+    /// and that is `enough` for at least one; else nothing.
+    fn pieces(&self, part: &Part, enough: &mut Enough<'_>) -> Result<Vec<Piece>, ReadError> {
+        let _ = (part, enough);
+        Ok(Vec::new())
     }
     /// The samples of `part` inside `range` (perhaps none).
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError>;

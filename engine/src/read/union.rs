@@ -1,7 +1,8 @@
 //! Joins one channel's samples from several archives: union by time, the first archive wins at equal times.
 
-use super::{Merge, Order, ReadError};
-use sample::SampleBlock;
+use super::{Enough, Facts, Merge, Order, Part, ReadError, Step};
+use sample::{SampleBlock, TimeRange};
+use std::sync::Arc;
 
 /// One archive's stream with what of its present block was not delivered.
 struct Stream {
@@ -31,15 +32,59 @@ impl Union {
         self.streams.iter_mut().flat_map(|stream| stream.merge.take_damage()).collect()
     }
 
-    /// Fills every stream's block, dropping samples at a time that a better archive delivered.
-    fn fill(&mut self) -> Result<(), ReadError> {
-        for (i, stream) in self.streams.iter_mut().enumerate() {
+    /// As [`Merge::within`], of all of them.
+    pub fn within(mut self, stretches: Option<Arc<[TimeRange]>>) -> Union {
+        let confined = |stream: Stream| Stream { merge: stream.merge.within(stretches.clone()), ..stream };
+        self.streams = self.streams.into_iter().map(confined).collect();
+        self
+    }
+
+    /// As [`Merge::step`]: parts that another archive overlaps are loaded.
+    pub fn step(&mut self, enough: Option<&mut Enough<'_>>) -> Option<Result<Step, ReadError>> {
+        if self.failed {
+            return None;
+        }
+        let step = match self.streams.as_mut_slice() {
+            [only] => only.merge.step(enough).transpose(),
+            _ => self.joined(enough),
+        };
+        self.failed = step.is_err();
+        step.transpose()
+    }
+
+    /// Time before which no other stream than `at` has anything that was not delivered.
+    fn others_begin(&self, at: usize) -> i64 {
+        let others = self.streams.iter().enumerate().filter(|(i, stream)| *i != at && !stream.ended);
+        let begin = |stream: &Stream| match &stream.rest {
+            Some(block) => Some(block.time[0]),
+            None => stream.merge.bound().map(|position| position.time),
+        };
+        others.filter_map(|(_, stream)| begin(stream)).min().unwrap_or(i64::MAX)
+    }
+
+    /// Fills every stream's block, dropping samples at a time that a better archive delivered; ends early with a part
+    /// that was passed.
+    fn fill(&mut self, mut enough: Option<&mut Enough<'_>>) -> Result<Option<(Part, Facts)>, ReadError> {
+        for i in 0..self.streams.len() {
+            let end = if enough.is_some() { self.others_begin(i) } else { i64::MIN };
+            // At a time that another archive delivered its samples are dropped one by one.
+            let begin = self.last.filter(|(_, owner)| *owner != i).map_or(i64::MIN, |(time, _)| time);
+            let stream = &mut self.streams[i];
             while stream.rest.is_none() && !stream.ended {
-                let Some(block) = stream.merge.next().transpose()? else {
-                    stream.ended = true;
-                    break;
+                let step = match enough.as_deref_mut() {
+                    None => stream.merge.step(None),
+                    Some(enough) => {
+                        let alone = &mut |part: &Part, facts: &Facts| {
+                            begin < part.first.time && part.last.time < end && enough(part, facts)
+                        };
+                        stream.merge.step(Some(alone))
+                    }
                 };
-                stream.rest = Some(block);
+                match step.transpose()? {
+                    Some(Step::Samples(block)) => stream.rest = Some(block),
+                    Some(Step::Passed(part, facts)) => return Ok(Some((part, facts))),
+                    None => stream.ended = true,
+                }
             }
             let (Some(block), Some((time, owner))) = (&stream.rest, self.last) else { continue };
             if owner == i {
@@ -54,15 +99,14 @@ impl Union {
                 stream.rest = (!keep.is_empty()).then(|| block.slice(keep.start, keep.end));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn next_block(&mut self) -> Result<Option<SampleBlock>, ReadError> {
-        if let [only] = self.streams.as_mut_slice() {
-            return only.merge.next().transpose();
-        }
+    fn joined(&mut self, mut enough: Option<&mut Enough<'_>>) -> Result<Option<Step>, ReadError> {
         loop {
-            self.fill()?;
+            if let Some((part, facts)) = self.fill(enough.as_deref_mut())? {
+                return Ok(Some(Step::Passed(part, facts)));
+            }
             if self.streams.iter().all(|s| s.rest.is_some() || s.ended) {
                 break;
             }
@@ -101,7 +145,8 @@ impl Union {
         if !rest.is_empty() {
             self.streams[owner].rest = Some(block.slice(rest.start, rest.end));
         }
-        Ok(Some(if out.len() == len { block } else { block.slice(out.start, out.end) }))
+        let out = if out.len() == len { block } else { block.slice(out.start, out.end) };
+        Ok(Some(Step::Samples(out)))
     }
 }
 
@@ -109,11 +154,6 @@ impl Iterator for Union {
     type Item = Result<SampleBlock, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let block = self.next_block();
-        self.failed = block.is_err();
-        block.transpose()
+        self.step(None).and_then(Step::samples)
     }
 }

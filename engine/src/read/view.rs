@@ -5,7 +5,9 @@ mod version;
 pub use version::Version;
 
 use super::merge::{first_from, last_before, last_type_before};
-use super::{Kept, Merge, Part, Problem, ProblemCode, ReadError, Scan, Snapshot, Stretches, Union};
+use super::{
+    Enough, Kept, Merge, Part, Problem, ProblemCode, ReadError, Scan, Snapshot, Step, Stretches, Union,
+};
 use decimator::coverage::{self, Coverage};
 use decimator::fold::Folding;
 use sample::{ChannelName, Event, Metadata, Sample, SampleBlock, TimeRange, Timestamp, ValueType};
@@ -30,7 +32,19 @@ impl Iterator for Samples {
     type Item = Result<SampleBlock, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let block = self.union.next();
+        self.step(None).and_then(Step::samples)
+    }
+}
+
+impl Samples {
+    /// As [`super::Merge::within`].
+    pub fn within(self, stretches: Option<Arc<[TimeRange]>>) -> Samples {
+        Samples { union: self.union.within(stretches), ..self }
+    }
+
+    /// As [`super::Merge::step`].
+    pub fn step(&mut self, enough: Option<&mut Enough<'_>>) -> Option<Result<Step, ReadError>> {
+        let step = self.union.step(enough);
         let damage = self.union.take_damage();
         if !damage.is_empty() {
             let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,7 +55,7 @@ impl Iterator for Samples {
                 }
             }
         }
-        block
+        step
     }
 }
 

@@ -135,7 +135,8 @@ pub(super) fn look(
 pub(super) fn cut(plan: &Plan, view: &ChannelView, limit: u64) -> Option<Position> {
     let mut left = limit;
     let mut last = None;
-    for block in view.samples(&plan.reading.scan) {
+    let within = plan.found.as_ref().map(|found| found.selection.shared());
+    for block in view.samples(&plan.reading.scan).within(within) {
         let mut block = block.ok()?;
         if let Some(found) = &plan.found {
             block = found.selection.of_block(block);

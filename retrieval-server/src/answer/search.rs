@@ -2,7 +2,7 @@
 
 use super::each::problem;
 use super::plan::look;
-use super::timeline::{numbers, single};
+use super::timeline::numbers;
 use crate::blocks::Blocks;
 use crate::condition::{Wave, intervals, parse};
 use crate::error::{ApiError, Code};
@@ -14,8 +14,6 @@ use crate::query::Query;
 use crate::routes::JSON_MEDIA_TYPE;
 use crate::selection::Selection;
 use crate::server::ServerState;
-use crate::table::Pieces;
-use crate::transform::Transform;
 use engine::read::{Problem, Scan};
 use sample::{TimeRange, Timestamp};
 use serde_json::{Value, json};
@@ -55,11 +53,10 @@ pub(super) fn found(state: &ServerState, query: &Query, range: TimeRange) -> Res
         let refused = |error| ApiError::read(&error, Some(name.as_str()));
         let view = Arc::new(look(state, &stored, range).map_err(refused)?);
         durable_until = durable_until.min(view.durable_until());
-        let transform = Transform::default();
         let edge = view.last_before(range.from, false).map_err(refused)?;
-        let edge = edge.map(|sample| (Arc::new(single(&view, &sample, &transform)), 0));
-        let pieces = Pieces::new(Blocks::new(&state.reader, view, scan), transform);
-        waves.push(Wave::new(pieces, &condition, place, range, edge.as_ref()));
+        let blocks = Blocks::new(&state.reader, view, scan);
+        let wave = Wave::new(blocks, &condition, place, range, edge.as_ref());
+        waves.push(wave.reading_all(query.choice("statistics") == Some("ignore")));
     }
     let mut stretches = Vec::new();
     intervals(&condition, &mut waves, range, &mut |stretch| {

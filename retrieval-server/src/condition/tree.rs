@@ -1,7 +1,5 @@
 //! What a condition says.
 
-use sample::{Column, Metadata, SampleBlock};
-
 /// How two things are compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Relation {
@@ -22,17 +20,6 @@ impl Relation {
             Relation::AtMost => Relation::AtLeast,
             Relation::Greater => Relation::Less,
             Relation::AtLeast => Relation::AtMost,
-        }
-    }
-
-    fn holds<T: PartialOrd>(self, a: &T, b: &T) -> bool {
-        match self {
-            Relation::Equal => a == b,
-            Relation::NotEqual => a != b,
-            Relation::Less => a < b,
-            Relation::AtMost => a <= b,
-            Relation::Greater => a > b,
-            Relation::AtLeast => a >= b,
         }
     }
 }
@@ -99,48 +86,6 @@ impl Node {
                 (Some(false), Some(false)) => Some(false),
                 _ => None,
             },
-        }
-    }
-}
-
-impl Term {
-    /// Its truth at each sample of a block, whose metadata is that of all of them.
-    pub(super) fn of_block(&self, block: &SampleBlock, metadata: Option<&Metadata>, out: &mut Vec<Truth>) {
-        out.clear();
-        let relation = self.relation;
-        match (&self.literal, self.aspect) {
-            (Literal::Number(number), Aspect::Severity) => {
-                out.extend(block.severity.iter().map(|s| Some(relation.holds(&f64::from(*s), number))));
-            }
-            (Literal::Number(number), aspect) => {
-                let mut numbers = Vec::new();
-                if !block.values.numbers(&mut numbers) {
-                    out.resize(block.len(), None);
-                    return;
-                }
-                let magnitude = aspect == Aspect::Magnitude;
-                out.extend(numbers.iter().map(|value| {
-                    let value = if magnitude { value.abs() } else { *value };
-                    (!value.is_nan()).then(|| relation.holds(&value, number))
-                }));
-            }
-            (Literal::Text(text), _) => {
-                let says = |found: &[u8]| {
-                    let equal = crate::json::text(found) == text.as_str();
-                    Some(equal == (relation == Relation::Equal))
-                };
-                match &block.values {
-                    Column::String(strings) => out.extend((0..strings.len()).map(|i| says(strings.get(i)))),
-                    Column::Enum(indices) => {
-                        let states = metadata.and_then(|m| m.states.as_deref()).unwrap_or(&[]);
-                        out.extend(indices.iter().map(|index| match states.get(usize::from(*index)) {
-                            Some(state) => says(state),
-                            None => says(index.to_string().as_bytes()),
-                        }));
-                    }
-                    _ => out.resize(block.len(), None),
-                }
-            }
         }
     }
 }

@@ -55,12 +55,6 @@ impl<'a> Pieces<'a> {
         self.waiting.front().map(|piece| (piece.clone(), self.at))
     }
 
-    /// Passes what is left of the first piece.
-    pub(crate) fn pass_piece(&mut self) {
-        self.waiting.pop_front();
-        self.at = 0;
-    }
-
     /// Passes all samples up to `time`; the last of them.
     pub(crate) fn pass(&mut self, time: i64) -> Option<Row> {
         let mut last = None;

@@ -1,11 +1,14 @@
 //! An archive in memory: what the tests put in is what a reader sees.
 
 use engine::read::{
-    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Evidence, Kept, Live,
-    Member, Part, Position, ReadError, Reader, Run, RunVersion, Snapshot, Verdict, Why,
+    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Enough, Evidence,
+    Facts, Kept, Live, Member, Numbers, Part, Piece, Position, ReadError, Reader, Run, RunVersion, Snapshot,
+    Verdict, Why,
 };
 use retrieval_server::{HttpSettings, ServerState};
-use sample::{ChannelName, Event, Metadata, Sample, SampleBlock, TimeRange, Timestamp, ValueType};
+use sample::{
+    ChannelName, Event, Metadata, Sample, SampleBlock, Severity, TimeRange, Timestamp, Value, ValueType,
+};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,6 +16,10 @@ use std::time::Duration;
 
 /// Samples that a block of the archive holds at most; small, so that answers are made of many.
 const BLOCK_SAMPLES: usize = 5;
+/// Samples of a piece of a block.
+const PIECE_SAMPLES: usize = 2;
+/// Blocks of a run at most: the token of a piece is that of its block, and so many for each piece before and itself.
+const BLOCKS_MAX: u64 = 1 << 20;
 
 /// One channel.
 #[derive(Clone, Default)]
@@ -53,6 +60,36 @@ struct Blocks {
     loads: Arc<AtomicUsize>,
 }
 
+/// What samples have in common, sample by sample. Bounds are what a coarser number could say.
+fn facts(samples: &[Sample], run: Option<(ValueType, bool)>) -> Facts {
+    let severities = || samples.iter().map(|sample| sample.severity);
+    let worst = severities().max().unwrap();
+    let least = if severities().all(|s| s == Severity::Invalid) { worst } else { Severity::NoAlarm };
+    let number = |sample: &Sample| match sample.value {
+        Value::Float64(value) => Some(value),
+        Value::Int32(value) => Some(f64::from(value)),
+        Value::Enum(index) => Some(f64::from(index)),
+        _ => None,
+    };
+    let numbers: Option<Vec<f64>> = samples.iter().map(number).collect();
+    let numbers = numbers.map(|values| {
+        let finite = || values.iter().copied().filter(|value| value.is_finite());
+        let bounds = (finite().reduce(f64::min), finite().reduce(f64::max));
+        let coarse = |(lower, upper): (f64, f64)| (lower.floor(), upper.ceil());
+        Numbers {
+            bounds: bounds.0.zip(bounds.1).map(coarse),
+            nan: values.iter().any(|value| value.is_nan()),
+            positive_infinite: values.contains(&f64::INFINITY),
+            negative_infinite: values.contains(&f64::NEG_INFINITY),
+        }
+    });
+    Facts { run, severity: (least, worst), numbers }
+}
+
+fn rows(block: &SampleBlock) -> Vec<Sample> {
+    (0..block.len()).map(|i| block.get(i)).collect()
+}
+
 fn position(block: &SampleBlock, i: usize) -> Position {
     let (time, rank) = block.position(i);
     Position { time, rank }
@@ -83,10 +120,37 @@ impl Run for Blocks {
         Ok(self.parts.iter().enumerate().filter(touches).map(part).collect())
     }
 
+    fn facts(&self, part: &Part) -> Option<Facts> {
+        Some(facts(&rows(&self.parts[part.token as usize]), None))
+    }
+
+    fn pieces(&self, part: &Part, enough: &mut Enough<'_>) -> Result<Vec<Piece>, ReadError> {
+        let block = &self.parts[part.token as usize];
+        let mut pieces = Vec::new();
+        for (at, samples) in rows(block).chunks(PIECE_SAMPLES).enumerate() {
+            // The rank of the last sample is not known, nor that of the first.
+            let part = Part {
+                first: Position { time: samples[0].time.0, rank: 0 },
+                last: Position { time: samples[samples.len() - 1].time.0, rank: u32::MAX },
+                count: samples.len() as u32,
+                token: part.token + (at as u64 + 1) * BLOCKS_MAX,
+            };
+            let facts = facts(samples, Some((block.run.value, block.run.metadata_known)));
+            pieces.push(if enough(&part, &facts) { Piece::Known(part, facts) } else { Piece::Wanted(part) });
+        }
+        Ok(if pieces.iter().any(|piece| matches!(piece, Piece::Known(..))) { pieces } else { Vec::new() })
+    }
+
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
-        let number = part.token as usize;
-        let block = &self.parts[number];
+        let number = (part.token % BLOCKS_MAX) as usize;
+        let mut block = &self.parts[number];
+        let piece;
+        if let Some(at) = (part.token / BLOCKS_MAX).checked_sub(1) {
+            let begin = at as usize * PIECE_SAMPLES;
+            piece = block.slice(begin, begin + part.count as usize);
+            block = &piece;
+        }
         if self.damaged == Some(number) {
             return Err(ReadError::Damaged {
                 file: format!("weeks/{}", self.name).into(),
@@ -366,6 +430,17 @@ impl Memory {
     /// A server over it.
     pub(crate) fn state(self) -> ServerState {
         self.state_with(HttpSettings::default())
+    }
+
+    /// A server over it and a worse one.
+    pub(crate) fn state_beside(self, worse: Memory) -> ServerState {
+        let member = |priority, memory: Memory| Member {
+            name: format!("memory {priority}"),
+            priority,
+            archive: Arc::new(memory),
+        };
+        let reader = Reader::new(vec![member(1, self), member(2, worse)]);
+        ServerState::new(reader, None, HttpSettings::default())
     }
 
     pub(crate) fn state_with(self, settings: HttpSettings) -> ServerState {
