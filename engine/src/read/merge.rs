@@ -158,6 +158,9 @@ impl Merge {
 
     /// No sample that was not delivered yet lies before this; `None` when there is none. Ascending scans only.
     pub(super) fn bound(&self) -> Option<Position> {
+        if let Some(Ok((part, _))) = &self.pending {
+            return Some(part.first);
+        }
         self.cursors.iter().filter_map(|cursor| self.head(cursor)).map(|(head, _)| head).min()
     }
 
