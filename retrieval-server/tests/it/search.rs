@@ -251,9 +251,13 @@ fn compared(archives: usize, seed: u64) {
     let (mut matched, mut empty) = (0, 0);
     let mut read = [0, 0];
     for _ in 0..archives {
-        let channels: Vec<Channel> = (0..3).map(|number| channel(&mut random, number)).collect();
+        let mut channels: Vec<Channel> = (0..3).map(|number| channel(&mut random, number)).collect();
         let worse: Option<Vec<Channel>> = (random.below(4) == 0)
             .then(|| (0..3).map(|number| Channel { vanish: 0, ..channel(&mut random, number) }).collect());
+        if worse.is_some() {
+            // A plan made anew does not know which archive delivered last.
+            channels.iter_mut().for_each(|channel| channel.vanish = 0);
+        }
         let timelines: Vec<Vec<Sample>> =
             (0..3).map(|i| timeline(&channels[i], worse.as_ref().map(|worse| &worse[i]))).collect();
         let memory = Memory::of(NAMES.into_iter().zip(channels));
