@@ -43,7 +43,7 @@ pub const PIECES_QUEUED_MAX: usize = 3;
 /// Requests answered at the same time, by all clients; one client has at most as many as are free.
 pub const DATA_REQUESTS_MAX: usize = 64;
 /// Requests of one client that wait for a place; one more is told to come back.
-pub const WAITING_MAX: usize = 64;
+pub const WAITING_MAX: usize = 1024;
 /// The longest that a request waits for a place.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an answer computes while others wait for their turn.

@@ -30,9 +30,11 @@ pub struct HttpSettings {
 /// Requests answered at the same time when nothing else is said.
 const ANSWERS: usize = 64;
 /// Requests of one client that wait when nothing else is said.
-const WAITING: usize = 64;
-/// Most of either: each answer has a thread.
-const REQUESTS_MAX: i64 = 400;
+const WAITING: usize = 1024;
+/// Each answer has a thread.
+const ANSWERS_MAX: i64 = 400;
+/// Who waits has a connection.
+const WAITING_MAX: i64 = 10_000;
 
 impl HttpSettings {
     /// The defaults, on `port` of the loopback interface.
@@ -57,11 +59,12 @@ impl HttpSettings {
         }
         section.set("idle_timeout", &mut settings.idle_timeout, value::positive_duration);
         // A client may have as many as are free: with one place there would be none beside it.
-        for (key, least, setting) in
-            [("max_answers", 2, &mut settings.max_answers), ("max_waiting", 0, &mut settings.max_waiting)]
-        {
-            let mut number = i64::try_from(*setting).unwrap_or(REQUESTS_MAX);
-            section.set(key, &mut number, value::integer(least, REQUESTS_MAX));
+        for (key, least, most, setting) in [
+            ("max_answers", 2, ANSWERS_MAX, &mut settings.max_answers),
+            ("max_waiting", 0, WAITING_MAX, &mut settings.max_waiting),
+        ] {
+            let mut number = i64::try_from(*setting).unwrap_or(most);
+            section.set(key, &mut number, value::integer(least, most));
             *setting = usize::try_from(number).unwrap_or(*setting);
         }
         if !settings.listen.ip().is_loopback() && !settings.open_reading {
