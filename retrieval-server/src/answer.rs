@@ -1,5 +1,6 @@
 //! Answers one request; blocking, without HTTP, so that a command line can ask the same.
 
+mod arrow;
 mod bins;
 mod channel;
 mod channels;

@@ -1,6 +1,6 @@
 //! What a client's headers ask for: format, compression, an answer it already has.
 
-use crate::routes::{COLUMNS_MEDIA_TYPE, EVENTS_MEDIA_TYPE, Route};
+use crate::routes::{ARROW_MEDIA_TYPE, COLUMNS_MEDIA_TYPE, EVENTS_MEDIA_TYPE, Route};
 
 /// How an answer's bytes travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +40,7 @@ pub(crate) fn format(accept: Option<&str>, route: &Route) -> &'static str {
             "application/json" if is_there(media) => Some("json"),
             "text/csv" if is_there(media) => Some("csv"),
             "text/event-stream" if is_there(media) => Some("sse"),
+            media if media == ARROW_MEDIA_TYPE && is_there(media) => Some("arrow"),
             media if media == COLUMNS_MEDIA_TYPE && is_there(media) => Some("columns"),
             _ => None,
         })

@@ -1,5 +1,6 @@
 //! The formats of raw samples: what each must be able to write.
 
+mod arrow;
 mod bins;
 mod columns;
 mod csv;
@@ -7,6 +8,7 @@ mod follow;
 mod json;
 mod table;
 
+pub(crate) use self::arrow::ArrowFormat;
 pub(crate) use self::bins::{BinFormat, BinsOf};
 pub(crate) use self::columns::ColumnsFormat;
 pub(crate) use self::csv::CsvFormat;

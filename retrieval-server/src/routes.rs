@@ -113,6 +113,8 @@ impl Route {
 const JSON: &[&str] = &["application/json"];
 /// Media type of the `columns` format.
 pub(crate) const COLUMNS_MEDIA_TYPE: &str = "application/vnd.varve.columns";
+/// Media type of Arrow streams.
+pub(crate) const ARROW_MEDIA_TYPE: &str = "application/vnd.apache.arrow.stream";
 /// Media type of server-sent events.
 pub(crate) const EVENTS_MEDIA_TYPE: &str = "text/event-stream";
 /// Media type of CSV answers.
@@ -251,10 +253,14 @@ pub static ROUTES: &[Route] = &[
             parameter("time", Kind::Choice(&["ns", "iso"]), "Times in JSON as integers or as text."),
             WHERE,
             DAMAGED,
-            FORMAT,
+            parameter(
+                "format",
+                Kind::Choice(&["json", "csv", "columns", "arrow"]),
+                "Format of the answer; beats the Accept header.",
+            ),
             EXPLAIN,
         ],
-        produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE],
+        produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE, ARROW_MEDIA_TYPE],
     },
     Route {
         request: Request::Bins,

@@ -86,6 +86,8 @@ pub(super) enum Format {
     Json,
     /// Binary, as the HTTP interface
     Columns,
+    /// An Arrow stream, as the HTTP interface; of samples only
+    Arrow,
 }
 
 impl Format {
@@ -105,6 +107,7 @@ impl Format {
             Format::Table | Format::Csv => "csv",
             Format::Json => "json",
             Format::Columns => "columns",
+            Format::Arrow => "arrow",
         }
     }
 }
@@ -152,7 +155,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Outcome, Failure> {
     let printed = match format {
         _ if arguments.explain => copy(answer)?,
         Format::Table => table(answer, &arguments.range)?,
-        Format::Csv | Format::Columns => copy(answer)?,
+        Format::Csv | Format::Columns | Format::Arrow => copy(answer)?,
         Format::Json => json(answer)?,
     };
     Ok(worse(problems, printed))

@@ -305,3 +305,20 @@ def test_many_threads_may_share_a_client(url: str) -> None:
         counts = list(pool.map(lambda _: len(client.samples(NAME, *HOUR)), range(40)))
     assert counts == [expected] * 40
     client.close()
+
+
+def test_an_arrow_stream_holds_what_columns_hold(url: str) -> None:
+    ipc = pytest.importorskip("pyarrow.ipc")
+    body = {"channel": [NAME, FAST], "from": HOUR[0], "to": HOUR[1], "format": "arrow"}
+    table = ipc.open_stream(ask(url, "samples", **body)).read_all()
+    assert table.column_names == ["channel", "time", "value", "severity", "status"]
+    told = json.loads(table.schema.metadata[b"varve"])
+    assert [channel["name"] for channel in told["channels"]] == [NAME, FAST]
+    frame = table.to_pandas()
+    for name in (NAME, FAST):
+        ours = varve.Client(url).samples(name, *HOUR)
+        theirs = frame[frame["channel"] == name]
+        assert len(theirs) == len(ours) > 50
+        assert (theirs["time"].to_numpy() == ours.index.to_numpy()).all()
+        for column in ("value", "severity", "status"):
+            assert theirs[column].to_numpy().tobytes() == ours[column].to_numpy().tobytes()

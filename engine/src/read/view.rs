@@ -6,7 +6,8 @@ pub use version::Version;
 
 use super::merge::{first_from, last_before, last_type_before};
 use super::{
-    Enough, Kept, Merge, Part, Problem, ProblemCode, ReadError, Scan, Snapshot, Step, Stretches, Union,
+    Enough, Kept, Merge, Part, Position, Problem, ProblemCode, ReadError, Scan, Snapshot, Step, Stretches,
+    Union,
 };
 use decimator::coverage::{self, Coverage};
 use decimator::fold::Folding;
@@ -148,6 +149,36 @@ impl ChannelView {
             return Ok(self.last_before(time, false)?.map(|sample| sample.run_type().value));
         }
         Ok(Some(value_type))
+    }
+
+    /// Types of the samples inside `range`, each once. Of chunks that lie wholly inside only the headers are read; of
+    /// damage nothing is said, who reads the samples meets it.
+    pub fn types_in(&self, range: TimeRange) -> Result<Vec<ValueType>, ReadError> {
+        let mut types = Vec::new();
+        for run in self.snapshots.iter().flat_map(|s| &s.runs) {
+            let (first, last) = run.span();
+            if !range.touches(first, last) {
+                continue;
+            }
+            for part in run.parts(range)? {
+                let value_type = match run.type_of(&part) {
+                    Err(ReadError::Damaged { .. }) => continue,
+                    other => other?,
+                };
+                if types.contains(&value_type) {
+                    continue;
+                }
+                let any = |block: Result<SampleBlock, ReadError>| match block {
+                    Err(ReadError::Damaged { .. }) => Ok(true),
+                    other => other.map(|block| !block.is_empty()),
+                };
+                let inside = |position: Position| range.contains(Timestamp(position.time));
+                if inside(part.first) || inside(part.last) || any(run.load(&part, range))? {
+                    types.push(value_type);
+                }
+            }
+        }
+        Ok(types)
     }
 
     /// The first sample at or after `time`.

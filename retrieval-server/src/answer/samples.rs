@@ -1,5 +1,6 @@
 //! `/samples`: raw samples of many channels in one pass, bounded in memory.
 
+use super::arrow;
 use super::each::problem;
 use super::plan::{Plan, Planned, cut, look, plan};
 use super::timeline::{numbers, single, state_at};
@@ -22,22 +23,22 @@ use std::collections::HashSet;
 const MEASURED_SAMPLES: usize = 64;
 const MEASURED_ELEMENTS: usize = 64;
 
-fn format_of(query: &Query) -> Box<dyn Format> {
+fn format_of(state: &ServerState, plan: &Plan, query: &Query) -> Result<Box<dyn Format>, ApiError> {
     let edge = query.flag("edge") == Some(true) || query.flag("after") == Some(true);
     let numbers = numbers(query);
-    match query.choice("format") {
+    Ok(match query.choice("format") {
         Some("csv") => Box::new(CsvFormat::new(numbers.nonfinite_null, edge)),
         Some("columns") => Box::new(ColumnsFormat::new(numbers, edge)),
+        Some("arrow") => Box::new(arrow::format(state, plan, numbers, edge)?),
         _ => Box::new(JsonFormat::new(numbers, query.choice("time") == Some("iso"))),
-    }
+    })
 }
 
 /// `/samples`.
 pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output) -> Result<(), Stopped> {
     let mut plan = plan(state, query)?;
-    let mut format = format_of(query);
-    let is_columns = query.choice("format") == Some("columns");
-    if !is_columns && plan.estimate > TEXT_SAMPLES_MAX {
+    let is_binary = matches!(query.choice("format"), Some("columns" | "arrow"));
+    if !is_binary && plan.estimate > TEXT_SAMPLES_MAX {
         let message = format!(
             "about {} samples are too many for JSON and CSV, which take {TEXT_SAMPLES_MAX}; use format=columns, \
              limit= with cursor=, or a shorter range",
@@ -45,6 +46,7 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
         );
         return Err(ApiError::of(Code::TooLarge, message).into());
     }
+    let mut format = format_of(state, &plan, query)?;
     let mut out = Writer::new(output, format.media_type());
     out.head.samples = Some(plan.estimate);
     let channels = std::mem::take(&mut plan.channels);

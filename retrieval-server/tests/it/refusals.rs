@@ -21,7 +21,7 @@ fn bad_requests_are_refused_by_name() {
         ("samples", "channel=X&where=x", Code::BadParameter, "where", "column 2: expected one of =="),
         ("search", "", Code::BadParameter, "where", "where is missing"),
         ("samples", "channel=X&qqqqqqqq=x", Code::BadParameter, "qqqqqqqq", "it takes channel, match"),
-        ("samples", "channel=X&format=arrow", Code::BadParameter, "format", "there is json, csv, columns"),
+        ("samples", "channel=X&format=parquet", Code::BadParameter, "format", "there is json, csv, columns"),
         ("samples", "channel=X&limit=x", Code::BadParameter, "limit", "not a count"),
         ("samples", "channel=X&limit=-1", Code::BadParameter, "limit", "not a count"),
         ("samples", "channel=X&limit=1&limit=1", Code::BadParameter, "limit", "given twice"),

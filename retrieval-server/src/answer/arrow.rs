@@ -1,0 +1,89 @@
+//! What an Arrow stream says before its first sample: types, metadata, gaps.
+
+use super::plan::{Plan, Planned, look};
+use crate::error::ApiError;
+use crate::json::Numbers;
+use crate::names::Target;
+use crate::render::ArrowFormat;
+use crate::server::ServerState;
+use crate::transform::{Transform, Widen};
+use decimator::coverage::State;
+use engine::read::{ChannelView, ReadError};
+use sample::{Kind, TimeRange, Timestamp, ValueType};
+use serde_json::{Value, json};
+
+/// The format of an answer to `plan`; `edge` adds that column.
+pub(super) fn format(
+    state: &ServerState,
+    plan: &Plan,
+    numbers: Numbers,
+    edge: bool,
+) -> Result<ArrowFormat, ApiError> {
+    let (mut names, mut types, mut told) = (Vec::new(), Vec::new(), Vec::new());
+    for Planned { target, view } in &plan.channels {
+        names.push(target.name().to_string());
+        let mut object = target.object();
+        if let Target::Known { stored, .. } = target {
+            let refused = |error| ApiError::read(&error, Some(target.name()));
+            let looked;
+            let view = match view {
+                Some(view) => view,
+                None => {
+                    looked = look(state, stored, plan.range).map_err(refused)?;
+                    &looked
+                }
+            };
+            for value_type in in_answer(view, plan).map_err(refused)? {
+                let value_type = transformed(value_type, &plan.reading.transform);
+                if !types.contains(&value_type) {
+                    types.push(value_type);
+                }
+            }
+            describe(&mut object, view, plan.range, numbers);
+        }
+        told.push(object);
+    }
+    if types.is_empty() {
+        types.push(ValueType::scalar(Kind::Float64));
+    }
+    let told = json!({"from_ns": plan.range.from.0, "to_ns": plan.range.to.0, "channels": told});
+    Ok(ArrowFormat::new(names, types, edge, &told))
+}
+
+/// Types of the samples of an answer, those beside its range among them.
+fn in_answer(view: &ChannelView, plan: &Plan) -> Result<Vec<ValueType>, ReadError> {
+    let TimeRange { from, to } = plan.range;
+    let mut beside = Vec::new();
+    if plan.edge {
+        beside.push(view.last_before(from, true)?);
+    }
+    if plan.after {
+        beside.push(view.first_from(to)?);
+    }
+    let beside = beside.into_iter().flatten().map(|sample| sample.run_type().value);
+    Ok(beside.chain(view.types_in(plan.range)?).collect())
+}
+
+fn transformed(value_type: ValueType, transform: &Transform) -> ValueType {
+    let labelled = transform.labels && value_type.kind == Kind::Enum;
+    let kind = match transform.widen {
+        Some(Widen::Float64) => Kind::Float64,
+        Some(Widen::String) => Kind::String,
+        None if labelled => Kind::String,
+        None => value_type.kind,
+    };
+    ValueType { kind, array: value_type.array }
+}
+
+fn describe(object: &mut Value, view: &ChannelView, range: TimeRange, numbers: Numbers) {
+    let changes = view.metadata().iter().filter(|(from, _)| *from < range.to);
+    let change = |(from, metadata): &(Timestamp, _)| {
+        let metadata: &std::sync::Arc<sample::Metadata> = metadata;
+        json!({"from_ns": from.0, "metadata": numbers.metadata(Some(metadata))})
+    };
+    object["metadata"] = changes.map(change).collect();
+    let gaps = view.coverage(range).intervals.into_iter().filter(|gap| gap.state != State::Held);
+    object["gaps"] = gaps
+        .map(|gap| json!({"from_ns": gap.range.from.0, "to_ns": gap.range.to.0, "state": gap.state.name()}))
+        .collect();
+}
