@@ -242,7 +242,7 @@ fn conditions_hold_where_a_scan_of_stored_samples_says() {
 }
 
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes many minutes unless optimised: `cargo test --release -- --ignored stored`"]
 fn ten_thousand_conditions_hold_where_a_scan_of_stored_samples_says() {
     for seed in 2..12 {
         compared(250, seed);
