@@ -4,6 +4,7 @@
 //! several as one. Everything is blocking and streams: memory per request does not grow with the range.
 
 mod archive;
+mod edge;
 mod merge;
 mod meter;
 mod reader;
@@ -18,7 +19,7 @@ pub use archive::{
     Problem, ProblemCode, ReadError, Snapshot, Verdict, Why,
 };
 pub use decimator::coverage::FirstSample;
-pub(crate) use merge::last_before;
+pub(crate) use edge::last_before;
 pub use merge::{Merge, Order, Scan, Step};
 pub use meter::{Meter, Reads};
 pub use reader::{Member, Reader};

@@ -4,7 +4,7 @@ mod version;
 
 pub use version::Version;
 
-use super::merge::{first_from, last_before, last_type_before};
+use super::edge::{first_from, last_before, last_type_before};
 use super::{
     Enough, Kept, Merge, Part, Position, Problem, ProblemCode, ReadError, Scan, Snapshot, Step, Stretches,
     Union,
