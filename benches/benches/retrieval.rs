@@ -122,12 +122,17 @@ impl Server {
         server
     }
 
-    /// The length of the answer's body.
-    fn get(&self, path: &str) -> u64 {
+    /// A connection on which `path` was asked for, and nothing else will be.
+    fn asked(&self, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).expect("the server listens");
         let request = format!("GET {path} HTTP/1.1\r\nHost: varve\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("the server reads");
-        let mut answer = BufReader::with_capacity(PIECE, stream);
+        stream
+    }
+
+    /// The length of the answer's body.
+    fn get(&self, path: &str) -> u64 {
+        let mut answer = BufReader::with_capacity(PIECE, self.asked(path));
         let mut line = String::new();
         answer.read_line(&mut line).expect("a status");
         assert!(line.contains(" 200 "), "{path}: {line}");
@@ -136,6 +141,20 @@ impl Server {
             answer.read_line(&mut line).expect("headers");
         }
         drain(&mut answer)
+    }
+
+    /// As [`Server::get`], again when the server is told to be busy.
+    fn patient(&self, path: &str) {
+        loop {
+            let mut answer = Vec::new();
+            self.asked(path).read_to_end(&mut answer).expect("an answer");
+            if answer.starts_with(b"HTTP/1.1 200") {
+                return;
+            }
+            let busy = answer.starts_with(b"HTTP/1.1 503") || answer.starts_with(b"HTTP/1.1 429");
+            assert!(busy, "{path}: {}", String::from_utf8_lossy(&answer[..answer.len().min(200)]));
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// CPU time of its threads so far, s.
@@ -238,25 +257,6 @@ fn small_queries(server: &Server, set: &DataSet) {
         at(0.99),
         (server.cpu_s() - before) * 1e3 / SMALL_QUERIES as f64
     );
-}
-
-impl Server {
-    /// As [`Server::get`], again when the server is told to be busy.
-    fn patient(&self, path: &str) {
-        loop {
-            let mut stream = TcpStream::connect(self.address).expect("the server listens");
-            let request = format!("GET {path} HTTP/1.1\r\nHost: varve\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).expect("the server reads");
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).expect("an answer");
-            if answer.starts_with(b"HTTP/1.1 200") {
-                return;
-            }
-            let busy = answer.starts_with(b"HTTP/1.1 503") || answer.starts_with(b"HTTP/1.1 429");
-            assert!(busy, "{path}: {}", String::from_utf8_lossy(&answer[..answer.len().min(200)]));
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
 }
 
 fn year(days: u32) {

@@ -6,13 +6,12 @@
 //! 100 does. Each condition is answered in process, as `/search` with `statistics=ignore` and without, from the page
 //! cache; the best of RUNS. The process runs one thread.
 
-use benches::archive::reopened;
+use benches::archive::{fresh, reopened};
 use benches::cpu_s;
 use benches::index_load::Random;
-use disk::RealDisk;
 use engine::clock::ManualClock;
 use engine::read::{Archive, Member, Reader};
-use engine::recovery::{Opening, Recovered, open};
+use engine::recovery::Recovered;
 use engine::{LiveArchive, SealStep, StorageSettings};
 use retrieval_server::{HttpSettings, Plain, ServerState, answer, from_query};
 use sample::{ChannelName, EventKind, Sample, Timestamp, Value, Week};
@@ -126,16 +125,7 @@ impl Values {
 fn filled(directory: &Path, weeks: i64) -> Recovered {
     let started = Instant::now();
     let clock = ManualClock::new(START);
-    let mut opened = open(Opening {
-        disk: Arc::new(RealDisk),
-        clock: Arc::new(clock.clone()),
-        directory: directory.to_path_buf(),
-        create: true,
-        pinned: None,
-        fresh_id: None,
-        settings: StorageSettings::default(),
-    })
-    .expect("a fresh archive");
+    let mut opened = fresh(directory, &clock, StorageSettings::default());
     let writer = &mut opened.writer;
     writer.at(START);
     let ids = ["QUIET", "SPIKES"].map(|name| {

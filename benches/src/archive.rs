@@ -15,16 +15,27 @@ use std::sync::Arc;
 /// # Panics
 /// When there is none.
 pub fn reopened(directory: &Path, now: Timestamp, settings: StorageSettings) -> Recovered {
-    let opening = Opening {
+    open(opening(directory, &ManualClock::new(now), false, settings)).expect("the archive")
+}
+
+/// A fresh archive in `directory`, by `clock`.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn fresh(directory: &Path, clock: &ManualClock, settings: StorageSettings) -> Recovered {
+    open(opening(directory, clock, true, settings)).expect("a fresh archive")
+}
+
+fn opening(directory: &Path, clock: &ManualClock, create: bool, settings: StorageSettings) -> Opening {
+    Opening {
         disk: Arc::new(RealDisk),
-        clock: Arc::new(ManualClock::new(now)),
+        clock: Arc::new(clock.clone()),
         directory: directory.to_path_buf(),
-        create: false,
+        create,
         pinned: None,
         fresh_id: None,
         settings,
-    };
-    open(opening).expect("the archive")
+    }
 }
 
 /// Decodes every column of every chunk.

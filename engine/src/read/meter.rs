@@ -6,7 +6,7 @@ use decimator::tree::LEVELS;
 use sample::{ChannelName, SampleBlock, TimeRange, Timestamp, ValueType};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// What was read of one run, or of the stored nodes of one table.
@@ -36,47 +36,18 @@ pub struct Reads {
     pub load_ns: u64,
 }
 
-/// Counts as reading goes on.
+/// Counts as reading goes on; reading is long beside taking the lock.
 #[derive(Default)]
-struct Tally {
-    origin: String,
-    span: (i64, i64),
-    lookups: AtomicU64,
-    found: AtomicU64,
-    loaded: AtomicU64,
-    pages: AtomicU64,
-    bytes: AtomicU64,
-    samples: AtomicU64,
-    nodes: [AtomicU64; LEVELS],
-    lookup_ns: AtomicU64,
-    load_ns: AtomicU64,
-}
+struct Tally(Mutex<Reads>);
 
-fn add(counter: &AtomicU64, number: u64) {
-    counter.fetch_add(number, Ordering::Relaxed);
+impl Tally {
+    fn reads(&self) -> MutexGuard<'_, Reads> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn ns_since(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
-}
-
-impl Tally {
-    fn reads(&self) -> Reads {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Reads {
-            origin: self.origin.clone(),
-            span: self.span,
-            lookups: of(&self.lookups),
-            found: of(&self.found),
-            loaded: of(&self.loaded),
-            pages: of(&self.pages),
-            bytes: of(&self.bytes),
-            samples: of(&self.samples),
-            nodes: std::array::from_fn(|level| of(&self.nodes[level])),
-            lookup_ns: of(&self.lookup_ns),
-            load_ns: of(&self.load_ns),
-        }
-    }
 }
 
 /// Everything that one answer reads.
@@ -92,7 +63,7 @@ impl Meter {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         channels
             .iter()
-            .map(|(name, of)| (name.clone(), of.iter().map(|tally| tally.reads()).collect()))
+            .map(|(name, of)| (name.clone(), of.iter().map(|tally| tally.reads().clone()).collect()))
             .collect()
     }
 
@@ -103,14 +74,15 @@ impl Meter {
 
     /// Finding out what there is began at `begun` and is over.
     pub(super) fn planned(&self, begun: Instant) {
-        add(&self.planning_ns, ns_since(begun));
+        self.planning_ns.fetch_add(ns_since(begun), Ordering::Relaxed);
     }
 
     /// From now on counts what is read through `snapshot`.
     pub(super) fn count(self: &Arc<Meter>, snapshot: &mut Snapshot) {
         let mut tallies = Vec::new();
         let mut tally = |origin, span: (Timestamp, Timestamp)| {
-            let tally = Arc::new(Tally { origin, span: (span.0.0, span.1.0), ..Tally::default() });
+            let reads = Reads { origin, span: (span.0.0, span.1.0), ..Reads::default() };
+            let tally = Arc::new(Tally(Mutex::new(reads)));
             tallies.push(tally.clone());
             tally
         };
@@ -148,9 +120,10 @@ impl Run for CountedRun {
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError> {
         let begun = Instant::now();
         let parts = self.run.parts(range);
-        add(&self.tally.lookup_ns, ns_since(begun));
-        add(&self.tally.lookups, 1);
-        add(&self.tally.found, parts.as_ref().map_or(0, |parts| parts.len() as u64));
+        let mut reads = self.tally.reads();
+        reads.lookup_ns += ns_since(begun);
+        reads.lookups += 1;
+        reads.found += parts.as_ref().map_or(0, |parts| parts.len() as u64);
         parts
     }
 
@@ -173,20 +146,22 @@ impl Run for CountedRun {
     fn pieces(&self, part: &Part, enough: &mut Enough<'_>) -> Result<Vec<Piece>, ReadError> {
         let begun = Instant::now();
         let pieces = self.run.pieces(part, enough);
-        add(&self.tally.lookup_ns, ns_since(begun));
+        self.tally.reads().lookup_ns += ns_since(begun);
         pieces
     }
 
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
         let begun = Instant::now();
         let block = self.run.load(part, range);
-        add(&self.tally.load_ns, ns_since(begun));
-        add(&self.tally.loaded, 1);
-        add(&self.tally.samples, block.as_ref().map_or(0, |block| block.len() as u64));
-        if let Ok(Extent { pages, bytes }) = self.run.extent(part, range) {
-            add(&self.tally.pages, pages);
-            add(&self.tally.bytes, bytes);
-        }
+        let load_ns = ns_since(begun);
+        // Who cannot say it now has said with the samples why.
+        let Extent { pages, bytes } = self.run.extent(part, range).unwrap_or_default();
+        let mut reads = self.tally.reads();
+        reads.load_ns += load_ns;
+        reads.loaded += 1;
+        reads.samples += block.as_ref().map_or(0, |block| block.len() as u64);
+        reads.pages += pages;
+        reads.bytes += bytes;
         block
     }
 }
@@ -212,20 +187,22 @@ impl Rows for CountedRows {
     fn records(&self, level: usize, range: TimeRange) -> Result<Vec<RowRecord>, ReadError> {
         let begun = Instant::now();
         let records = self.rows.records(level, range);
-        add(&self.tally.lookup_ns, ns_since(begun));
-        add(&self.tally.lookups, 1);
-        add(&self.tally.found, records.as_ref().map_or(0, |records| records.len() as u64));
+        let mut reads = self.tally.reads();
+        reads.lookup_ns += ns_since(begun);
+        reads.lookups += 1;
+        reads.found += records.as_ref().map_or(0, |records| records.len() as u64);
         records
     }
 
     fn load(&self, level: usize, record: &RowRecord) -> Result<Vec<Node>, ReadError> {
         let begun = Instant::now();
         let nodes = self.rows.load(level, record);
-        add(&self.tally.load_ns, ns_since(begun));
-        add(&self.tally.loaded, 1);
-        add(&self.tally.pages, 1);
-        add(&self.tally.bytes, record.bytes);
-        add(&self.tally.nodes[level], nodes.as_ref().map_or(0, |nodes| nodes.len() as u64));
+        let mut reads = self.tally.reads();
+        reads.load_ns += ns_since(begun);
+        reads.loaded += 1;
+        reads.pages += 1;
+        reads.bytes += record.bytes;
+        reads.nodes[level] += nodes.as_ref().map_or(0, |nodes| nodes.len() as u64);
         nodes
     }
 }
