@@ -164,6 +164,31 @@ impl Merge {
         self.cursors.iter().filter_map(|cursor| self.head(cursor)).map(|(head, _)| head).min()
     }
 
+    /// Whether there is a sample at `time`, delivered or not; before the first step, of what the scan's range touches.
+    pub(super) fn has_samples_at(&self, time: i64) -> Result<bool, ReadError> {
+        let instant = TimeRange::new(Timestamp(time), Timestamp(time).saturating_add(1));
+        for cursor in &self.cursors {
+            let (first, last) = cursor.run.span();
+            if !instant.touches(first, last) {
+                continue;
+            }
+            let any = |part: &Part| {
+                let ends = part.first.time == time || part.last.time == time;
+                Ok(ends || !cursor.run.load(part, instant)?.is_empty())
+            };
+            let found = cursor.run.parts(instant).and_then(|parts| {
+                parts.iter().map(any).find(|any| !matches!(any, Ok(false))).unwrap_or(Ok(false))
+            });
+            match found {
+                Ok(false) => {}
+                // The scan meets it again.
+                Err(ReadError::Damaged { .. }) if self.scan.skip_damaged => {}
+                found => return found,
+            }
+        }
+        Ok(false)
+    }
+
     /// Damage that was skipped so far.
     pub fn take_damage(&mut self) -> Vec<ReadError> {
         std::mem::take(&mut self.damage)

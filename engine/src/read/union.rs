@@ -1,6 +1,6 @@
 //! Joins one channel's samples from several archives: union by time, the first archive wins at equal times.
 
-use super::{Enough, Facts, Merge, Order, Part, ReadError, Step};
+use super::{Enough, Facts, Merge, Order, Part, ReadError, Run, Scan, Step};
 use sample::{SampleBlock, TimeRange};
 use std::sync::Arc;
 
@@ -17,14 +17,22 @@ pub struct Union {
     ascending: bool,
     /// Time delivered last and the archive that delivered it.
     last: Option<(i64, usize)>,
+    /// Time delivered last in an earlier scan that this one goes on with; taken when its archive is known.
+    resumed: Option<i64>,
     failed: bool,
 }
 
 impl Union {
-    /// Joins `merges`, all of one scan, the winner first.
-    pub fn new(merges: Vec<Merge>, order: Order) -> Union {
-        let streams = merges.into_iter().map(|merge| Stream { merge, rest: None, ended: false }).collect();
-        Union { streams, ascending: order == Order::Ascending, last: None, failed: false }
+    /// Joins what `scan` finds in the runs of each archive, the winner first.
+    pub fn new<'a>(archives: impl Iterator<Item = &'a [Arc<dyn Run>]>, scan: Scan) -> Union {
+        let stream = |runs| Stream { merge: Merge::new(runs, scan), rest: None, ended: false };
+        Union {
+            streams: archives.map(stream).collect(),
+            ascending: scan.order == Order::Ascending,
+            last: None,
+            resumed: scan.beyond.map(|position| position.time),
+            failed: false,
+        }
     }
 
     /// Damage that was skipped so far.
@@ -102,7 +110,21 @@ impl Union {
         Ok(None)
     }
 
+    /// Finds out which archive delivered the samples at the time where an earlier scan ended: the best that has any.
+    fn resume(&mut self) -> Result<(), ReadError> {
+        let Some(time) = self.resumed else { return Ok(()) };
+        for (owner, stream) in self.streams.iter_mut().enumerate() {
+            if stream.merge.has_samples_at(time)? {
+                self.last = Some((time, owner));
+                break;
+            }
+        }
+        self.resumed = None;
+        Ok(())
+    }
+
     fn joined(&mut self, mut enough: Option<&mut Enough<'_>>) -> Result<Option<Step>, ReadError> {
+        self.resume()?;
         loop {
             if let Some((part, facts)) = self.fill(enough.as_deref_mut())? {
                 return Ok(Some(Step::Passed(part, facts)));

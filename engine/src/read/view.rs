@@ -6,8 +6,7 @@ pub use version::Version;
 
 use super::edge::{first_from, last_before, last_type_before};
 use super::{
-    Enough, Kept, Merge, Part, Position, Problem, ProblemCode, ReadError, Scan, Snapshot, Step, Stretches,
-    Union,
+    Enough, Kept, Part, Position, Problem, ProblemCode, ReadError, Scan, Snapshot, Step, Stretches, Union,
 };
 use decimator::coverage::{self, Coverage};
 use decimator::fold::Folding;
@@ -83,8 +82,8 @@ impl ChannelView {
 
     /// Samples as [`Scan`] says.
     pub fn samples(&self, scan: &Scan) -> Samples {
-        let merges = self.snapshots.iter().map(|s| Merge::new(&s.runs, *scan)).collect();
-        Samples { union: Union::new(merges, scan.order), range: scan.range, problems: self.problems.clone() }
+        let union = Union::new(self.snapshots.iter().map(|snapshot| snapshot.runs.as_slice()), *scan);
+        Samples { union, range: scan.range, problems: self.problems.clone() }
     }
 
     /// Plans the bins of `folding`: which are stored in parts, and of which samples have to be folded. Where several

@@ -3,7 +3,7 @@
 use super::Place;
 use crate::limits::FOLLOW_LATE_NS;
 use engine::limits::LATE_RANK_FIRST;
-use engine::read::{Merge, Order, Part, Position, ReadError, Reader, Run, Scan, Snapshot, Union};
+use engine::read::{Part, Position, ReadError, Reader, Run, Scan, Snapshot, Union};
 use sample::{ChannelName, Event, Metadata, SampleBlock, TimeRange, Timestamp};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -105,8 +105,7 @@ impl Moment {
     pub(crate) fn ahead(&self, position: Position, to: Timestamp) -> Union {
         let range = TimeRange::new(Timestamp(position.time), to);
         let scan = Scan { beyond: Some(position), skip_damaged: true, ..Scan::ascending(range) };
-        let merges = self.snapshots.iter().map(|snapshot| Merge::new(&snapshot.runs, scan)).collect();
-        Union::new(merges, Order::Ascending)
+        Union::new(self.snapshots.iter().map(|snapshot| snapshot.runs.as_slice()), scan)
     }
 
     /// At least how many samples lie behind `position`: those of the parts that begin there.

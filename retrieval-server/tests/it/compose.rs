@@ -62,6 +62,16 @@ fn channel(draws: &[Draw], changes: &[i64]) -> Channel {
 /// One sample as any format tells it: time, value as JSON, severity, status, units, type.
 type Row = (i64, Json, u8, u16, Option<String>, String);
 
+/// Both archives' samples: at a time that the better one knows, of that alone.
+fn joined(better: &Channel, worse: Option<&Channel>) -> Channel {
+    let mut joined = better.clone();
+    let known = |time| better.samples.iter().any(|sample| sample.time == time);
+    let others = worse.iter().flat_map(|worse| &worse.samples).filter(|sample| !known(sample.time));
+    joined.samples.extend(others.cloned());
+    joined.samples.sort_by_key(|sample| (sample.time, sample.rank));
+    joined
+}
+
 fn column_json(column: &Column, i: usize) -> Json {
     let float = |x: f64| {
         if x.is_finite() {
@@ -281,14 +291,20 @@ proptest! {
         times in [0i64..60, 0i64..60],
         limit in 1usize..9,
         order in prop::bool::ANY,
+        worse in prop::option::of(draws()),
     ) {
-        let channel = channel(&draws, &[10, 20]);
+        let better = channel(&draws, &[10, 20]);
         let (from, to) = (times[0].min(times[1]), times[0].max(times[1]));
-        let mut expected = model(&channel, from, to);
+        let worse = worse.map(|draws| channel(&draws, &[10, 20]));
+        let mut expected = model(&joined(&better, worse.as_ref()), from, to);
         if order {
             expected.reverse();
         }
-        let state = Memory::of([("X", channel.clone())]).state();
+        let better = Memory::of([("X", better)]);
+        let state = match worse {
+            None => better.state(),
+            Some(worse) => better.state_beside(Memory::of([("X", worse)])),
+        };
         let order = if order { "desc" } else { "asc" };
         let mut query = format!("channel=X&from_ns={from}&to_ns={to}&order={order}&limit={limit}");
         let mut rows = Vec::new();

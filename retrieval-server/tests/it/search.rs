@@ -235,12 +235,6 @@ fn held(state: &ServerState) -> Vec<Vec<bool>> {
 }
 
 #[test]
-fn conditions_hold_where_a_scan_of_every_instant_says() {
-    compared(40, 5);
-}
-
-#[test]
-#[ignore = "takes a minute"]
 fn ten_thousand_conditions_hold_where_a_scan_of_every_instant_says() {
     compared(500, 6);
 }
@@ -251,13 +245,9 @@ fn compared(archives: usize, seed: u64) {
     let (mut matched, mut empty) = (0, 0);
     let mut read = [0, 0];
     for _ in 0..archives {
-        let mut channels: Vec<Channel> = (0..3).map(|number| channel(&mut random, number)).collect();
+        let channels: Vec<Channel> = (0..3).map(|number| channel(&mut random, number)).collect();
         let worse: Option<Vec<Channel>> = (random.below(4) == 0)
             .then(|| (0..3).map(|number| Channel { vanish: 0, ..channel(&mut random, number) }).collect());
-        if worse.is_some() {
-            // A plan made anew does not know which archive delivered last.
-            channels.iter_mut().for_each(|channel| channel.vanish = 0);
-        }
         let timelines: Vec<Vec<Sample>> =
             (0..3).map(|i| timeline(&channels[i], worse.as_ref().map(|worse| &worse[i]))).collect();
         let memory = Memory::of(NAMES.into_iter().zip(channels));
