@@ -4,12 +4,13 @@
 //! way received samples do. Every channel is read over all its time through the one interface that HTTP answers
 //! are made from, runs merged by time and rank: as flushed, as merged, as sealed. Beside it the same chunks
 //! decoded one by one without a reader, a copy of the same columns in memory, and a plain read of the same files
-//! (from the page cache). CPU time of the one thread; the best of three.
+//! (from the page cache). CPU time of the one thread; the best of three. Then the same through the reader with a
+//! second processor that decodes ahead: its wall and CPU time as parts of those without, the quickest of three.
 
 use archtool::generate::{DataSet, Preset, fill::fill};
 use benches::archive::{decode_all, reopened};
-use benches::best_cpu_s;
-use engine::read::{Archive, ChannelFilter, Member, Reader, Scan};
+use benches::{best_cpu_s, best_wall_s};
+use engine::read::{Archive, ChannelFilter, Crew, Member, Reader, Scan};
 use engine::recovery::Recovered;
 use engine::{LiveArchive, SealStep, StorageSettings};
 use sample::{TimeRange, Timestamp, Week};
@@ -34,7 +35,10 @@ fn main() {
     let settings = StorageSettings { memtable_bytes: MEMTABLE_BYTES, ..StorageSettings::default() };
     let filled = fill(&set, directory.path(), settings, &mut |_| {}).expect("a fresh archive");
     println!("{} samples of {} channels; M samples/s per core", filled.stored, filled.channels);
-    println!("{:<8} {:>7} {:>10} {:>10} {:>10} {:>10}", "", "tables", "reader", "chunks", "read", "memcpy");
+    println!(
+        "{:<8} {:>7} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "", "tables", "reader", "chunks", "read", "memcpy", "ahead wall", "CPU"
+    );
     let recovered = {
         let settings = StorageSettings { merge_fan_in: 4, ..StorageSettings::default() };
         reopened(directory.path(), Timestamp(set.start().0 + 3 * WEEK_NS), settings)
@@ -53,7 +57,7 @@ fn measure(state: &str, recovered: &Recovered, samples: u64) {
     let all = ChannelFilter { matches: &|_| true, state: None, after: None, limit: 0 };
     let names: Vec<_> =
         reader.channels(&all).expect("the channels").into_iter().map(|row| row.name).collect();
-    let through_reader = best_cpu_s(RUNS, || {
+    let through = |reader: &Reader| {
         let scan = Scan::ascending(TimeRange::ALL);
         let mut read = 0;
         for name in &names {
@@ -63,7 +67,11 @@ fn measure(state: &str, recovered: &Recovered, samples: u64) {
             }
         }
         assert_eq!(read, samples, "every sample once");
-    });
+    };
+    let through_reader = best_cpu_s(RUNS, || through(&reader));
+    let alone = best_wall_s(RUNS, || through(&reader));
+    let ahead = reader.decoding_ahead(Arc::new(Crew::new(1)));
+    let ahead = best_wall_s(RUNS, || through(&ahead));
     let view = recovered.shared.view();
     let chunks = best_cpu_s(RUNS, || decode_all(&view.tables));
     let files = best_cpu_s(RUNS, || {
@@ -78,11 +86,13 @@ fn measure(state: &str, recovered: &Recovered, samples: u64) {
     });
     let rate = |seconds: f64| format!("{:.1}", samples as f64 / seconds / 1e6);
     println!(
-        "{state:<8} {:>7} {:>10} {:>10} {:>10} {:>10}",
+        "{state:<8} {:>7} {:>10} {:>10} {:>10} {:>10} {:>9.0}% {:>9.0}%",
         view.tables.len(),
         rate(through_reader),
         rate(chunks),
         rate(files),
-        rate(copied)
+        rate(copied),
+        100.0 * ahead.0 / alone.0,
+        100.0 * ahead.1 / alone.1
     );
 }

@@ -8,6 +8,10 @@ pub const BLOCK_SAMPLES_JOINED: usize = 2048;
 pub const DECIMATED_BIN_SAMPLES: u64 = 300;
 /// How long a table of a week that goes on must span to get decimated rows: an hour.
 pub const DECIMATED_SPAN_NS_MIN: i64 = 3_600_000_000_000;
+/// Bytes of decoded samples that one scan has loaded ahead, plus one part for each thread that loads.
+pub const AHEAD_BYTES_MAX: usize = 4 << 20;
+/// Parts that one scan has said it will load.
+pub const AHEAD_PARTS_MAX: usize = 32;
 /// Value bytes after which a block that readers hand over ends (plus one sample).
 pub const BLOCK_VALUE_BYTES_MAX: usize = 1 << 20;
 /// Samples of the first chunk that a channel fills in the memtable; each further one is twice as large.

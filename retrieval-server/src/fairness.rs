@@ -2,8 +2,10 @@
 
 mod client;
 mod places;
+mod spare;
 mod turns;
 
 pub(crate) use client::Client;
 pub(crate) use places::{Place, Places, Share};
+pub(crate) use spare::SpareTurns;
 pub(crate) use turns::{Turns, pass_on, rest};

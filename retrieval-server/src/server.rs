@@ -2,7 +2,7 @@
 
 use crate::answer::{answer_route, readiness};
 use crate::error::{ApiError, Code};
-use crate::fairness::{Client, Place, Places, Share, Turns};
+use crate::fairness::{Client, Place, Places, Share, SpareTurns, Turns};
 use crate::limits::{
     BODY_BYTES_MAX, BODY_READ_TIMEOUT, DATA_REQUESTS_MAX, FOLLOW_BEHIND_MAX, FOLLOWERS_MAX, HEADER_BYTES_MAX,
     PATIENCE, SEALED_AGE_S, WAITING_MAX,
@@ -89,13 +89,15 @@ impl ServerState {
             let share = Share { places, factor: 1, waiting, patience: PATIENCE };
             Places::new(share, metrics.waiting.clone(), metrics.refused.clone())
         };
+        let turns = Turns::new(settings.computing_max);
+        let spare = SpareTurns::new(turns.clone(), settings.computing_max);
         ServerState {
-            reader,
+            reader: reader.decoding_ahead(Arc::new(spare)),
             status,
             running: places(settings.requests_max, settings.waiting_max),
             // Who follows stays for long: there is no use in waiting.
             following: places(settings.followers_max, 0),
-            turns: Turns::new(settings.computing_max),
+            turns,
             settings: Arc::new(settings),
             started: Instant::now(),
             validators: Arc::new(Validators::new()),

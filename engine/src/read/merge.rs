@@ -1,9 +1,12 @@
 //! Merges the runs of one channel by (time, rank): each sample exactly once, streaming, both ways.
 
-use super::{Enough, Facts, Part, Piece, Position, ReadError, Run};
+mod cursor;
+
+use self::cursor::{Coming, Cursor, Loaded, is_behind, wanted_of};
+use super::ahead::Ahead;
+use super::{Enough, Facts, Part, Piece, Position, ReadError, Run, Spare};
 use crate::limits::{BLOCK_SAMPLES_JOINED, BLOCK_SAMPLES_MAX, BLOCK_VALUE_BYTES_MAX};
 use sample::{SampleBlock, TimeRange, Timestamp};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Which end of the range comes first.
@@ -32,45 +35,6 @@ impl Scan {
     /// All of `range`, oldest first, ending at damage.
     pub fn ascending(range: TimeRange) -> Scan {
         Scan { range, order: Order::Ascending, beyond: None, skip_damaged: false }
-    }
-}
-
-/// Samples `lo..hi` of a loaded block that were not delivered yet.
-struct Loaded {
-    block: SampleBlock,
-    lo: usize,
-    hi: usize,
-}
-
-/// A part that was not loaded yet.
-enum Ahead {
-    /// As its run named it.
-    Named(Part),
-    /// What came of looking into one.
-    Piece(Piece),
-}
-
-impl Ahead {
-    fn part(&self) -> &Part {
-        match self {
-            Ahead::Named(part) => part,
-            Ahead::Piece(piece) => piece.part(),
-        }
-    }
-}
-
-/// Progress in one run.
-struct Cursor {
-    run: Arc<dyn Run>,
-    /// Parts not loaded yet; `None` until the merge reaches the run.
-    parts: Option<VecDeque<Ahead>>,
-    loaded: Option<Loaded>,
-}
-
-impl Cursor {
-    fn list(&mut self, range: TimeRange) -> Result<(), ReadError> {
-        self.parts = Some(self.run.parts(range)?.into_iter().map(Ahead::Named).collect());
-        Ok(())
     }
 }
 
@@ -109,6 +73,8 @@ pub struct Merge {
     /// Samples outside these stretches may be left out.
     within: Option<Arc<[TimeRange]>>,
     damage: Vec<ReadError>,
+    /// What will be loaded, if anybody else may load it.
+    ahead: Option<Ahead>,
     /// What was met behind a block that is being delivered.
     pending: Option<Result<(Part, Facts), ReadError>>,
     failed: bool,
@@ -123,7 +89,7 @@ impl Merge {
                 let (first, last) = run.span();
                 scan.range.touches(first, last)
             })
-            .map(|run| Cursor { run: run.clone(), parts: None, loaded: None })
+            .map(|run| Cursor { run: run.clone(), parts: None, announced: 0, loaded: None })
             .collect();
         Merge {
             last: scan.beyond,
@@ -131,6 +97,7 @@ impl Merge {
             cursors,
             within: None,
             damage: Vec::new(),
+            ahead: None,
             pending: None,
             failed: false,
         }
@@ -140,6 +107,11 @@ impl Merge {
     /// wholly is not loaded.
     pub fn within(self, stretches: Option<Arc<[TimeRange]>>) -> Merge {
         Merge { within: stretches, ..self }
+    }
+
+    /// Loads ahead on processors that `spare` lends; before the first step.
+    pub fn ahead(self, spare: Option<Arc<dyn Spare>>) -> Merge {
+        Merge { ahead: spare.map(Ahead::new), ..self }
     }
 
     /// The next samples, loaded or not; of a part of which `enough` is known it is told that alone. Parts that others
@@ -161,25 +133,13 @@ impl Merge {
         if let Some(Ok((part, _))) = &self.pending {
             return Some(part.first);
         }
-        self.cursors.iter().filter_map(|cursor| self.head(cursor)).map(|(head, _)| head).min()
+        self.cursors.iter().filter_map(|cursor| cursor.head(&self.scan)).map(|(head, _)| head).min()
     }
 
     /// Whether there is a sample at `time`, delivered or not; before the first step, of what the scan's range touches.
-    pub(super) fn has_samples_at(&self, time: i64) -> Result<bool, ReadError> {
-        let instant = TimeRange::new(Timestamp(time), Timestamp(time).saturating_add(1));
+    pub(super) fn has_samples_at(&self, time: Timestamp) -> Result<bool, ReadError> {
         for cursor in &self.cursors {
-            let (first, last) = cursor.run.span();
-            if !instant.touches(first, last) {
-                continue;
-            }
-            let any = |part: &Part| {
-                let ends = part.first.time == time || part.last.time == time;
-                Ok(ends || !cursor.run.load(part, instant)?.is_empty())
-            };
-            let found = cursor.run.parts(instant).and_then(|parts| {
-                parts.iter().map(any).find(|any| !matches!(any, Ok(false))).unwrap_or(Ok(false))
-            });
-            match found {
+            match cursor.has_samples_at(time) {
                 Ok(false) => {}
                 // The scan meets it again.
                 Err(ReadError::Damaged { .. }) if self.scan.skip_damaged => {}
@@ -203,29 +163,50 @@ impl Merge {
         if self.ascending() { a < b } else { a > b }
     }
 
-    /// The earliest position (in scan order) that the cursor may still deliver, and whether it is exact.
-    fn head(&self, cursor: &Cursor) -> Option<(Position, bool)> {
-        if let Some(loaded) = &cursor.loaded {
-            let i = if self.ascending() { loaded.lo } else { loaded.hi - 1 };
-            let (time, rank) = loaded.block.position(i);
-            return Some((Position { time, rank }, true));
+    /// Says which parts will be loaded, in the order of the scan as far as that is known.
+    fn look_ahead(&mut self) {
+        if !self.ahead.as_ref().is_some_and(Ahead::wants_more) {
+            return;
         }
-        let (first, last) = match &cursor.parts {
-            None => {
-                let (first, last) = cursor.run.span();
-                (Position { time: first.0, rank: 0 }, Position { time: last.0, rank: u32::MAX })
-            }
-            Some(parts) => {
-                let part = if self.ascending() { parts.front()? } else { parts.back()? }.part();
-                (part.first, part.last)
-            }
+        let Scan { range, order, .. } = self.scan;
+        let (ascending, last) = (self.ascending(), self.last);
+        let coming = |merge: &Merge, at: usize| {
+            let cursor = &merge.cursors[at];
+            let position = cursor.coming(cursor.announced, &merge.scan)?;
+            Some((position, at))
         };
-        let bound = if self.ascending() {
-            first.max(Position { time: self.scan.range.from.0, rank: 0 })
-        } else {
-            last.min(Position { time: self.scan.range.to.0.saturating_sub(1), rank: u32::MAX })
-        };
-        Some((bound, false))
+        loop {
+            let cursors = 0..self.cursors.len();
+            let next = cursors.filter_map(|at| coming(self, at));
+            let next = if ascending { next.min() } else { next.max() };
+            let Some((_, at)) = next else { break };
+            let cursor = &mut self.cursors[at];
+            if cursor.parts.is_none() {
+                // The scan meets what is wrong when it gets there.
+                match cursor.list(range) {
+                    Ok(()) => continue,
+                    Err(_) => break,
+                }
+            }
+            let (Some(ahead), Some(part)) = (&mut self.ahead, cursor.part(cursor.announced, order)) else {
+                break;
+            };
+            if !ahead.has_room(part) {
+                break;
+            }
+            let wanted = if is_behind(part, last, ascending) {
+                None
+            } else {
+                wanted_of(part, range, self.within.as_deref())
+            };
+            if let Some(wanted) = wanted {
+                ahead.announce(&cursor.run, *part, wanted);
+            }
+            cursor.announced += 1;
+        }
+        if let Some(ahead) = &self.ahead {
+            ahead.lend();
+        }
     }
 
     /// Lists or loads what the cursor needs to know its exact head.
@@ -237,12 +218,18 @@ impl Merge {
         let part = if ascending { parts.pop_front() } else { parts.pop_back() };
         let Some(part) = part else { return Ok(()) };
         let part = *part.part();
-        let behind = |p: Position| last.is_some_and(|l| if ascending { p <= l } else { p >= l });
-        if behind(if ascending { part.last } else { part.first }) {
+        cursor.announced = cursor.announced.saturating_sub(1);
+        if is_behind(&part, last, ascending) {
+            if let Some(ahead) = &mut self.ahead {
+                ahead.discard(&cursor.run, &part);
+            }
             return Ok(());
         }
         let Some(range) = wanted_of(&part, range, self.within.as_deref()) else { return Ok(()) };
-        let block = cursor.run.load(&part, range)?;
+        let block = match &mut self.ahead {
+            None => cursor.run.load(&part, range)?,
+            Some(ahead) => ahead.load(&cursor.run, &part, range)?,
+        };
         let mut inside = block.indices(range);
         if let Some(last) = last {
             let at = |i: usize| {
@@ -273,7 +260,7 @@ impl Merge {
             return None;
         }
         let Cursor { run, parts: Some(parts), .. } = &mut self.cursors[at] else { return None };
-        if matches!(parts.front(), Some(Ahead::Named(_))) {
+        if matches!(parts.front(), Some(Coming::Named(_))) {
             let known = run.facts(&part).filter(|facts| enough(&part, facts));
             let pieces = match known {
                 Some(facts) => vec![Piece::Known(part, facts)],
@@ -284,9 +271,9 @@ impl Merge {
                 return None;
             }
             parts.pop_front();
-            pieces.into_iter().rev().for_each(|piece| parts.push_front(Ahead::Piece(piece)));
+            pieces.into_iter().rev().for_each(|piece| parts.push_front(Coming::Piece(piece)));
         }
-        let Some(Ahead::Piece(Piece::Known(part, facts))) = parts.front() else { return None };
+        let Some(Coming::Piece(Piece::Known(part, facts))) = parts.front() else { return None };
         let passed = (*part, *facts);
         parts.pop_front();
         Some(passed)
@@ -295,8 +282,9 @@ impl Merge {
     /// Whether what the other cursors have lies behind `part`, which cursor `at` has.
     fn alone(&mut self, at: usize, part: &Part) -> bool {
         for other in (0..self.cursors.len()).filter(|other| *other != at) {
-            let overlaps =
-                |merge: &Merge| merge.head(&merge.cursors[other]).is_some_and(|(head, _)| head <= part.last);
+            let overlaps = |merge: &Merge| {
+                merge.cursors[other].head(&merge.scan).is_some_and(|(head, _)| head <= part.last)
+            };
             if !overlaps(self) {
                 continue;
             }
@@ -318,7 +306,7 @@ impl Merge {
             let mut best: Option<(usize, Position, bool)> = None;
             let mut second: Option<Position> = None;
             for (i, cursor) in self.cursors.iter().enumerate() {
-                let Some((head, exact)) = self.head(cursor) else { continue };
+                let Some((head, exact)) = cursor.head(&self.scan) else { continue };
                 match best {
                     // An inexact head at the same place is looked at first: it may turn out later.
                     Some((_, leader, leader_exact))
@@ -434,9 +422,14 @@ impl Merge {
     }
 
     fn next_step(&mut self, mut enough: Option<&mut Enough<'_>>) -> Result<Option<Step>, ReadError> {
+        if enough.is_some() {
+            // Who looks at parts first may not want them.
+            self.ahead = None;
+        }
         let mut pieces: Vec<SampleBlock> = Vec::new();
         let (mut samples, mut bytes) = (0, 0);
         while samples < BLOCK_SAMPLES_JOINED && bytes < BLOCK_VALUE_BYTES_MAX {
+            self.look_ahead();
             let (at, bound) = match self.settle(enough.as_deref_mut()) {
                 Ok(Some(Settled::Loaded(at, bound))) => (at, bound),
                 Ok(None) => break,
@@ -481,17 +474,6 @@ impl Iterator for Merge {
     fn next(&mut self) -> Option<Self::Item> {
         self.step(None).and_then(Step::samples)
     }
-}
-
-/// The part of `range` for which `part` is to be loaded, where only samples `within` stretches are asked for.
-fn wanted_of(part: &Part, range: TimeRange, within: Option<&[TimeRange]>) -> Option<TimeRange> {
-    let Some(stretches) = within else { return Some(range) };
-    let from = stretches.partition_point(|stretch| stretch.to.0 <= part.first.time);
-    let to = stretches.partition_point(|stretch| stretch.from.0 <= part.last.time);
-    let touching = stretches.get(from..to)?;
-    let (first, last) = touching.first().zip(touching.last())?;
-    let wanted = TimeRange::new(range.from.max(first.from), range.to.min(last.to));
-    (wanted.from < wanted.to).then_some(wanted)
 }
 
 /// How many of `0..len` satisfy `pred`, which holds for a prefix only.

@@ -3,6 +3,7 @@
 //! [`Archive`] is one archive (a directory, a running engine, a remote one); [`Reader`] answers over
 //! several as one. Everything is blocking and streams: memory per request does not grow with the range.
 
+mod ahead;
 mod archive;
 mod edge;
 mod merge;
@@ -10,6 +11,7 @@ mod meter;
 mod reader;
 mod rows;
 mod run;
+mod spare;
 mod stretches;
 mod union;
 mod view;
@@ -25,6 +27,7 @@ pub use meter::{Meter, Reads};
 pub use reader::{Member, Reader};
 pub use rows::{RowRecord, Rows};
 pub use run::{Enough, Extent, Facts, Kept, Numbers, Part, Piece, Position, Run, RunVersion};
+pub use spare::{Crew, Spare, Work};
 pub use stretches::{StoredNodes, Stretch, Stretches};
 pub use union::Union;
 pub use view::{ChannelView, Samples, Version};

@@ -2,7 +2,7 @@
 
 use super::{
     Archive, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, ChannelView, Meter, Problem,
-    ReadError, Verdict, Why,
+    ReadError, Spare, Verdict, Why,
 };
 use sample::{ChannelName, TimeRange, Timestamp};
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ pub struct Reader {
     since: Option<Instant>,
     /// What counts the reading.
     meter: Option<Arc<Meter>>,
+    /// On what samples are loaded ahead.
+    spare: Option<Arc<dyn Spare>>,
 }
 
 /// Suggestions for an unknown name.
@@ -36,7 +38,7 @@ impl Reader {
     /// A reader over `members`.
     pub fn new(mut members: Vec<Member>) -> Reader {
         members.sort_by_key(|member| member.priority);
-        Reader { members: members.into(), since: None, meter: None }
+        Reader { members: members.into(), since: None, meter: None, spare: None }
     }
 
     /// The same archives for one answer that begins now: whether files have changed is not looked at for every channel.
@@ -47,6 +49,11 @@ impl Reader {
     /// The same archives; `meter` counts what is read of them.
     pub fn counted_by(&self, meter: Arc<Meter>) -> Reader {
         Reader { meter: Some(meter), ..self.clone() }
+    }
+
+    /// The same archives; long scans decode ahead of who reads them on processors that `spare` lends.
+    pub fn decoding_ahead(&self, spare: Arc<dyn Spare>) -> Reader {
+        Reader { spare: Some(spare), ..self.clone() }
     }
 
     /// The archives by priority.
@@ -170,7 +177,7 @@ impl Reader {
         }
         match (snapshots.is_empty(), failure) {
             (true, Some(error)) => Err(error),
-            _ => Ok(ChannelView::new(name.clone(), snapshots, problems)),
+            _ => Ok(ChannelView::new(name.clone(), snapshots, problems, self.spare.clone())),
         }
     }
 }

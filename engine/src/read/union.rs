@@ -1,7 +1,7 @@
 //! Joins one channel's samples from several archives: union by time, the first archive wins at equal times.
 
-use super::{Enough, Facts, Merge, Order, Part, ReadError, Run, Scan, Step};
-use sample::{SampleBlock, TimeRange};
+use super::{Enough, Facts, Merge, Order, Part, ReadError, Run, Scan, Spare, Step};
+use sample::{SampleBlock, TimeRange, Timestamp};
 use std::sync::Arc;
 
 /// One archive's stream with what of its present block was not delivered.
@@ -38,6 +38,13 @@ impl Union {
     /// Damage that was skipped so far.
     pub fn take_damage(&mut self) -> Vec<ReadError> {
         self.streams.iter_mut().flat_map(|stream| stream.merge.take_damage()).collect()
+    }
+
+    /// As [`Merge::ahead`], each of them.
+    pub fn ahead(mut self, spare: Option<&Arc<dyn Spare>>) -> Union {
+        let ahead = |stream: Stream| Stream { merge: stream.merge.ahead(spare.cloned()), ..stream };
+        self.streams = self.streams.into_iter().map(ahead).collect();
+        self
     }
 
     /// As [`Merge::within`], of all of them.
@@ -114,7 +121,7 @@ impl Union {
     fn resume(&mut self) -> Result<(), ReadError> {
         let Some(time) = self.resumed else { return Ok(()) };
         for (owner, stream) in self.streams.iter_mut().enumerate() {
-            if stream.merge.has_samples_at(time)? {
+            if stream.merge.has_samples_at(Timestamp(time))? {
                 self.last = Some((time, owner));
                 break;
             }

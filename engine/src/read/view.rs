@@ -6,7 +6,8 @@ pub use version::Version;
 
 use super::edge::{first_from, last_before, last_type_before};
 use super::{
-    Enough, Kept, Part, Position, Problem, ProblemCode, ReadError, Scan, Snapshot, Step, Stretches, Union,
+    Enough, Kept, Part, Position, Problem, ProblemCode, ReadError, Scan, Snapshot, Spare, Step, Stretches,
+    Union,
 };
 use decimator::coverage::{self, Coverage};
 use decimator::fold::Folding;
@@ -19,6 +20,8 @@ pub struct ChannelView {
     /// In order of priority, the winner first; never empty.
     snapshots: Vec<Snapshot>,
     problems: Arc<Mutex<Vec<Problem>>>,
+    /// On what samples are loaded ahead.
+    spare: Option<Arc<dyn Spare>>,
 }
 
 /// A scan of a [`ChannelView`]; see [`Scan`].
@@ -65,6 +68,7 @@ impl ChannelView {
         name: ChannelName,
         mut snapshots: Vec<Snapshot>,
         mut problems: Vec<Problem>,
+        spare: Option<Arc<dyn Spare>>,
     ) -> Option<ChannelView> {
         if snapshots.is_empty() {
             return None;
@@ -72,7 +76,7 @@ impl ChannelView {
         for snapshot in &mut snapshots {
             problems.append(&mut snapshot.problems);
         }
-        Some(ChannelView { name, snapshots, problems: Arc::new(Mutex::new(problems)) })
+        Some(ChannelView { name, snapshots, problems: Arc::new(Mutex::new(problems)), spare })
     }
 
     /// The stored name.
@@ -83,6 +87,7 @@ impl ChannelView {
     /// Samples as [`Scan`] says.
     pub fn samples(&self, scan: &Scan) -> Samples {
         let union = Union::new(self.snapshots.iter().map(|snapshot| snapshot.runs.as_slice()), *scan);
+        let union = union.ahead(self.spare.as_ref());
         Samples { union, range: scan.range, problems: self.problems.clone() }
     }
 

@@ -66,6 +66,13 @@ impl Turns {
         work()
     }
 
+    /// A turn that nobody waits for, until it is dropped.
+    pub(crate) fn spare(self: &Arc<Turns>) -> Option<SpareTurn> {
+        let mut state = self.state();
+        state.free = state.free.checked_sub(1)?;
+        Some(SpareTurn(self.clone()))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -106,6 +113,22 @@ impl Turns {
             next.given.store(true, Ordering::Release);
             next.thread.unpark();
         }
+    }
+}
+
+/// A turn that is to be given back when somebody waits.
+pub(crate) struct SpareTurn(Arc<Turns>);
+
+impl SpareTurn {
+    /// Whether nobody waits.
+    pub(crate) fn may_be_kept(&self) -> bool {
+        self.0.waiting.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Drop for SpareTurn {
+    fn drop(&mut self) {
+        self.0.give();
     }
 }
 
@@ -193,6 +216,19 @@ mod tests {
             rest(|| thread.join().unwrap());
             assert!(done.load(Ordering::SeqCst) && turns.state().free == 0);
         });
+        assert_eq!(turns.state().free, 1);
+    }
+
+    #[test]
+    fn a_turn_that_nobody_waits_for_is_lent_and_wanted_back() {
+        let turns = Turns::new(1);
+        let spare = turns.spare().unwrap();
+        assert!(turns.spare().is_none() && spare.may_be_kept());
+        let other = turns.clone();
+        let thread = thread::spawn(move || other.run(client(1), || 5));
+        until(|| !spare.may_be_kept());
+        drop(spare);
+        assert_eq!(thread.join().unwrap(), 5);
         assert_eq!(turns.state().free, 1);
     }
 

@@ -1,0 +1,243 @@
+//! Loads the parts that a scan comes to next, on a processor that has nothing else to do.
+//!
+//! The scan says in advance which parts it will load. A lent thread loads them in that order while the scan delivers;
+//! the scan takes what is there, loads what nobody began, and while the part that it needs is being loaded it loads
+//! the one after. So nobody waits as long as there is anything to load, and without a lent thread all is as if nothing
+//! had been said.
+
+use super::{Part, ReadError, Run, Spare};
+use crate::limits::{AHEAD_BYTES_MAX, AHEAD_PARTS_MAX};
+use sample::{SampleBlock, TimeRange};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+type Block = Result<SampleBlock, ReadError>;
+
+/// Bytes of a sample beside its value, in memory.
+const BESIDE_VALUE_BYTES: usize = 8 + 4 + 1 + 4;
+
+/// What is in memory of a block.
+fn bytes_of(block: &Block) -> usize {
+    block.as_ref().map_or(0, |block| block.values.byte_len() + block.len() * BESIDE_VALUE_BYTES)
+}
+
+enum State {
+    Waiting,
+    Loading,
+    Loaded(Box<Block>),
+    Taken,
+}
+
+/// A part that will be loaded.
+struct Slot {
+    run: Arc<dyn Run>,
+    part: Part,
+    range: TimeRange,
+    /// About how many it is in memory.
+    bytes: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Slot {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, state: State) {
+        *self.state() = state;
+        self.changed.notify_all();
+    }
+
+    /// Whether it was waiting and is the caller's to load now.
+    fn claim(&self) -> bool {
+        let mut state = self.state();
+        let waiting = matches!(*state, State::Waiting);
+        if waiting {
+            *state = State::Loading;
+        }
+        waiting
+    }
+}
+
+/// What scan and lent thread share.
+#[derive(Default)]
+struct Shared {
+    /// Slots that nobody began, perhaps with some that somebody did.
+    waiting: Mutex<VecDeque<Arc<Slot>>>,
+    /// Bytes of blocks that were loaded and not taken.
+    bytes: AtomicUsize,
+    /// Threads that load for it.
+    lent: AtomicUsize,
+}
+
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Arc<Slot>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Loads the next slot that nobody began; false if there is none or enough is loaded.
+    fn load_next(&self) -> bool {
+        /// Gives a slot back when loading it panics.
+        struct Begun(Option<Arc<Slot>>);
+        impl Drop for Begun {
+            fn drop(&mut self) {
+                if let Some(slot) = self.0.take() {
+                    slot.set(State::Waiting);
+                }
+            }
+        }
+        if self.bytes.load(Ordering::Relaxed) >= AHEAD_BYTES_MAX {
+            return false;
+        }
+        let next = || self.waiting().pop_front();
+        let Some(slot) = std::iter::from_fn(next).find(|slot| slot.claim()) else { return false };
+        let mut begun = Begun(Some(slot));
+        if let Some(slot) = &begun.0 {
+            let block = slot.run.load(&slot.part, slot.range);
+            self.bytes.fetch_add(bytes_of(&block), Ordering::Relaxed);
+            slot.set(State::Loaded(Box::new(block)));
+        }
+        begun.0 = None;
+        true
+    }
+}
+
+/// The parts that one scan comes to.
+pub(super) struct Ahead {
+    spare: Arc<dyn Spare>,
+    shared: Arc<Shared>,
+    /// What was announced and not taken, in the order of the scan.
+    announced: VecDeque<Arc<Slot>>,
+    /// Bytes of one sample, as loaded last.
+    sample_bytes: usize,
+    /// About how many bytes the announced parts are in memory.
+    announced_bytes: usize,
+    begun: bool,
+}
+
+impl Ahead {
+    pub(super) fn new(spare: Arc<dyn Spare>) -> Ahead {
+        Ahead {
+            spare,
+            shared: Arc::default(),
+            announced: VecDeque::new(),
+            sample_bytes: 0,
+            announced_bytes: 0,
+            begun: false,
+        }
+    }
+
+    fn bytes(&self, part: &Part) -> usize {
+        part.count as usize * self.sample_bytes
+    }
+
+    /// Whether parts should be announced now: some were loaded and few are left.
+    pub(super) fn wants_more(&self) -> bool {
+        self.begun
+            && self.announced.len() <= AHEAD_PARTS_MAX / 2
+            && self.announced_bytes <= AHEAD_BYTES_MAX / 2
+    }
+
+    /// Whether `part` may be announced.
+    pub(super) fn has_room(&self, part: &Part) -> bool {
+        self.announced.len() < AHEAD_PARTS_MAX && self.announced_bytes + self.bytes(part) <= AHEAD_BYTES_MAX
+    }
+
+    /// `part` of `run` will be loaded for `range`.
+    pub(super) fn announce(&mut self, run: &Arc<dyn Run>, part: Part, range: TimeRange) {
+        let (bytes, state) = (self.bytes(&part), Mutex::new(State::Waiting));
+        let slot = Arc::new(Slot { run: run.clone(), part, range, bytes, state, changed: Condvar::new() });
+        self.announced_bytes += bytes;
+        self.announced.push_back(slot.clone());
+        self.shared.waiting().push_back(slot);
+    }
+
+    /// Has what was announced loaded, if a processor has nothing to do.
+    pub(super) fn lend(&self) {
+        if self.announced.len() < 2 || self.shared.lent.load(Ordering::Acquire) > 0 {
+            return;
+        }
+        /// Counts the thread until its work ends, however that is.
+        struct Lent(Arc<Shared>);
+        impl Drop for Lent {
+            fn drop(&mut self) {
+                self.0.lent.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+        self.shared.lent.fetch_add(1, Ordering::AcqRel);
+        let lent = Lent(self.shared.clone());
+        self.spare.lend(Box::new(move |may_go_on| while may_go_on() && lent.0.load_next() {}));
+    }
+
+    fn announced(&mut self, run: &Arc<dyn Run>, part: &Part) -> Option<Arc<Slot>> {
+        let is = |slot: &Arc<Slot>| Arc::ptr_eq(&slot.run, run) && slot.part.token == part.token;
+        let slot = self.announced.remove(self.announced.iter().position(is)?)?;
+        self.announced_bytes -= slot.bytes;
+        Some(slot)
+    }
+
+    /// A part that may have been announced is not needed.
+    pub(super) fn discard(&mut self, run: &Arc<dyn Run>, part: &Part) {
+        if let Some(slot) = self.announced(run, part)
+            && !self.claim(&slot)
+        {
+            drop(self.take(&slot));
+        }
+    }
+
+    /// Whether nobody began to load it and nobody will.
+    fn claim(&self, slot: &Arc<Slot>) -> bool {
+        let claimed = slot.claim();
+        if claimed {
+            self.shared.waiting().retain(|waiting| !Arc::ptr_eq(waiting, slot));
+        }
+        claimed
+    }
+
+    /// Loads a part, or takes it where it was loaded.
+    pub(super) fn load(&mut self, run: &Arc<dyn Run>, part: &Part, range: TimeRange) -> Block {
+        let block = match self.announced(run, part) {
+            None => run.load(part, range),
+            Some(slot) => self.take(&slot),
+        };
+        if let Ok(block) = &block
+            && !block.is_empty()
+        {
+            self.begun = true;
+            self.sample_bytes = block.values.byte_len() / block.len() + BESIDE_VALUE_BYTES;
+        }
+        block
+    }
+
+    fn take(&self, slot: &Arc<Slot>) -> Block {
+        loop {
+            if self.claim(slot) {
+                return slot.run.load(&slot.part, slot.range);
+            }
+            let mut state = slot.state();
+            if let State::Loaded(_) = *state {
+                let State::Loaded(block) = std::mem::replace(&mut *state, State::Taken) else { continue };
+                self.shared.bytes.fetch_sub(bytes_of(&block), Ordering::Relaxed);
+                return *block;
+            }
+            drop(state);
+            if self.shared.load_next() {
+                continue;
+            }
+            let state = slot.state();
+            let loading = |state: &mut State| matches!(state, State::Loading);
+            drop(slot.changed.wait_while(state, loading).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.shared.waiting().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests;

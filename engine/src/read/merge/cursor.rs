@@ -1,0 +1,117 @@
+//! Progress of a merge in one run.
+
+use super::{Order, Scan};
+use crate::read::{Part, Piece, Position, ReadError, Run};
+use sample::{SampleBlock, TimeRange, Timestamp};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Samples `lo..hi` of a loaded block that were not delivered yet.
+pub(super) struct Loaded {
+    pub(super) block: SampleBlock,
+    pub(super) lo: usize,
+    pub(super) hi: usize,
+}
+
+/// A part that was not loaded yet.
+pub(super) enum Coming {
+    /// As its run named it.
+    Named(Part),
+    /// What came of looking into one.
+    Piece(Piece),
+}
+
+impl Coming {
+    pub(super) fn part(&self) -> &Part {
+        match self {
+            Coming::Named(part) => part,
+            Coming::Piece(piece) => piece.part(),
+        }
+    }
+}
+
+/// Progress in one run.
+pub(super) struct Cursor {
+    pub(super) run: Arc<dyn Run>,
+    /// Parts not loaded yet; `None` until the merge reaches the run.
+    pub(super) parts: Option<VecDeque<Coming>>,
+    /// How many of them, the next ones, are looked ahead to.
+    pub(super) announced: usize,
+    pub(super) loaded: Option<Loaded>,
+}
+
+impl Cursor {
+    pub(super) fn list(&mut self, range: TimeRange) -> Result<(), ReadError> {
+        self.parts = Some(self.run.parts(range)?.into_iter().map(Coming::Named).collect());
+        Ok(())
+    }
+
+    /// The part that comes after `ahead` others, where the parts are known.
+    pub(super) fn part(&self, ahead: usize, order: Order) -> Option<&Part> {
+        let parts = self.parts.as_ref()?;
+        let at = match order {
+            Order::Ascending => ahead,
+            Order::Descending => parts.len().checked_sub(ahead + 1)?,
+        };
+        parts.get(at).map(Coming::part)
+    }
+
+    /// Whether its run has a sample at `time`.
+    pub(super) fn has_samples_at(&self, time: Timestamp) -> Result<bool, ReadError> {
+        let instant = TimeRange::new(time, time.saturating_add(1));
+        let (first, last) = self.run.span();
+        if !instant.touches(first, last) {
+            return Ok(false);
+        }
+        for part in self.run.parts(instant)? {
+            let ends = part.first.time == time.0 || part.last.time == time.0;
+            if ends || !self.run.load(&part, instant)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The earliest position (in scan order) that it may still deliver, and whether it is exact.
+    pub(super) fn head(&self, scan: &Scan) -> Option<(Position, bool)> {
+        if let Some(loaded) = &self.loaded {
+            let i = if scan.order == Order::Ascending { loaded.lo } else { loaded.hi - 1 };
+            let (time, rank) = loaded.block.position(i);
+            return Some((Position { time, rank }, true));
+        }
+        Some((self.coming(0, scan)?, false))
+    }
+
+    /// The earliest position (in scan order) that it may deliver from what was not loaded, `ahead` parts left out.
+    pub(super) fn coming(&self, ahead: usize, scan: &Scan) -> Option<Position> {
+        let (first, last) = if self.parts.is_none() {
+            let (first, last) = self.run.span();
+            (Position { time: first.0, rank: 0 }, Position { time: last.0, rank: u32::MAX })
+        } else {
+            let part = self.part(ahead, scan.order)?;
+            (part.first, part.last)
+        };
+        Some(match scan.order {
+            Order::Ascending => first.max(Position { time: scan.range.from.0, rank: 0 }),
+            Order::Descending => {
+                last.min(Position { time: scan.range.to.0.saturating_sub(1), rank: u32::MAX })
+            }
+        })
+    }
+}
+
+/// Whether all of `part` was delivered when `last` was.
+pub(super) fn is_behind(part: &Part, last: Option<Position>, ascending: bool) -> bool {
+    last.is_some_and(|last| if ascending { part.last <= last } else { part.first >= last })
+}
+
+/// The part of `range` for which `part` is to be loaded, where only samples `within` stretches are asked for.
+pub(super) fn wanted_of(part: &Part, range: TimeRange, within: Option<&[TimeRange]>) -> Option<TimeRange> {
+    let Some(stretches) = within else { return Some(range) };
+    let from = stretches.partition_point(|stretch| stretch.to.0 <= part.first.time);
+    let to = stretches.partition_point(|stretch| stretch.from.0 <= part.last.time);
+    let touching = stretches.get(from..to)?;
+    let (first, last) = touching.first().zip(touching.last())?;
+    let wanted = TimeRange::new(range.from.max(first.from), range.to.min(last.to));
+    (wanted.from < wanted.to).then_some(wanted)
+}
