@@ -4,39 +4,11 @@ mod cursor;
 
 use self::cursor::{Coming, Cursor, Loaded, is_behind, wanted_of};
 use super::ahead::Ahead;
-use super::{Enough, Facts, Part, Piece, Position, ReadError, Run, Spare};
+use super::{Enough, Facts, Order, Part, Piece, Position, ReadError, Run, Scan, Spare};
 use crate::limits::{BLOCK_SAMPLES_JOINED, BLOCK_SAMPLES_MAX, BLOCK_VALUE_BYTES_MAX};
 use sample::{SampleBlock, TimeRange, Timestamp};
+use std::cmp::Reverse;
 use std::sync::Arc;
-
-/// Which end of the range comes first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Order {
-    /// Oldest first.
-    Ascending,
-    /// Newest first.
-    Descending,
-}
-
-/// What to scan.
-#[derive(Clone, Copy, Debug)]
-pub struct Scan {
-    /// Times.
-    pub range: TimeRange,
-    /// Direction.
-    pub order: Order,
-    /// Only samples strictly behind this position, in the direction of the scan.
-    pub beyond: Option<Position>,
-    /// Read on around damage instead of ending with an error.
-    pub skip_damaged: bool,
-}
-
-impl Scan {
-    /// All of `range`, oldest first, ending at damage.
-    pub fn ascending(range: TimeRange) -> Scan {
-        Scan { range, order: Order::Ascending, beyond: None, skip_damaged: false }
-    }
-}
 
 /// What comes next in a scan that loads only what it has to.
 pub enum Step {
@@ -68,6 +40,7 @@ enum Settled {
 /// The merged samples of one channel; see [`Scan`]. Every block is of one type and ascending inside.
 pub struct Merge {
     scan: Scan,
+    /// By where they begin, in the order of the scan.
     cursors: Vec<Cursor>,
     last: Option<Position>,
     /// Samples outside these stretches may be left out.
@@ -83,14 +56,18 @@ pub struct Merge {
 impl Merge {
     /// Merges `runs`. Nothing is read before the first call of `next`.
     pub fn new(runs: &[Arc<dyn Run>], scan: Scan) -> Merge {
-        let cursors = runs
+        let mut cursors: Vec<Cursor> = runs
             .iter()
             .filter(|run| {
                 let (first, last) = run.span();
                 scan.range.touches(first, last)
             })
-            .map(|run| Cursor { run: run.clone(), parts: None, announced: 0, loaded: None })
+            .map(|run| Cursor::new(run, &scan))
             .collect();
+        match scan.order {
+            Order::Ascending => cursors.sort_by_key(|cursor| cursor.begin),
+            Order::Descending => cursors.sort_by_key(|cursor| Reverse(cursor.begin)),
+        }
         Merge {
             last: scan.beyond,
             scan,
@@ -133,7 +110,22 @@ impl Merge {
         if let Some(Ok((part, _))) = &self.pending {
             return Some(part.first);
         }
-        self.cursors.iter().filter_map(|cursor| cursor.head(&self.scan)).map(|(head, _)| head).min()
+        self.first(|cursor| cursor.head(&self.scan).map(|(head, _)| head)).map(|(head, _)| head)
+    }
+
+    /// The cursor whose `position`, which lies where it begins or later, comes first.
+    fn first(&self, position: impl Fn(&Cursor) -> Option<Position>) -> Option<(Position, usize)> {
+        let mut first: Option<(Position, usize)> = None;
+        for (at, cursor) in self.cursors.iter().enumerate() {
+            if first.is_some_and(|(first, _)| self.precedes(first, cursor.begin)) {
+                break;
+            }
+            let Some(position) = position(cursor) else { continue };
+            if first.is_none_or(|(first, _)| self.precedes(position, first)) {
+                first = Some((position, at));
+            }
+        }
+        first
     }
 
     /// Whether there is a sample at `time`, delivered or not; before the first step, of what the scan's range touches.
@@ -170,15 +162,8 @@ impl Merge {
         }
         let Scan { range, order, .. } = self.scan;
         let (ascending, last) = (self.ascending(), self.last);
-        let coming = |merge: &Merge, at: usize| {
-            let cursor = &merge.cursors[at];
-            let position = cursor.coming(cursor.announced, &merge.scan)?;
-            Some((position, at))
-        };
         loop {
-            let cursors = 0..self.cursors.len();
-            let next = cursors.filter_map(|at| coming(self, at));
-            let next = if ascending { next.min() } else { next.max() };
+            let next = self.first(|cursor| cursor.coming(cursor.announced, &self.scan));
             let Some((_, at)) = next else { break };
             let cursor = &mut self.cursors[at];
             if cursor.parts.is_none() {
@@ -281,7 +266,9 @@ impl Merge {
 
     /// Whether what the other cursors have lies behind `part`, which cursor `at` has.
     fn alone(&mut self, at: usize, part: &Part) -> bool {
-        for other in (0..self.cursors.len()).filter(|other| *other != at) {
+        // Behind those that begin inside lies nothing that overlaps.
+        let begun = self.cursors.partition_point(|cursor| cursor.begin <= part.last);
+        for other in (0..begun).filter(|other| *other != at) {
             let overlaps = |merge: &Merge| {
                 merge.cursors[other].head(&merge.scan).is_some_and(|(head, _)| head <= part.last)
             };
@@ -306,6 +293,9 @@ impl Merge {
             let mut best: Option<(usize, Position, bool)> = None;
             let mut second: Option<Position> = None;
             for (i, cursor) in self.cursors.iter().enumerate() {
+                if second.is_some_and(|second| self.precedes(second, cursor.begin)) {
+                    break;
+                }
                 let Some((head, exact)) = cursor.head(&self.scan) else { continue };
                 match best {
                     // An inexact head at the same place is looked at first: it may turn out later.

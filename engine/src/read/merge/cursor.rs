@@ -1,7 +1,6 @@
 //! Progress of a merge in one run.
 
-use super::{Order, Scan};
-use crate::read::{Part, Piece, Position, ReadError, Run};
+use crate::read::{Order, Part, Piece, Position, ReadError, Run, Scan};
 use sample::{SampleBlock, TimeRange, Timestamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -33,6 +32,8 @@ impl Coming {
 /// Progress in one run.
 pub(super) struct Cursor {
     pub(super) run: Arc<dyn Run>,
+    /// Nothing that it delivers lies before this, in the order of the scan.
+    pub(super) begin: Position,
     /// Parts not loaded yet; `None` until the merge reaches the run.
     pub(super) parts: Option<VecDeque<Coming>>,
     /// How many of them, the next ones, are looked ahead to.
@@ -41,6 +42,14 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
+    /// Nothing is read yet.
+    pub(super) fn new(run: &Arc<dyn Run>, scan: &Scan) -> Cursor {
+        let (first, last) = run.span();
+        let begin =
+            inside(Position { time: first.0, rank: 0 }, Position { time: last.0, rank: u32::MAX }, scan);
+        Cursor { run: run.clone(), begin, parts: None, announced: 0, loaded: None }
+    }
+
     pub(super) fn list(&mut self, range: TimeRange) -> Result<(), ReadError> {
         self.parts = Some(self.run.parts(range)?.into_iter().map(Coming::Named).collect());
         Ok(())
@@ -84,19 +93,19 @@ impl Cursor {
 
     /// The earliest position (in scan order) that it may deliver from what was not loaded, `ahead` parts left out.
     pub(super) fn coming(&self, ahead: usize, scan: &Scan) -> Option<Position> {
-        let (first, last) = if self.parts.is_none() {
-            let (first, last) = self.run.span();
-            (Position { time: first.0, rank: 0 }, Position { time: last.0, rank: u32::MAX })
-        } else {
-            let part = self.part(ahead, scan.order)?;
-            (part.first, part.last)
-        };
-        Some(match scan.order {
-            Order::Ascending => first.max(Position { time: scan.range.from.0, rank: 0 }),
-            Order::Descending => {
-                last.min(Position { time: scan.range.to.0.saturating_sub(1), rank: u32::MAX })
-            }
-        })
+        if self.parts.is_none() {
+            return Some(self.begin);
+        }
+        let part = self.part(ahead, scan.order)?;
+        Some(inside(part.first, part.last, scan))
+    }
+}
+
+/// Where in the range of a scan comes first what lies between `first` and `last`, in the order of the scan.
+fn inside(first: Position, last: Position, scan: &Scan) -> Position {
+    match scan.order {
+        Order::Ascending => first.max(Position { time: scan.range.from.0, rank: 0 }),
+        Order::Descending => last.min(Position { time: scan.range.to.0.saturating_sub(1), rank: u32::MAX }),
     }
 }
 
