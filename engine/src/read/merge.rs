@@ -246,12 +246,12 @@ impl Merge {
         }
         let Cursor { run, parts: Some(parts), .. } = &mut self.cursors[at] else { return None };
         if matches!(parts.front(), Some(Coming::Named(_))) {
-            let known = run.facts(&part).filter(|facts| enough(&part, facts));
-            let pieces = match known {
-                Some(facts) => vec![Piece::Known(part, facts)],
-                // What is wrong shows again when the part is loaded.
-                None => run.pieces(&part, enough).unwrap_or_default(),
-            };
+            if let Some(facts) = run.facts(&part).filter(|facts| enough(&part, facts)) {
+                parts.pop_front();
+                return Some((part, facts));
+            }
+            // What is wrong shows again when the part is loaded.
+            let pieces = run.pieces(&part, enough).unwrap_or_default();
             if pieces.is_empty() {
                 return None;
             }
