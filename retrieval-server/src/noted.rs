@@ -38,8 +38,8 @@ impl Noted {
             noted.0.push(notebook.clone());
             Member { name: member.name.clone(), priority: member.priority, archive: notebook }
         });
-        let reader = Reader::new(members.collect());
-        (noted, reader)
+        let noting = reader.over(members.collect());
+        (noted, noting)
     }
 
     /// From now on gives what was noted: names always, snapshots once each. Who asks for one of those again wants

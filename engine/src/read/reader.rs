@@ -36,9 +36,13 @@ const NEAR_MAX: usize = 5;
 
 impl Reader {
     /// A reader over `members`.
-    pub fn new(mut members: Vec<Member>) -> Reader {
-        members.sort_by_key(|member| member.priority);
-        Reader { members: members.into(), since: None, meter: None, spare: None }
+    pub fn new(members: Vec<Member>) -> Reader {
+        Reader { members: sorted(members), since: None, meter: None, spare: None }
+    }
+
+    /// A reader as this one over `members`.
+    pub fn over(&self, members: Vec<Member>) -> Reader {
+        Reader { members: sorted(members), ..self.clone() }
     }
 
     /// The same archives for one answer that begins now: whether files have changed is not looked at for every channel.
@@ -180,6 +184,11 @@ impl Reader {
             _ => Ok(ChannelView::new(name.clone(), snapshots, problems, self.spare.clone())),
         }
     }
+}
+
+fn sorted(mut members: Vec<Member>) -> Arc<[Member]> {
+    members.sort_by_key(|member| member.priority);
+    members.into()
 }
 
 /// Joins two archives' rows of one channel; `row` is of the better one.

@@ -49,6 +49,8 @@ pub(crate) struct Memory {
     vanished: Mutex<BTreeMap<String, usize>>,
     /// Blocks that were loaded.
     pub loads: Arc<AtomicUsize>,
+    /// Those of generated samples that another thread made ahead of the scan.
+    pub loads_ahead: Arc<AtomicUsize>,
 }
 
 struct Blocks {
@@ -171,6 +173,7 @@ impl Run for Blocks {
 struct Generated {
     count: usize,
     loads: Arc<AtomicUsize>,
+    loads_ahead: Arc<AtomicUsize>,
 }
 
 const GENERATED_BLOCK: usize = 8192;
@@ -197,6 +200,9 @@ impl Run for Generated {
 
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
+        if std::thread::current().name() == Some("ahead") {
+            self.loads_ahead.fetch_add(1, Ordering::SeqCst);
+        }
         let run = sample::RunType::plain(ValueType::scalar(sample::Kind::Float64));
         let mut block = SampleBlock::new(run);
         for time in part.first.time..=part.last.time {
@@ -319,7 +325,8 @@ impl Archive for Memory {
         let parts = Channel::blocks(&channel.samples);
         let mut runs: Vec<Arc<dyn Run>> = Vec::new();
         if let Some(count) = channel.generated {
-            runs.push(Arc::new(Generated { count, loads: self.loads.clone() }));
+            let (loads, loads_ahead) = (self.loads.clone(), self.loads_ahead.clone());
+            runs.push(Arc::new(Generated { count, loads, loads_ahead }));
         } else if !parts.is_empty() {
             let mut vanished = self.vanished.lock().unwrap();
             let times = vanished.entry(name.to_string()).or_default();
