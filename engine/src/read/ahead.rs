@@ -10,7 +10,8 @@ use crate::limits::{AHEAD_BYTES_MAX, AHEAD_PARTS_MAX};
 use sample::{SampleBlock, TimeRange};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 
 type Block = Result<SampleBlock, ReadError>;
 
@@ -24,7 +25,8 @@ fn bytes_of(block: &Block) -> usize {
 
 enum State {
     Waiting,
-    Loading,
+    /// By the lent thread or by the scan; somebody may wait for it.
+    Loading(Option<Thread>),
     Loaded(Box<Block>),
     Taken,
 }
@@ -37,7 +39,6 @@ struct Slot {
     /// About how many it is in memory.
     bytes: usize,
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 impl Slot {
@@ -45,9 +46,23 @@ impl Slot {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends loading.
     fn set(&self, state: State) {
-        *self.state() = state;
-        self.changed.notify_all();
+        let before = std::mem::replace(&mut *self.state(), state);
+        if let State::Loading(Some(thread)) = before {
+            thread.unpark();
+        }
+    }
+
+    /// Returns when it is not being loaded any more.
+    fn wait(&self) {
+        loop {
+            match &mut *self.state() {
+                State::Loading(waits) => *waits = Some(thread::current()),
+                _ => return,
+            }
+            thread::park();
+        }
     }
 
     /// Whether it was waiting and is the caller's to load now.
@@ -55,7 +70,7 @@ impl Slot {
         let mut state = self.state();
         let waiting = matches!(*state, State::Waiting);
         if waiting {
-            *state = State::Loading;
+            *state = State::Loading(None);
         }
         waiting
     }
@@ -148,7 +163,7 @@ impl Ahead {
     /// `part` of `run` will be loaded for `range`.
     pub(super) fn announce(&mut self, run: &Arc<dyn Run>, part: Part, range: TimeRange) {
         let (bytes, state) = (self.bytes(&part), Mutex::new(State::Waiting));
-        let slot = Arc::new(Slot { run: run.clone(), part, range, bytes, state, changed: Condvar::new() });
+        let slot = Arc::new(Slot { run: run.clone(), part, range, bytes, state });
         self.announced_bytes += bytes;
         self.announced.push_back(slot.clone());
         self.shared.waiting().push_back(slot);
@@ -226,9 +241,7 @@ impl Ahead {
             if self.shared.load_next() {
                 continue;
             }
-            let state = slot.state();
-            let loading = |state: &mut State| matches!(state, State::Loading);
-            drop(slot.changed.wait_while(state, loading).unwrap_or_else(PoisonError::into_inner));
+            slot.wait();
         }
     }
 }
