@@ -371,7 +371,10 @@ pub(crate) fn read_some(file: &dyn File, offset: u64, len: usize) -> Result<Vec<
     Ok(bytes)
 }
 
-/// `len` bytes at `offset`; the length is checked against the file before room is made for them.
+/// Room for so many bytes is made without asking whether the file has them.
+const UNASKED_BYTES_MAX: u64 = 1 << 20;
+
+/// `len` bytes at `offset`; if they are many the length is checked against the file before room is made for them.
 pub(crate) fn read_exactly(file: &dyn File, offset: u64, len: u64) -> Result<Vec<u8>, FormatError> {
     let cut = || {
         FormatError::corrupt(
@@ -380,9 +383,11 @@ pub(crate) fn read_exactly(file: &dyn File, offset: u64, len: u64) -> Result<Vec
             format!("{len} bytes were expected here, the file is shorter"),
         )
     };
-    let file_len = file.len()?;
-    if offset.checked_add(len).is_none_or(|end| end > file_len) {
-        return Err(cut());
+    if len > UNASKED_BYTES_MAX {
+        let file_len = file.len()?;
+        if offset.checked_add(len).is_none_or(|end| end > file_len) {
+            return Err(cut());
+        }
     }
     let bytes = read_some(file, offset, usize::try_from(len).map_err(|_| cut())?)?;
     if bytes.len() as u64 == len { Ok(bytes) } else { Err(cut()) }
