@@ -5,7 +5,7 @@ mod decode_table;
 mod encode;
 
 pub use decode::{Batch, Bins, Block, DecodeError, Decoder, End, Notice, decode};
-pub use decode_table::{Table, TableColumn};
+pub use decode_table::{Table, TableColumn, value_type};
 pub(crate) use encode::{BinsHead, bins, end, notice, table};
 pub use encode::{batch, stream_head};
 

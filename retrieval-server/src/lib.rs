@@ -52,6 +52,7 @@ pub use output::{Head, Output, Plain, Stopped};
 pub use parameters::{Pairs, from_body, from_query};
 pub use pattern::Pattern;
 pub use program::main;
+pub use render::{ARROW_METADATA_KEY, ArrowRows, CsvRows};
 pub use routes::{Kind, Parameter, ROUTES, Request, Route};
 pub use serve::serve;
 pub use server::{HttpSettings, ServerState, router};

@@ -1,6 +1,8 @@
 //! The formats of raw samples: what each must be able to write.
 
 mod arrow;
+mod arrow_bins;
+mod arrow_rows;
 mod bins;
 mod columns;
 mod csv;
@@ -9,9 +11,11 @@ mod json;
 mod table;
 
 pub(crate) use self::arrow::ArrowFormat;
+pub use self::arrow_rows::{ARROW_METADATA_KEY, ArrowRows};
 pub(crate) use self::bins::{BinFormat, BinsOf};
 pub(crate) use self::columns::ColumnsFormat;
 pub(crate) use self::csv::CsvFormat;
+pub use self::csv::CsvRows;
 pub(crate) use self::follow::{FollowFormat, Notice};
 pub(crate) use self::json::JsonFormat;
 pub(crate) use self::table::{TableColumns, TableCsv, TableFormat, TableJson};

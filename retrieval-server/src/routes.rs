@@ -154,6 +154,11 @@ const FORMAT: Parameter = parameter(
     Kind::Choice(&["json", "csv", "columns"]),
     "Format of the answer; beats the Accept header.",
 );
+const FORMAT_OR_ARROW: Parameter = parameter(
+    "format",
+    Kind::Choice(&["json", "csv", "columns", "arrow"]),
+    "Format of the answer; beats the Accept header.",
+);
 /// Columns of bins, in the order in which they are answered, and the durations of enum states.
 pub(crate) const STATS: &[&str] = &[
     "count",
@@ -253,11 +258,7 @@ pub static ROUTES: &[Route] = &[
             parameter("time", Kind::Choice(&["ns", "iso"]), "Times in JSON as integers or as text."),
             WHERE,
             DAMAGED,
-            parameter(
-                "format",
-                Kind::Choice(&["json", "csv", "columns", "arrow"]),
-                "Format of the answer; beats the Accept header.",
-            ),
+            FORMAT_OR_ARROW,
             EXPLAIN,
         ],
         produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE, ARROW_MEDIA_TYPE],
@@ -300,10 +301,10 @@ pub static ROUTES: &[Route] = &[
             NONFINITE,
             INT64,
             DAMAGED,
-            FORMAT,
+            FORMAT_OR_ARROW,
             EXPLAIN,
         ],
-        produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE],
+        produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE, ARROW_MEDIA_TYPE],
     },
     Route {
         request: Request::Table,

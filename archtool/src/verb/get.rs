@@ -86,7 +86,7 @@ pub(super) enum Format {
     Json,
     /// Binary, as the HTTP interface
     Columns,
-    /// An Arrow stream, as the HTTP interface; of samples only
+    /// An Arrow stream, as the HTTP interface
     Arrow,
 }
 
@@ -182,7 +182,7 @@ fn transfer(input: &mut dyn Read, output: &mut dyn Write) -> Result<(), Failure>
 
 /// The answer broke off; that is no closed output, whatever the kind of the error. An answer made in this
 /// process says why.
-pub(super) fn broken(source: io::Error) -> Failure {
+pub(crate) fn broken(source: io::Error) -> Failure {
     match source.get_ref().and_then(|error| error.downcast_ref::<Stopped>()) {
         Some(Stopped::Broken(error) | Stopped::Refused(error)) => Failure::refused(&error.object()),
         _ => Failure::Io { what: "read the answer to its end".to_owned(), source },

@@ -4,7 +4,7 @@ use super::plan::{Plan, Planned, look};
 use crate::error::ApiError;
 use crate::json::Numbers;
 use crate::names::Target;
-use crate::render::ArrowFormat;
+use crate::render::{ArrowFormat, ArrowRows};
 use crate::server::ServerState;
 use crate::transform::{Transform, Widen};
 use decimator::coverage::State;
@@ -33,21 +33,22 @@ pub(super) fn format(
                     &looked
                 }
             };
+            let mut own: Vec<ValueType> = Vec::new();
             for value_type in in_answer(view, plan).map_err(refused)? {
                 let value_type = transformed(value_type, &plan.reading.transform);
-                if !types.contains(&value_type) {
-                    types.push(value_type);
+                if !own.contains(&value_type) {
+                    own.push(value_type);
                 }
             }
+            object["types"] = own.iter().map(|own| own.name()).collect();
+            own.retain(|own| !types.contains(own));
+            types.append(&mut own);
             describe(&mut object, view, plan.range, numbers);
         }
         told.push(object);
     }
-    if types.is_empty() {
-        types.push(ValueType::scalar(Kind::Float64));
-    }
     let told = json!({"from_ns": plan.range.from.0, "to_ns": plan.range.to.0, "channels": told});
-    Ok(ArrowFormat::new(names, types, edge, &told))
+    Ok(ArrowFormat::new(ArrowRows::new(names, types, edge, &told)))
 }
 
 /// Types of the samples of an answer, those beside its range among them.

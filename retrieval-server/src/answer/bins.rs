@@ -97,7 +97,7 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
     let asked = Asked::of(query)?;
     let targets = names::targets(&state.reader, query)?;
     let alone = targets.len() == 1;
-    let mut format = BinFormat::new(query.choice("format"), numbers(query));
+    let mut format = format_of(state, query, &targets, asked.range)?;
     let bins = asked.grid.count(asked.range);
     let mut out = Writer::new(output, format.media_type());
     let found = found(state, query, asked.range)?;
@@ -153,6 +153,45 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
     out.finish()
 }
 
+/// The format of an answer about `targets`. Arrow says what is known of a channel before its first bin.
+fn format_of(
+    state: &ServerState,
+    query: &Query,
+    targets: &[Target],
+    range: TimeRange,
+) -> Result<BinFormat, ApiError> {
+    let numbers = numbers(query);
+    if query.choice("format") != Some("arrow") {
+        return Ok(BinFormat::new(query.choice("format"), numbers));
+    }
+    let (mut names, mut told) = (Vec::new(), Vec::new());
+    for target in targets {
+        names.push(target.name().to_string());
+        let mut object = target.object();
+        if let (Target::Known { stored, .. }, Some(object)) = (target, object.as_object_mut()) {
+            match look(state, stored, range) {
+                Ok(view) => object.extend(of(&view, range).describe(numbers)),
+                Err(error) if targets.len() == 1 => return Err(ApiError::read(&error, Some(target.name()))),
+                // Told when the channel's turn comes.
+                Err(_) => {}
+            }
+        }
+        told.push(object);
+    }
+    let told = serde_json::json!({"from_ns": range.from.0, "to_ns": range.to.0, "channels": told});
+    Ok(BinFormat::arrow(names, &told, numbers))
+}
+
+/// What is known of a channel's newest value, whether or not it is read for its bin.
+fn of(view: &ChannelView, range: TimeRange) -> BinsOf {
+    let metadata = view.metadata_at(range.to.saturating_add(-1)).or_else(|| view.metadata().first());
+    BinsOf {
+        value_type: view.type_before(range.to).unwrap_or(None),
+        metadata: metadata.map(|m| m.1.clone()),
+        bins: 0,
+    }
+}
+
 fn too_many(bins: u64, most: u64) -> ApiError {
     let message = format!(
         "{bins} bins are too many for this format, which takes {most} a channel; use format=columns, wider bins or a \
@@ -177,9 +216,8 @@ struct Running<'a> {
 impl Running<'_> {
     fn start(&mut self, out: &mut Writer<'_>, started: &mut bool) -> Result<(), Stopped> {
         if !std::mem::replace(started, true) {
-            let names: Vec<&'static str> = self.table.columns.iter().map(|c| c.0).collect();
             let states = self.asked.stats.contains(&"states");
-            self.format.start(out, self.asked.range, &names, states)?;
+            self.format.start(out, self.asked.range, &self.table, states)?;
         }
         Ok(())
     }
@@ -215,7 +253,6 @@ impl Running<'_> {
             empty: self.asked.empty,
             held: held(edge.as_ref(), exclude_invalid),
         };
-        let metadata = view.metadata_at(range.to.saturating_add(-1)).or_else(|| view.metadata().first());
         let states = self.asked.stats.contains(&"states").then(|| {
             let first = edge.as_ref().filter(|sample| !left_out(sample.severity as u8, exclude_invalid));
             let first = first.and_then(|sample| match &sample.value {
@@ -224,12 +261,7 @@ impl Running<'_> {
             });
             StateFold::new(range, &self.asked.grid, &folding.holds, first)
         });
-        // Of the newest value, whether or not it is read for its bin.
-        let of = BinsOf {
-            value_type: view.type_before(range.to).unwrap_or(None),
-            metadata: metadata.map(|m| m.1.clone()),
-            bins: 0,
-        };
+        let of = of(&view, range);
         self.format.open(out, target)?;
         self.table.clear();
         let mut delivery =

@@ -27,7 +27,8 @@ pub struct Table {
     pub columns: Vec<TableColumn>,
 }
 
-fn value_type(name: &str) -> Option<ValueType> {
+/// The type that answers call `name`, for example `float64[]`.
+pub fn value_type(name: &str) -> Option<ValueType> {
     let (scalar, array) = name.strip_suffix("[]").map_or((name, false), |scalar| (scalar, true));
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == scalar)?;
     Some(ValueType { kind, array })

@@ -1,12 +1,13 @@
 //! Bins in each format.
 
 use super::Ending;
+use super::arrow_bins::ArrowBins;
 use crate::bin_table::{BinTable, Cells, NO_TIME};
 use crate::columns::{self, BinsHead};
 use crate::json::{self, Numbers};
 use crate::names::Target;
 use crate::output::{Stopped, Writer};
-use crate::routes::{COLUMNS_MEDIA_TYPE, CSV_MEDIA_TYPE, JSON_MEDIA_TYPE};
+use crate::routes::{ARROW_MEDIA_TYPE, COLUMNS_MEDIA_TYPE, CSV_MEDIA_TYPE, JSON_MEDIA_TYPE};
 use sample::{Metadata, Severity, TimeRange, Timestamp, ValueType};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -22,11 +23,21 @@ pub(crate) struct BinsOf {
     pub bins: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+impl BinsOf {
+    /// `type` and `metadata`, as answers say them.
+    pub(crate) fn describe(&self, numbers: Numbers) -> Map<String, Value> {
+        let mut object = Map::new();
+        object.insert("type".into(), json!(self.value_type.map(|t| t.name())));
+        object.insert("metadata".into(), numbers.metadata(self.metadata.as_deref()));
+        object
+    }
+}
+
 enum Shape {
     Json,
     Csv,
     Columns,
+    Arrow(Box<ArrowBins>),
 }
 
 /// A format of bins. Calls come in the order of the methods, from `open` to `close` for each channel.
@@ -40,7 +51,7 @@ pub(crate) struct BinFormat {
 }
 
 impl BinFormat {
-    /// By the name of a format; JSON without one.
+    /// By the name of a format; JSON without one. For Arrow see [`BinFormat::arrow`].
     pub(crate) fn new(format: Option<&str>, numbers: Numbers) -> BinFormat {
         let shape = match format {
             Some("csv") => Shape::Csv,
@@ -51,40 +62,48 @@ impl BinFormat {
         BinFormat { shape, numbers, range, channels: Vec::new(), bins: 0 }
     }
 
+    /// An Arrow stream about the channels `names`, in the order of the answer; `told` is said of them before the
+    /// first bin.
+    pub(crate) fn arrow(names: Vec<String>, told: &Value, numbers: Numbers) -> BinFormat {
+        let shape = Shape::Arrow(Box::new(ArrowBins::new(names, told)));
+        BinFormat { shape, ..BinFormat::new(None, numbers) }
+    }
+
     /// Media type.
     pub(crate) fn media_type(&self) -> &'static str {
         match self.shape {
             Shape::Json => JSON_MEDIA_TYPE,
             Shape::Csv => CSV_MEDIA_TYPE,
             Shape::Columns => COLUMNS_MEDIA_TYPE,
+            Shape::Arrow(_) => ARROW_MEDIA_TYPE,
         }
     }
 
     /// Whether problems can be told at the end; otherwise the connection must break.
     pub(crate) fn tells_problems(&self) -> bool {
-        self.shape != Shape::Csv
+        !matches!(self.shape, Shape::Csv | Shape::Arrow(_))
     }
 
     /// Whether this is JSON, which has all bins of a channel at once.
     pub(crate) fn is_json(&self) -> bool {
-        self.shape == Shape::Json
+        matches!(self.shape, Shape::Json)
     }
 
     /// Whether this is JSON or CSV.
     pub(crate) fn is_text(&self) -> bool {
-        self.shape != Shape::Columns
+        matches!(self.shape, Shape::Json | Shape::Csv)
     }
 
-    /// The answer begins; `names` are the columns.
+    /// The answer begins; its columns are those of `table`.
     pub(crate) fn start(
         &mut self,
         out: &mut Writer<'_>,
         range: TimeRange,
-        names: &[&'static str],
+        table: &BinTable,
         states: bool,
     ) -> Result<(), Stopped> {
         self.range = range;
-        match self.shape {
+        match &mut self.shape {
             Shape::Json => {
                 out.buffer.extend_from_slice(b"{\"from_ns\":");
                 self.numbers.int64(&mut out.buffer, range.from.0);
@@ -95,6 +114,7 @@ impl BinFormat {
             }
             Shape::Csv => {
                 let states = if states { &["states"][..] } else { &[] };
+                let names = table.columns.iter().map(|(name, _)| name);
                 let titles: Vec<&str> = ["channel"].iter().chain(names).chain(states).copied().collect();
                 out.buffer.extend_from_slice(titles.join(",").as_bytes());
                 out.buffer.push(b'\n');
@@ -104,11 +124,12 @@ impl BinFormat {
                 out.start_checksum();
                 out.put(&columns::stream_head())
             }
+            Shape::Arrow(bins) => bins.start(out, table, states),
         }
     }
 
     fn separate(&self, out: &mut Writer<'_>) {
-        if self.shape == Shape::Json && !self.channels.is_empty() {
+        if self.is_json() && !self.channels.is_empty() {
             out.buffer.extend_from_slice(b",\n");
         }
     }
@@ -117,7 +138,7 @@ impl BinFormat {
     pub(crate) fn refused(&mut self, out: &mut Writer<'_>, target: &Target) -> Result<(), Stopped> {
         self.separate(out);
         let object = target.object();
-        if self.shape == Shape::Json {
+        if self.is_json() {
             json::value(&mut out.buffer, &object);
         }
         self.channels.push(object);
@@ -135,6 +156,11 @@ impl BinFormat {
         self.channels.last().unwrap_or(&Value::Null)
     }
 
+    /// Place of the present channel among all.
+    fn index(&self) -> usize {
+        self.channels.len().saturating_sub(1)
+    }
+
     /// Some bins; JSON gets all of a channel at once.
     pub(crate) fn rows(
         &mut self,
@@ -143,23 +169,18 @@ impl BinFormat {
         of: &BinsOf,
     ) -> Result<(), Stopped> {
         self.bins += table.len() as u64;
-        match self.shape {
+        let index = self.index();
+        match &mut self.shape {
             Shape::Json => self.json(out, table, of),
             Shape::Csv => self.csv(out, table),
             Shape::Columns => self.batch(out, table, of),
+            Shape::Arrow(bins) => bins.write(out, i32::try_from(index).unwrap_or(i32::MAX), table),
         }
-    }
-
-    fn describe(&self, of: &BinsOf) -> Map<String, Value> {
-        let mut object = Map::new();
-        object.insert("type".into(), json!(of.value_type.map(|t| t.name())));
-        object.insert("metadata".into(), self.numbers.metadata(of.metadata.as_deref()));
-        object
     }
 
     fn json(&self, out: &mut Writer<'_>, table: &BinTable, of: &BinsOf) -> Result<(), Stopped> {
         let mut object = self.channel().as_object().cloned().unwrap_or_default();
-        object.extend(self.describe(of));
+        object.extend(of.describe(self.numbers));
         json::value(&mut out.buffer, &Value::Object(object));
         // The object stays open: its columns follow.
         out.buffer.pop();
@@ -269,12 +290,12 @@ impl BinFormat {
         if let Some(stored) = channel.get("channel") {
             json.insert("channel".into(), stored.clone());
         }
-        json.extend(self.describe(of));
+        json.extend(of.describe(self.numbers));
         if let Some(states) = &table.states {
             json.insert("states".into(), json!(states.labels));
             json.insert("state_indices".into(), json!(states.indices));
         }
-        let index = u32::try_from(self.channels.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let index = u32::try_from(self.index()).unwrap_or(u32::MAX);
         let name = channel["name"].as_str().unwrap_or_default();
         columns::bins(out, &BinsHead { index, name, value_type: of.value_type }, table, &Value::Object(json))
     }
@@ -292,6 +313,7 @@ impl BinFormat {
         let complete = out.is_complete(&ending.problems);
         match self.shape {
             Shape::Csv => Ok(()),
+            Shape::Arrow(mut bins) => bins.end(out),
             Shape::Json => {
                 let head = format!("\n],\"complete\":{complete},\"problems\":");
                 out.buffer.extend_from_slice(head.as_bytes());

@@ -3,7 +3,7 @@
 use super::{Beside, Closing, Ending, Format, Side};
 use crate::json::{Elements, Numbers, nonfinite, text};
 use crate::names::Target;
-use crate::output::{Stopped, Writer};
+use crate::output::{Plain, Stopped, Writer};
 use crate::routes::CSV_MEDIA_TYPE;
 use crate::segments::Segment;
 use crate::time::IsoWriter;
@@ -101,6 +101,31 @@ impl CsvFormat {
     }
 }
 
+/// The same CSV for files: rows of samples that are not part of an answer.
+#[derive(Debug)]
+pub struct CsvRows(CsvFormat);
+
+impl Default for CsvRows {
+    fn default() -> CsvRows {
+        CsvRows(CsvFormat::new(false, false))
+    }
+}
+
+impl CsvRows {
+    /// The titles of the columns, with the end of their line.
+    pub const TITLES: &str = "channel,time,value,severity,status\n";
+
+    /// Appends the samples of `channel`, one line each.
+    pub fn append(&mut self, channel: &str, block: &SampleBlock, to: &mut Vec<u8>) {
+        self.0.name.clear();
+        field(&mut self.0.name, channel);
+        let mut plain = Plain(to);
+        let mut out = Writer::new(&mut plain, CSV_MEDIA_TYPE);
+        // Bytes that take others do not refuse them.
+        let _ = self.0.rows(&mut out, block, false).and_then(|()| out.finish());
+    }
+}
+
 /// Appends a text field, quoted where RFC 4180 asks for it; an empty text is `""`, for an empty field is no value.
 pub(super) fn field(out: &mut Vec<u8>, text: &str) {
     let plain = !text.is_empty() && !text.contains([',', '"', '\n', '\r']) && text.trim() == text;
@@ -128,7 +153,8 @@ impl Format for CsvFormat {
     }
 
     fn start(&mut self, out: &mut Writer<'_>, _range: TimeRange) -> Result<(), Stopped> {
-        out.buffer.extend_from_slice(b"channel,time,value,severity,status");
+        let titles = CsvRows::TITLES.trim_end();
+        out.buffer.extend_from_slice(titles.as_bytes());
         out.buffer.extend_from_slice(if self.edge { b",edge\n" } else { b"\n" });
         Ok(())
     }

@@ -155,7 +155,7 @@ fn every_refusal_is_json_with_its_status() {
     for (path, status, code) in [
         ("/api/v1/samples?channel=A", 404, "unknown_channel"),
         ("/api/v1/samples?channel=A%2BB&from=x", 400, "bad_time"),
-        ("/api/v1/bins?channel=A%2BB&bins=3&format=arrow", 400, "bad_parameter"),
+        ("/api/v1/table?channel=A%2BB&grid=1s&format=arrow", 400, "bad_parameter"),
         ("/api/v1/samples?channel=%ff", 400, "bad_parameter"),
         ("/api/v1/channels/%ff", 400, "bad_parameter"),
         ("/api/v1/boxes?channel=A%2BB", 404, "bad_parameter"),

@@ -4,6 +4,7 @@
 
 mod ahead;
 mod arrow;
+mod arrow_bins;
 mod ask;
 mod bins;
 mod caching;
