@@ -14,6 +14,8 @@ pub(crate) type Pairs = Vec<(String, String)>;
 pub(crate) struct Answer {
     /// What is known to be missing before the first byte, in formats that cannot say it themselves.
     pub(crate) problems: Vec<Value>,
+    /// About how many samples it has, where that is known.
+    pub(crate) samples: Option<u64>,
     body: Box<dyn Read>,
 }
 
@@ -38,7 +40,7 @@ impl Answer {
             .map_err(Failure::io("start a thread"))?;
         let mut body = PipeBody { pipe: reader, thread: Some(thread) };
         match heads.recv() {
-            Ok(head) => Ok(Answer { problems: head.problems, body: Box::new(body) }),
+            Ok(head) => Ok(Answer { problems: head.problems, samples: head.samples, body: Box::new(body) }),
             // No head: refused before the first byte.
             Err(_) => match body.outcome() {
                 Some(Stopped::Refused(error) | Stopped::Broken(error)) => {
@@ -46,7 +48,7 @@ impl Answer {
                 }
                 Some(Stopped::Gone(source)) => Err(Failure::io("answer")(source)),
                 Some(Stopped::Unchanged) | None => {
-                    Ok(Answer { problems: Vec::new(), body: Box::new(io::empty()) })
+                    Ok(Answer { problems: Vec::new(), samples: None, body: Box::new(io::empty()) })
                 }
             },
         }
@@ -83,12 +85,11 @@ impl Answer {
                 },
             });
         }
-        let problems = response
-            .headers()
-            .get("Varve-Problems")
-            .and_then(|value| serde_json::from_slice(value.as_bytes()).ok())
-            .unwrap_or_default();
-        Ok(Answer { problems, body: Box::new(response.into_body().into_reader()) })
+        let header = |name: &str| response.headers().get(name).map(|value| value.as_bytes());
+        let problems =
+            header("Varve-Problems").and_then(|value| serde_json::from_slice(value).ok()).unwrap_or_default();
+        let samples = header("Varve-Samples").and_then(|value| serde_json::from_slice(value).ok());
+        Ok(Answer { problems, samples, body: Box::new(response.into_body().into_reader()) })
     }
 
     /// The whole answer as JSON.

@@ -2,8 +2,8 @@
 
 use crate::failure::{self, Failure};
 use crate::verb::{
-    at, compact, completions, coverage, demo, dump, events, follow, generate, get, list, man, reindex, seal,
-    search, snapshot, stat, status, table, verify, why,
+    at, compact, completions, coverage, demo, dump, events, export, follow, generate, get, list, man,
+    reindex, seal, search, snapshot, stat, status, table, verify, why,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
@@ -28,6 +28,7 @@ enum Verb {
     Demo(demo::Arguments),
     List(list::Arguments),
     Get(get::Arguments),
+    Export(export::Arguments),
     At(at::Arguments),
     Table(table::Arguments),
     Search(search::Arguments),
@@ -90,6 +91,7 @@ impl Verb {
             Verb::Demo(arguments) => demo::run(&arguments),
             Verb::List(arguments) => list::run(arguments),
             Verb::Get(arguments) => get::run(arguments),
+            Verb::Export(arguments) => export::run(arguments),
             Verb::At(arguments) => at::run(arguments),
             Verb::Table(arguments) => table::run(arguments),
             Verb::Search(arguments) => search::run(arguments),

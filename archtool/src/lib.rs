@@ -8,6 +8,7 @@ mod answer;
 mod channels;
 mod command_line;
 mod demo;
+mod export;
 mod failure;
 pub mod generate;
 mod inspect;

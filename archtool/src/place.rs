@@ -20,7 +20,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// An archive or several behind one door.
 pub(crate) enum Place {
     /// A directory, answered in this process.
-    Directory(Box<ServerState>),
+    Directory {
+        /// Where it lies, from the root.
+        path: PathBuf,
+        /// What answers.
+        state: Box<ServerState>,
+    },
     /// A server.
     Server {
         /// Connections.
@@ -58,7 +63,8 @@ impl Place {
             )));
         }
         if !is_url(text) {
-            return Ok(Place::Directory(Box::new(open_directory(Path::new(text))?)));
+            let path = std::path::absolute(text).map_err(Failure::io(format!("find {text}")))?;
+            return Ok(Place::Directory { path, state: Box::new(open_directory(Path::new(text))?) });
         }
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -71,10 +77,18 @@ impl Place {
         Ok(Place::Server { agent, url: text.trim_end_matches('/').to_owned() })
     }
 
+    /// What names it from everywhere on this machine.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Place::Directory { path, .. } => path.display().to_string(),
+            Place::Server { url, .. } => url.clone(),
+        }
+    }
+
     /// Asks for `path` with these parameters.
     pub(crate) fn ask(&self, path: &'static str, pairs: Pairs) -> Result<Answer, Failure> {
         match self {
-            Place::Directory(state) => Answer::local(state, path, pairs),
+            Place::Directory { state, .. } => Answer::local(state, path, pairs),
             Place::Server { agent, url } => Answer::remote(agent, url, path, &pairs),
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod coverage;
 pub(crate) mod demo;
 pub(crate) mod dump;
 pub(crate) mod events;
+pub(crate) mod export;
 pub(crate) mod follow;
 pub(crate) mod generate;
 pub(crate) mod get;
@@ -21,6 +22,8 @@ pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod verify;
 pub(crate) mod why;
+
+pub(crate) use self::get::broken;
 
 use crate::answer::Pairs;
 use crate::channels;
@@ -65,7 +68,7 @@ fn answered(answer: &Value) -> (Vec<&Value>, Outcome) {
 }
 
 /// Tells what an answer lacks.
-fn told(problems: &[Value]) -> Outcome {
+pub(crate) fn told(problems: &[Value]) -> Outcome {
     let mut outcome = Outcome::Done;
     for problem in problems {
         warn(&Failure::refused(problem).to_string());

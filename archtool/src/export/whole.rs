@@ -1,0 +1,113 @@
+//! Finished stretches become one file.
+
+use super::part::Part;
+use super::plan::Format;
+use super::rows::properties;
+use crate::failure::Failure;
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::FileWriter;
+use arrow_schema::SchemaRef;
+use bytes::Bytes;
+use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::writer::SerializedFileWriter;
+use retrieval_server::{ARROW_METADATA_KEY, CsvRows};
+use std::error::Error;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Bytes that are written at once.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// Why stretches do not become one.
+type Unjoined = Box<dyn Error + Send + Sync>;
+
+/// Makes `file` of the stretches of `part`, which is complete; nothing but `file` is left. Returns its bytes.
+pub(crate) fn join(part: Part, file: &Path) -> Result<u64, Failure> {
+    let mut output = BufWriter::with_capacity(BUFFER_BYTES, part.whole()?);
+    let joined = match part.plan().question.format {
+        Format::Csv => csv(&part, &mut output),
+        Format::Arrow => arrow(&part, &mut output),
+        Format::Parquet => parquet(&part, &mut output),
+    };
+    let failed = |source| Failure::Io { what: format!("put {} together", file.display()), source };
+    joined.map_err(|error| match error.downcast::<Failure>() {
+        Ok(failure) => *failure,
+        Err(error) => failed(io::Error::other(error)),
+    })?;
+    let output = output.into_inner().map_err(|error| failed(error.into_error()))?;
+    output.sync()?;
+    part.publish(file)
+}
+
+fn stretches(part: &Part) -> impl Iterator<Item = Result<Bytes, Failure>> {
+    (1..=part.progress().stretches).map(|number| part.stretch(number).map(Bytes::from))
+}
+
+fn csv(part: &Part, output: &mut dyn Write) -> Result<(), Unjoined> {
+    output.write_all(CsvRows::TITLES.as_bytes())?;
+    for stretch in stretches(part) {
+        output.write_all(&stretch?)?;
+    }
+    Ok(())
+}
+
+fn arrow(part: &Part, output: &mut dyn Write) -> Result<(), Unjoined> {
+    let rows = part.plan().rows(true)?;
+    let mut writer = FileWriter::try_new(output, rows.schema())?;
+    for stretch in stretches(part) {
+        for batch in StreamReader::try_new(&*stretch?, None)? {
+            writer.write(&batch?)?;
+        }
+    }
+    Ok(writer.finish()?)
+}
+
+/// The column chunks are copied byte for byte.
+fn parquet(part: &Part, output: &mut (dyn Write + Send)) -> Result<(), Unjoined> {
+    let rows = part.plan().rows(true)?;
+    let schema: &SchemaRef = rows.schema();
+    let told = schema.metadata().get(ARROW_METADATA_KEY).cloned();
+    let mut properties = properties()
+        .set_key_value_metadata(Some(vec![KeyValue::new(ARROW_METADATA_KEY.to_owned(), told)]))
+        .build();
+    add_encoded_arrow_schema_to_metadata(schema, &mut properties);
+    let root = ArrowSchemaConverter::new().convert(schema)?.root_schema_ptr();
+    let mut writer = SerializedFileWriter::new(output, root, Arc::new(properties))?;
+    for stretch in stretches(part) {
+        let stretch = stretch?;
+        let metadata = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .parse_and_finish(&stretch)?;
+        copy(&stretch, &metadata, &mut writer)?;
+    }
+    writer.close()?;
+    Ok(())
+}
+
+fn copy<W: Write + Send>(
+    stretch: &Bytes,
+    metadata: &ParquetMetaData,
+    writer: &mut SerializedFileWriter<W>,
+) -> Result<(), Unjoined> {
+    for (g, group) in metadata.row_groups().iter().enumerate() {
+        let mut to = writer.next_row_group()?;
+        for (c, column) in group.columns().iter().enumerate() {
+            to.append_column(
+                stretch,
+                ColumnCloseResult {
+                    bytes_written: u64::try_from(column.compressed_size())?,
+                    rows_written: u64::try_from(group.num_rows())?,
+                    metadata: column.clone(),
+                    bloom_filter: None,
+                    column_index: metadata.column_index().and_then(|all| all.get(g)?.get(c).cloned()),
+                    offset_index: metadata.offset_index().and_then(|all| all.get(g)?.get(c).cloned()),
+                },
+            )?;
+        }
+        to.close()?;
+    }
+    Ok(())
+}
