@@ -8,6 +8,8 @@ mod gather;
 mod part;
 mod plan;
 mod rows;
+#[cfg(test)]
+mod tests;
 mod whole;
 
 pub(crate) use self::gather::gather;

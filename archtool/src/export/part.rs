@@ -193,22 +193,27 @@ pub(crate) fn discard(disk: &Arc<dyn Disk>, file: &Path) -> Result<(), Failure> 
         return Ok(());
     }
     let _lock = take(disk, &directory)?;
+    // Without it, what is left means nothing.
+    remove(&**disk, &directory.join(PROGRESS))?;
+    disk.sync_dir(&directory).map_err(failed)?;
     clear(&**disk, &directory, file)
 }
 
-/// The plan goes last but for the lock: without it, what is left means nothing.
+/// The stretches go first: progress that counts them either says that they are needed no more, or is gone.
 fn clear(disk: &dyn Disk, directory: &Path, file: &Path) -> Result<(), Failure> {
     let names = disk.list(directory).map_err(failed)?;
     let own = |name: &str| {
         let name = name.strip_suffix(disk::PART_SUFFIX).unwrap_or(name);
-        [PROGRESS, WHOLE].contains(&name) || name.parse::<u64>().is_ok_and(|number| stretch(number) == name)
+        name == WHOLE || name.parse::<u64>().is_ok_and(|number| stretch(number) == name)
     };
     for entry in names.iter().filter(|entry| own(&entry.name)) {
         disk.remove(&directory.join(&entry.name)).map_err(failed)?;
     }
-    for name in [PLAN, LOCK] {
+    for name in [PROGRESS, PLAN] {
+        remove(disk, &directory.join(format!("{name}{}", disk::PART_SUFFIX)))?;
         remove(disk, &directory.join(name))?;
     }
+    remove(disk, &directory.join(LOCK))?;
     disk.remove_dir(directory).map_err(failed)?;
     disk.sync_dir(parent(file)).map_err(failed)
 }
