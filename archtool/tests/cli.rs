@@ -425,7 +425,7 @@ fn completions_and_manual_name_every_verb() {
     let bash = run(&["completions", "bash"]).out;
     for verb in [
         "demo", "list", "get", "at", "events", "coverage", "why", "status", "stat", "verify", "dump",
-        "generate", "reindex", "snapshot",
+        "generate", "reindex", "snapshot", "export",
     ] {
         assert!(man.contains(verb) && bash.contains(verb), "{verb}");
         assert!(run(&["man", verb]).out.contains(verb), "{verb}");

@@ -25,6 +25,7 @@ use tempfile::TempDir;
 
 const DONE: i32 = 0;
 const USAGE: i32 = 2;
+const DAMAGE: i32 = 3;
 const MISSING: i32 = 4;
 const FORMATS: [&str; 3] = ["csv", "arrow", "parquet"];
 const DAY: [&str; 4] = ["--from", "2024-01-01T00:00:00Z", "--to", "2024-01-02T00:00:00Z"];
@@ -286,4 +287,48 @@ fn a_killed_export_goes_on_and_ends_with_the_same_file() {
         fs::remove_file(file).unwrap();
         fs::remove_file(other).unwrap();
     }
+}
+
+#[test]
+fn damage_fails_unless_it_is_to_be_skipped() {
+    let (folder, archive) = gauges();
+    let mut tables = Vec::new();
+    for week in fs::read_dir(Path::new(&archive).join("weeks")).unwrap() {
+        let files = fs::read_dir(week.unwrap().path()).unwrap().map(|entry| entry.unwrap().path());
+        tables.extend(files.filter(|path| path.extension().is_some_and(|extension| extension == "sst")));
+    }
+    let mut bytes = fs::read(&tables[0]).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&tables[0], bytes).unwrap();
+    for format in FORMATS {
+        let file = folder.path().join(format!("out.{format}"));
+        let words = [&["export", &archive, "*"], &DAY[..], &to(file.to_str().unwrap(), format)].concat();
+        let (code, _, err) = run(&words);
+        assert_eq!(code, DAMAGE, "{err}");
+        assert!(err.contains(".sst") && !file.exists(), "{err}");
+        // What was finished before is gone on from.
+        let (code, _, err) = run(&[&words[..], &["--resume", "--skip-damaged"]].concat());
+        assert_eq!(code, DAMAGE, "{err}");
+        let from = if format == "csv" { "csv" } else { "arrow" };
+        let get = [&["get", &archive, "*", "--skip-damaged"], &DAY[..], &["--format", from]].concat();
+        let (code, expected, _) = run(&get);
+        assert!(expected.len() > 100_000, "{code}");
+        match format {
+            "csv" => assert!(fs::read(&file).unwrap() == expected),
+            _ => assert_eq!(of_file(&file, format), of_stream(&expected)),
+        }
+    }
+}
+
+#[test]
+fn bins_come_as_an_arrow_stream() {
+    let (_folder, archive) = gauges();
+    let bins = [&["get", archive.as_str(), "*", "--width", "1h"], &DAY[..]].concat();
+    let (fields, columns) = of_stream(&done(&[&bins[..], &["--format", "arrow"]].concat()));
+    let csv = done(&[&bins[..], &["--format", "csv"]].concat());
+    let mut lines = csv::Reader::from_reader(csv.as_slice());
+    assert_eq!(fields.len(), lines.headers().unwrap().len());
+    assert_eq!(columns[0].len(), lines.records().count());
+    assert_eq!(columns[0].len(), 5 * 24);
 }

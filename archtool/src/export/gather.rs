@@ -80,7 +80,7 @@ impl Filling<'_> {
             };
             self.rows.append(channel, &block.slice(at, end))?;
             self.count += (end - at) as u64;
-            self.samples += (end - at) as u64;
+            self.samples = self.samples.saturating_add((end - at) as u64);
             self.last = Some(block.time[end - 1]);
             at = end;
         }
@@ -92,7 +92,7 @@ impl Filling<'_> {
     fn close(&mut self, channel: usize, from_ns: i64) -> Result<(), Failure> {
         let full = std::mem::replace(&mut self.rows, rows(self.plan)?);
         let progress = Progress {
-            stretches: self.part.progress().stretches + u64::from(self.count > 0),
+            stretches: self.part.progress().stretches.saturating_add(u64::from(self.count > 0)),
             channel,
             from_ns,
             samples: self.samples,

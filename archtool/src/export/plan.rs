@@ -112,7 +112,12 @@ impl Plan {
             serde_json::from_str(told).map_err(|_| foreign("its schema does not describe it"))?;
         let ns = |key: &str| told[key].as_i64().ok_or_else(|| foreign("its schema does not say its range"));
         let all = told["channels"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let (refused, channels) = all.iter().cloned().partition(|channel| channel["error"].is_object());
+        let (refused, channels): (Vec<Value>, Vec<Value>) =
+            all.iter().cloned().partition(|channel| channel["error"].is_object());
+        // A name that nobody knows is left out; a channel that cannot be read now is not.
+        if let Some(channel) = refused.iter().find(|channel| channel["error"]["code"] != "unknown_channel") {
+            return Err(Failure::refused(&channel["error"]));
+        }
         let plan =
             Plan { from_ns: ns("from_ns")?, to_ns: ns("to_ns")?, samples, question, channels, refused };
         plan.types()?;

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 const FILE: &str = "/out/samples";
-const GROUP_ROWS: u64 = 150;
+const GROUP_ROWS: u64 = 100;
 
 const NAMES: [&str; 2] = ["NUMBER", "TEXT"];
 const SAMPLES: usize = 720;

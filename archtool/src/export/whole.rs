@@ -10,7 +10,9 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::column::writer::ColumnCloseResult;
-use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader,
+};
 use parquet::file::writer::SerializedFileWriter;
 use retrieval_server::{ARROW_METADATA_KEY, CsvRows};
 use std::error::Error;
@@ -95,6 +97,7 @@ fn copy<W: Write + Send>(
     for (g, group) in metadata.row_groups().iter().enumerate() {
         let mut to = writer.next_row_group()?;
         for (c, column) in group.columns().iter().enumerate() {
+            check(column, stretch.len())?;
             to.append_column(
                 stretch,
                 ColumnCloseResult {
@@ -108,6 +111,17 @@ fn copy<W: Write + Send>(
             )?;
         }
         to.close()?;
+    }
+    Ok(())
+}
+
+/// Whether a column chunk lies in its stretch; the copy takes it for granted.
+fn check(column: &ColumnChunkMetaData, stretch_bytes: usize) -> Result<(), Unjoined> {
+    let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+    let start = u64::try_from(start)?;
+    let end = start.checked_add(u64::try_from(column.compressed_size())?);
+    if end.is_none_or(|end| end > stretch_bytes as u64) {
+        return Err("a column of a stretch lies outside it; begin anew with --force".into());
     }
     Ok(())
 }
