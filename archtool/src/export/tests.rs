@@ -17,7 +17,7 @@ const FILE: &str = "/out/samples";
 const GROUP_ROWS: u64 = 100;
 
 const NAMES: [&str; 2] = ["NUMBER", "TEXT"];
-const SAMPLES: usize = 720;
+const SAMPLES: usize = 360;
 
 /// Two channels; three samples at a time, so that groups end between equal times.
 fn archive() -> (tempfile::TempDir, Place) {
@@ -120,7 +120,7 @@ fn a_crash_at_any_operation_only_delays() {
 fn a_full_disk_is_said_and_the_export_goes_on_when_there_is_room() {
     let (_folder, place) = archive();
     let disk = empty();
-    disk.set_capacity(disk.used() + 20_000);
+    disk.set_capacity(disk.used() + 12_000);
     let failure = attempt(&disk, &place, Format::Csv).unwrap_err().to_string();
     assert!(failure.contains("/out/samples.part/") && failure.contains("make room"), "{failure}");
     assert!(disk.content(Path::new(FILE)).is_err());
