@@ -24,6 +24,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 const DONE: i32 = 0;
+const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 const DAMAGE: i32 = 3;
 const MISSING: i32 = 4;
@@ -270,10 +271,13 @@ fn a_killed_export_goes_on_and_ends_with_the_same_file() {
             assert!(err.contains("another export") && err.contains(said), "{err}");
         }
         let resume = [&words[..], &["--resume"]].concat();
-        // Once more in the middle, perhaps.
-        fs::remove_file(part.join("00000003")).unwrap();
-        fs::remove_file(part.join("00000002")).unwrap();
-        assert_ne!(run(&resume).0, DONE, "stretches are missing");
+        // A stretch that is not what was written is found out.
+        let mut bytes = fs::read(part.join("00000002")).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(part.join("00000002"), bytes).unwrap();
+        let (code, _, err) = run(&resume);
+        assert!(code == FAILED && err.contains("00000002, which is damaged"), "{err}");
         fs::remove_dir_all(&part).unwrap();
         assert!(interrupted(&words, &part), "{format} was finished before it could be killed");
         done(&resume);

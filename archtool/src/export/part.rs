@@ -10,7 +10,7 @@ use disk::{Disk, DiskError, File, Lock};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +20,9 @@ const WHOLE: &str = "whole";
 const LOCK: &str = "LOCK";
 /// Most bytes of a JSON file that are read.
 const JSON_BYTES_MAX: u64 = 1 << 30;
+
+/// Most bytes of a stretch that are read. It is closed long before, except within one time.
+const STRETCH_BYTES_MAX: u64 = 8 << 30;
 
 /// How far an export is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -57,10 +60,14 @@ pub(crate) fn directory_of(file: &Path) -> PathBuf {
 }
 
 fn failed(error: DiskError) -> Failure {
-    let kind = error.source.kind();
-    let hint = if error.is_full() { " (make room there first)" } else { "" };
     let what = format!("{} {}", error.operation, error.path.display());
-    Failure::Io { what, source: io::Error::new(kind, format!("{}{hint}", error.source)) }
+    Failure::Io { what, source: reason(&error) }
+}
+
+/// The cause, with what to do about it.
+fn reason(error: &DiskError) -> io::Error {
+    let hint = if error.is_full() { " (make room there first)" } else { "" };
+    io::Error::new(error.source.kind(), format!("{}{hint}", error.source))
 }
 
 fn take(disk: &Arc<dyn Disk>, directory: &Path) -> Result<Box<dyn Lock>, Failure> {
@@ -136,7 +143,8 @@ impl Part {
 
     /// Keeps a finished stretch durably; they count from 1.
     pub(crate) fn keep(&self, number: u64, bytes: &[u8]) -> Result<(), Failure> {
-        disk::replace(&*self.disk, &self.directory, &stretch(number), bytes).map_err(failed)
+        let packed = pack(bytes).map_err(Failure::io(format!("compress stretch {number}")))?;
+        disk::replace(&*self.disk, &self.directory, &stretch(number), &packed).map_err(failed)
     }
 
     /// Notes durably how far it is.
@@ -148,7 +156,12 @@ impl Part {
 
     /// A finished stretch.
     pub(crate) fn stretch(&self, number: u64) -> Result<Vec<u8>, Failure> {
-        read(&*self.disk, &self.directory.join(stretch(number)), u64::MAX).map_err(failed)
+        let path = self.directory.join(stretch(number));
+        let packed = read(&*self.disk, &path, STRETCH_BYTES_MAX).map_err(failed)?;
+        unpack(&packed).map_err(|source| Failure::Io {
+            what: format!("read {}, which is damaged; begin anew with --force", path.display()),
+            source,
+        })
     }
 
     /// An empty file for the whole, in place of one that was not finished.
@@ -229,6 +242,23 @@ fn stretch(number: u64) -> String {
     format!("{number:08}")
 }
 
+/// Compressed, so that little room is needed beside the whole, and with a checksum.
+fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1)?;
+    encoder.include_checksum(true)?;
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    zstd::Decoder::new(packed)?.take(STRETCH_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > STRETCH_BYTES_MAX {
+        return Err(io::Error::other(format!("it has more than {STRETCH_BYTES_MAX} bytes")));
+    }
+    Ok(bytes)
+}
+
 /// The directory that holds `file`.
 pub(crate) fn parent(file: &Path) -> &Path {
     match file.parent() {
@@ -281,8 +311,7 @@ impl Appending {
 
 impl Write for Appending {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write_at(self.at, bytes);
-        written.map_err(|error| io::Error::new(error.source.kind(), error.to_string()))?;
+        self.file.write_at(self.at, bytes).map_err(|error| reason(&error))?;
         self.at += bytes.len() as u64;
         Ok(bytes.len())
     }

@@ -34,7 +34,7 @@ pub(crate) fn join(part: Part, file: &Path) -> Result<u64, Failure> {
         Format::Arrow => arrow(&part, &mut output),
         Format::Parquet => parquet(&part, &mut output),
     };
-    let failed = |source| Failure::Io { what: format!("put {} together", file.display()), source };
+    let failed = |source| Failure::Io { what: format!("put {} together beside it", file.display()), source };
     joined.map_err(|error| match error.downcast::<Failure>() {
         Ok(failure) => *failure,
         Err(error) => failed(io::Error::other(error)),
