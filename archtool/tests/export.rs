@@ -284,7 +284,11 @@ fn a_killed_export_goes_on_and_ends_with_the_same_file() {
         let mut whole = words.clone();
         whole[8] = other.to_str().unwrap();
         done(&whole);
-        assert!(fs::read(&file).unwrap() == fs::read(&other).unwrap(), "{format}");
+        match format {
+            "csv" => assert!(fs::read(&file).unwrap() == fs::read(&other).unwrap()),
+            // Where pages and batches begin may differ.
+            _ => assert_eq!(of_file(&file, format), of_file(&other, format)),
+        }
         assert!(!part.exists());
         fs::remove_file(file).unwrap();
         fs::remove_file(other).unwrap();
