@@ -303,26 +303,40 @@ fn damage_fails_unless_it_is_to_be_skipped() {
         let files = fs::read_dir(week.unwrap().path()).unwrap().map(|entry| entry.unwrap().path());
         tables.extend(files.filter(|path| path.extension().is_some_and(|extension| extension == "sst")));
     }
+    let question = |file: &Path, format: &str| -> Vec<String> {
+        let words = [&["export", &archive, "*"], &DAY[..], &to(file.to_str().unwrap(), format)].concat();
+        [&words[..], &["--group-rows", "2000"]].concat().into_iter().map(str::to_owned).collect()
+    };
+    let files = FORMATS.map(|format| (format, folder.path().join(format!("out.{format}"))));
+    for (format, file) in &files {
+        let words = question(file, format);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        assert!(interrupted(&words, &folder.path().join(format!("out.{format}.part"))));
+    }
+    // In the middle of the table, behind what was exported by then.
     let mut bytes = fs::read(&tables[0]).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&tables[0], bytes).unwrap();
-    for format in FORMATS {
-        let file = folder.path().join(format!("out.{format}"));
-        let words = [&["export", &archive, "*"], &DAY[..], &to(file.to_str().unwrap(), format)].concat();
-        let (code, _, err) = run(&words);
+    let begun_later = question(&folder.path().join("later.csv"), "csv");
+    let (code, _, err) = run(&begun_later.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(code == DAMAGE && err.contains(".sst"), "{err}");
+    for (format, file) in &files {
+        let words = question(file, format);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (code, _, err) = run(&[&words[..], &["--resume"]].concat());
         assert_eq!(code, DAMAGE, "{err}");
         assert!(err.contains(".sst") && !file.exists(), "{err}");
         // What was finished before is gone on from.
         let (code, _, err) = run(&[&words[..], &["--resume", "--skip-damaged"]].concat());
         assert_eq!(code, DAMAGE, "{err}");
-        let from = if format == "csv" { "csv" } else { "arrow" };
+        let from = if *format == "csv" { "csv" } else { "arrow" };
         let get = [&["get", &archive, "*", "--skip-damaged"], &DAY[..], &["--format", from]].concat();
         let (code, expected, _) = run(&get);
         assert!(expected.len() > 100_000, "{code}");
-        match format {
-            "csv" => assert!(fs::read(&file).unwrap() == expected),
-            _ => assert_eq!(of_file(&file, format), of_stream(&expected)),
+        match *format {
+            "csv" => assert!(fs::read(file).unwrap() == expected),
+            _ => assert_eq!(of_file(file, format), of_stream(&expected)),
         }
     }
 }
