@@ -259,7 +259,8 @@ fn pages_of_values(
     }
     column.pco = integers.wrote_pco();
     // What no model makes smaller is copied fastest.
-    let plain = values.kind().width().map(|width| width * values.len());
+    let plain =
+        values.kind().width().filter(|_| ValueModel::outlasts(values)).map(|width| width * values.len());
     if integers.profile() == Profile::Cold
         && plain.is_some_and(|plain| column.data.len() >= plain)
         && values.len() >= PCO_VALUES_MIN

@@ -266,3 +266,14 @@ fn forged_pages_with_right_checksums_never_panic() {
         }
     }
 }
+/// Found by sealing a week of small arrays. What no model makes smaller than plain values is stored plain, and the
+/// length of plain arrays was taken for that of as many numbers. Arrays of that many samples a chunk were in no test.
+#[test]
+fn many_small_arrays_come_back_from_a_dense_chunk() {
+    let mut block = SampleBlock::new(RunType::plain(ValueType { kind: Kind::Int16, array: true }));
+    for i in 0..1000 {
+        let array = Column::Int16((0..20).map(|k| (i * 7 + k * 13) % 9).collect());
+        assert!(block.push(&Sample::new(Timestamp(i64::from(i)), Value::Array(Box::new(array)))));
+    }
+    check_profile(&block, Profile::Cold);
+}
