@@ -101,6 +101,8 @@ pub const RESEAL_SHARE: u64 = 8;
 pub const RESEAL_QUIET_NS: i64 = 3_600_000_000_000;
 /// Time between two looks whether tables need not be kept any longer.
 pub const RETENTION_PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
+/// Bytes of chunks that are passed on undecoded that are read at once; a longer chunk is decoded.
+pub const STORED_BYTES_MAX: u64 = 512 << 10;
 /// Bytes that are copied at a time.
 pub const COPY_BYTES: usize = 1 << 20;
 /// Time between two looks whether a merge is due.

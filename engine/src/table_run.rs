@@ -2,11 +2,15 @@
 
 use crate::damage::DamageLog;
 use crate::indexed_table::IndexedTable;
+use crate::limits::STORED_BYTES_MAX;
 use crate::manifest::TableEntry;
 use crate::read::{Enough, Extent, Facts, Kept, Numbers, Part, Piece, Position, ReadError, Run, RunVersion};
 use disk::FormatError;
 use sample::{ChannelId, SampleBlock, Severity, TimeRange, Timestamp, ValueType};
-use sstable::{ChunkHeader, Entry, Key, NumericStatistics, OpenChunk, Page, Statistics, Table};
+use sstable::{
+    ChunkHeader, Entry, Key, NumericStatistics, OpenChunk, Page, Statistics, StoredBytes, StoredChunk, Table,
+    TimeReference,
+};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +27,8 @@ pub(crate) struct TableRun {
     named: Mutex<Vec<Entry>>,
     /// The chunk that was looked into last, with its place.
     opened: Mutex<Option<(usize, Arc<OpenChunk>)>>,
+    /// What was read last of chunks that are passed on undecoded.
+    stored: Mutex<Option<StoredBytes>>,
     damage: Arc<DamageLog>,
 }
 
@@ -43,6 +49,7 @@ impl TableRun {
             version: version(entry.id, entry.footer_crc, entry.sealed),
             named: Mutex::default(),
             opened: Mutex::default(),
+            stored: Mutex::default(),
         }
     }
 
@@ -59,6 +66,7 @@ impl TableRun {
             version,
             named: Mutex::default(),
             opened: Mutex::default(),
+            stored: Mutex::default(),
             damage: Arc::default(),
         }
     }
@@ -192,10 +200,37 @@ impl Run for TableRun {
         Ok(pieces_of(place, part, chunk.header(), enough))
     }
 
+    fn stored(&self, part: &Part) -> Result<Option<StoredChunk>, ReadError> {
+        let Token { place, pages: None } = Token::of(part.token) else { return Ok(None) };
+        let table = self.table.table();
+        let failed = |error| self.failed(error, span_of(part));
+        let entry = self.entry(part)?;
+        let mut read = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chunk = table.stored_chunk(&entry, read.as_ref()).map_err(failed)?;
+        if chunk.is_none() {
+            // Let go of before the next is read.
+            *read = None;
+            let ahead = table.read_chunks(self.named().get(place..).unwrap_or_default(), STORED_BYTES_MAX);
+            *read = ahead.map_err(failed)?;
+            chunk = table.stored_chunk(&entry, read.as_ref()).map_err(failed)?;
+        }
+        if chunk.as_ref().is_some_and(StoredChunk::ends_what_was_read) {
+            *read = None;
+        }
+        Ok(chunk)
+    }
+
+    fn lending(&self, reference: &TimeReference, depth: u8) -> Result<Option<StoredChunk>, ReadError> {
+        let chunk = self.table.table().lending_chunk(reference, depth, STORED_BYTES_MAX);
+        chunk.map_err(|error| self.failed(error, None))
+    }
+
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
         let Token { place, pages } = Token::of(part.token);
         let entry = self.entry(part)?;
         let table = self.table.table();
+        // Who loads samples holds no chunks ahead beside them.
+        *self.stored.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let samples = match (pages, opened) {
             (Some(pages), _) => {

@@ -3,9 +3,20 @@
 use crate::fairness;
 use crate::limits::REPLANS_MAX;
 use crate::selection::Selection;
-use engine::read::{ChannelView, Enough, Order, Position, ReadError, Reader, Samples, Scan, Step};
+use crate::undecoded::{Lent, Undecoded};
+use engine::read::{
+    ChannelView, Enough, Facts, Order, Part, Position, ReadError, Reader, Samples, Scan, Step,
+};
 use sample::{SampleBlock, TimeRange};
 use std::sync::Arc;
+
+/// What comes next where chunks may be passed on undecoded.
+pub(crate) enum Found {
+    /// Samples.
+    Samples(SampleBlock),
+    /// A chunk, all of whose samples come next.
+    Chunk(Undecoded),
+}
 
 /// Blocks in the order of the scan, ascending inside, none empty.
 pub(crate) struct Blocks<'a> {
@@ -40,6 +51,11 @@ impl<'a> Blocks<'a> {
     /// The samples of `scan`; what lies outside the selection is not loaded.
     fn scanned(&self, scan: &Scan) -> Samples {
         self.view.samples(scan).within(self.selection.as_ref().map(Selection::shared))
+    }
+
+    /// Whether samples are left out.
+    pub(crate) fn is_selective(&self) -> bool {
+        self.selection.is_some()
     }
 
     /// The view that is being read.
@@ -88,6 +104,42 @@ impl<'a> Blocks<'a> {
                 Some(Ok(passed @ Step::Passed(..))) => return Ok(Some(passed)),
                 Some(Err(ReadError::Vanished(_))) if self.replans < REPLANS_MAX => self.plan_again()?,
                 Some(Err(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The next block, or the next chunk that is `wanted` undecoded and can be had so; `None` behind the last.
+    /// Ascending scans without a selection only.
+    pub(crate) fn next_or_chunk(
+        &mut self,
+        lent: &Lent,
+        wanted: &mut dyn FnMut(&ChannelView, &Part) -> bool,
+    ) -> Result<Option<Found>, ReadError> {
+        loop {
+            let (view, range) = (self.view.clone(), self.scan.range);
+            // Of pages, which have a type, nothing can be passed on.
+            let mut enough = |part: &Part, facts: &Facts| facts.run.is_none() && wanted(&view, part);
+            let passed = match self.step(Some(&mut enough))? {
+                None => return Ok(None),
+                Some(Step::Samples(block)) => return Ok(Some(Found::Samples(block))),
+                Some(Step::Passed(passed)) => passed,
+            };
+            // It may have been passed before samples were told that come before it: it is asked for again.
+            let still = wanted(&view, &passed.part);
+            if let Some(chunk) = still.then(|| lent.undecoded(&passed)).flatten() {
+                self.replans = 0;
+                self.last = Some(passed.part.last);
+                return Ok(Some(Found::Chunk(chunk)));
+            }
+            match passed.run.load(&passed.part, range) {
+                Ok(block) if block.is_empty() => {}
+                Ok(block) => {
+                    let (time, rank) = block.position(block.len() - 1);
+                    self.last = Some(Position { time, rank });
+                    return Ok(Some(Found::Samples(block)));
+                }
+                Err(ReadError::Vanished(_)) if self.replans < REPLANS_MAX => self.plan_again()?,
+                Err(error) => return Err(error),
             }
         }
     }

@@ -1,13 +1,17 @@
 //! The binary format `columns`, as PROTOCOL.md describes it.
 
 mod decode;
+mod decode_bins;
+mod decode_chunks;
 mod decode_table;
 mod encode;
+mod encode_chunks;
 
 pub use decode::{Batch, Bins, Block, DecodeError, Decoder, End, Notice, decode};
 pub use decode_table::{Table, TableColumn, value_type};
 pub(crate) use encode::{BinsHead, bins, end, notice, table};
 pub use encode::{batch, stream_head};
+pub(crate) use encode_chunks::{chunks, lenders};
 
 use disk::contiguous;
 
@@ -16,7 +20,7 @@ pub const MAGIC: [u8; 8] = *b"\x93VCOL\r\n\x1a";
 /// Major version; a decoder refuses a greater one.
 pub const MAJOR: u16 = 1;
 /// Minor version; a decoder skips what it does not know.
-pub const MINOR: u16 = 1;
+pub const MINOR: u16 = 2;
 
 /// The stream's head: field, offset, bytes.
 pub const STREAM_HEAD: [(&str, usize, usize); 4] =
@@ -60,6 +64,11 @@ pub const KIND_TABLE: u32 = 4;
 /// Kind of a block without columns: what else happened in a stream that follows channels.
 pub const KIND_NOTICE: u32 = 5;
 
+/// Kind of a block with chunks as they are stored, all of whose samples belong to the answer.
+pub const KIND_CHUNKS: u32 = 6;
+/// Kind of a block with chunks whose stamps those of later blocks need.
+pub const KIND_LENDERS: u32 = 7;
+
 /// Flag of the end block: nothing is missing.
 pub const FLAG_COMPLETE: u32 = 1;
 /// Flag of a batch: the metadata of its samples was known.
@@ -68,7 +77,7 @@ pub const FLAG_METADATA_KNOWN: u32 = 1;
 pub const ARRAY: u32 = 0x100;
 
 /// Column tags; never reused.
-pub const TAGS: [(&str, u32); 32] = [
+pub const TAGS: [(&str, u32); 34] = [
     ("time_ns", 1),
     ("value", 2),
     ("value_offsets", 3),
@@ -82,6 +91,8 @@ pub const TAGS: [(&str, u32); 32] = [
     ("edge", 11),
     ("descriptor", 12),
     ("held", 13),
+    ("stored", 14),
+    ("chunk_extents", 15),
     ("start_ns", 32),
     ("width_ns", 33),
     ("count", 34),
@@ -127,8 +138,10 @@ pub(crate) const MESSAGE_OFFSETS: u32 = tag(9);
 pub(crate) const EDGE: u32 = tag(10);
 pub(crate) const DESCRIPTOR: u32 = tag(11);
 pub(crate) const HELD: u32 = tag(12);
-pub(crate) const START: u32 = tag(13);
-pub(crate) const STATES: u32 = tag(31);
+pub(crate) const STORED: u32 = tag(13);
+pub(crate) const EXTENTS: u32 = tag(14);
+pub(crate) const START: u32 = tag(15);
+pub(crate) const STATES: u32 = tag(33);
 
 /// Bytes up to the next multiple of eight.
 pub(crate) const fn padding(bytes: usize) -> usize {

@@ -41,6 +41,7 @@ mod table;
 pub mod tail;
 mod time;
 mod transform;
+mod undecoded;
 mod validator;
 mod width;
 

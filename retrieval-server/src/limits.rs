@@ -100,5 +100,12 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 pub const HEADER_BYTES_MAX: usize = 8 << 10;
 /// Plans made anew, without progress between, after planned files were replaced.
 pub const REPLANS_MAX: usize = 5;
+/// Stored chunks of one block.
+pub const CHUNKS_BLOCK_MAX: usize = 16;
+/// Bytes of stored chunks after which a block ends.
+pub const CHUNKS_BLOCK_BYTES_MAX: usize = 512 << 10;
+/// Chunks whose stamps were sent and are not sent again. The client keeps twice as many, so that those which chunks of
+/// one block need are there whatever comes before that block.
+pub const STAMPS_SENT_MAX: usize = sstable::LENDERS_KEPT_MAX / 2;
 /// Bytes of one block that a decoder of `columns` takes.
 pub const COLUMNS_BLOCK_BYTES_MAX: u64 = 4 << 30;

@@ -1,6 +1,6 @@
 //! What a client's headers ask for: format, compression, an answer it already has.
 
-use crate::routes::{ARROW_MEDIA_TYPE, COLUMNS_MEDIA_TYPE, EVENTS_MEDIA_TYPE, Route};
+use crate::routes::{ARROW_MEDIA_TYPE, CHUNKS_MEDIA_TYPE, COLUMNS_MEDIA_TYPE, EVENTS_MEDIA_TYPE, Route};
 
 /// How an answer's bytes travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +42,7 @@ pub(crate) fn format(accept: Option<&str>, route: &Route) -> &'static str {
             "text/event-stream" if is_there(media) => Some("sse"),
             media if media == ARROW_MEDIA_TYPE && is_there(media) => Some("arrow"),
             media if media == COLUMNS_MEDIA_TYPE && is_there(media) => Some("columns"),
+            media if media == CHUNKS_MEDIA_TYPE && is_there(media) => Some("chunks"),
             _ => None,
         })
         .unwrap_or(first)

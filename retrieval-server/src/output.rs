@@ -5,6 +5,8 @@ use crate::limits::PIECE_BYTES;
 use crate::validator::Validator;
 use serde_json::Value;
 use std::hash::Hasher as _;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -41,6 +43,10 @@ pub trait Output {
     fn head(&mut self, head: &Head) -> io::Result<()>;
     /// The next bytes.
     fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// The next bytes, those of `bytes` in `place`; who can pass them on without copying them does.
+    fn shared(&mut self, bytes: &Arc<Vec<u8>>, place: Range<usize>) -> io::Result<()> {
+        self.bytes(&bytes[place])
+    }
     /// Whether somebody still listens, now that `pending` bytes are rendered and not yet handed on.
     fn listens(&mut self, pending: usize) -> bool;
     /// Everything handed over so far is to reach the client now.
@@ -190,6 +196,18 @@ impl<'a> Writer<'a> {
             self.settle()?;
         }
         Ok(())
+    }
+
+    /// As [`Writer::put`], of the bytes of `bytes` in `place`, which are not copied where that can be.
+    pub fn put_shared(&mut self, bytes: &Arc<Vec<u8>>, place: Range<usize>) -> Result<(), Stopped> {
+        if place.len() < PAST_BUFFER_BYTES || !self.started {
+            return self.put(&bytes[place]);
+        }
+        self.flush()?;
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(&bytes[place.clone()]);
+        }
+        self.output.shared(bytes, place).map_err(Stopped::Gone)
     }
 
     fn start(&mut self, whole: bool) -> Result<(), Stopped> {

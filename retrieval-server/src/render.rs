@@ -22,7 +22,7 @@ pub(crate) use self::table::{TableColumns, TableCsv, TableFormat, TableJson};
 
 use crate::names::Target;
 use crate::output::{Stopped, Writer};
-use crate::segments::Segment;
+use crate::segments::{ChunkSegment, Segment};
 use decimator::coverage::Interval;
 use sample::{TimeRange, Timestamp};
 use serde_json::Value;
@@ -83,6 +83,10 @@ pub(crate) trait Format {
     fn beside(&mut self, out: &mut Writer<'_>, side: Side, sample: Option<&Beside>) -> Result<(), Stopped>;
     /// A segment.
     fn segment(&mut self, out: &mut Writer<'_>, segment: &Segment) -> Result<(), Stopped>;
+    /// Chunks as they are stored, only of a format whose client takes them.
+    fn chunks(&mut self, _out: &mut Writer<'_>, _chunks: &ChunkSegment) -> Result<(), Stopped> {
+        unreachable!("chunks are decoded for every other format")
+    }
     /// A channel ends.
     fn close(&mut self, out: &mut Writer<'_>, closing: &Closing) -> Result<(), Stopped>;
     /// The answer ends.

@@ -113,6 +113,8 @@ impl Route {
 const JSON: &[&str] = &["application/json"];
 /// Media type of the `columns` format.
 pub(crate) const COLUMNS_MEDIA_TYPE: &str = "application/vnd.varve.columns";
+/// `columns` with stored chunks among them.
+pub(crate) const CHUNKS_MEDIA_TYPE: &str = "application/vnd.varve.chunks";
 /// Media type of Arrow streams.
 pub(crate) const ARROW_MEDIA_TYPE: &str = "application/vnd.apache.arrow.stream";
 /// Media type of server-sent events.
@@ -258,10 +260,14 @@ pub static ROUTES: &[Route] = &[
             parameter("time", Kind::Choice(&["ns", "iso"]), "Times in JSON as integers or as text."),
             WHERE,
             DAMAGED,
-            FORMAT_OR_ARROW,
+            parameter(
+                "format",
+                Kind::Choice(&["json", "csv", "columns", "chunks", "arrow"]),
+                "Format of the answer; beats the Accept header.",
+            ),
             EXPLAIN,
         ],
-        produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE, ARROW_MEDIA_TYPE],
+        produces: &[JSON_MEDIA_TYPE, CSV_MEDIA_TYPE, COLUMNS_MEDIA_TYPE, CHUNKS_MEDIA_TYPE, ARROW_MEDIA_TYPE],
     },
     Route {
         request: Request::Bins,

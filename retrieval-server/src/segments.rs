@@ -1,11 +1,12 @@
 //! Cuts one channel's samples into the segments of an answer.
 
-use crate::blocks::Blocks;
+use crate::blocks::{Blocks, Found};
 use crate::json::Elements;
-use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_SAMPLES_MAX};
+use crate::limits::{CHUNKS_BLOCK_BYTES_MAX, CHUNKS_BLOCK_MAX, SEGMENT_BYTES_MAX, SEGMENT_SAMPLES_MAX};
 use crate::selection::Selection;
 use crate::transform::Transform;
-use engine::read::{ChannelView, Order, Position, ReadError, Reader, Scan};
+use crate::undecoded::{Lent, Undecoded};
+use engine::read::{ChannelView, Order, Part, Position, ReadError, Reader, Scan};
 use sample::{BytesColumn, Column, Metadata, SampleBlock, Timestamp};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -18,6 +19,56 @@ pub(crate) struct Segment {
     pub block: SampleBlock,
     /// Metadata of all of them; `None` where it was not known.
     pub metadata: Option<Arc<Metadata>>,
+}
+
+/// Stored chunks one behind the other whose samples share type and metadata.
+#[derive(Clone, Debug)]
+pub(crate) struct ChunkSegment {
+    /// The chunks, at least one.
+    pub chunks: Vec<Undecoded>,
+    /// Metadata of all their samples; `None` where it was not known.
+    pub metadata: Option<Arc<Metadata>>,
+}
+
+impl ChunkSegment {
+    /// Number of samples.
+    pub(crate) fn samples(&self) -> usize {
+        self.chunks.iter().map(|of| of.chunk.header().count()).sum()
+    }
+
+    /// Bytes of the chunks.
+    pub(crate) fn bytes(&self) -> usize {
+        self.chunks.iter().map(|of| of.chunk.bytes().len()).sum()
+    }
+
+    /// Whether it may go on with `other`.
+    fn admits(&self, other: &ChunkSegment) -> bool {
+        let header = |of: &ChunkSegment| of.chunks.first().map(|of| of.chunk.header().run.clone());
+        header(self) == header(other)
+            && same(&self.metadata, &other.metadata)
+            && self.chunks.len() < CHUNKS_BLOCK_MAX
+            && self.samples() + other.samples() <= SEGMENT_SAMPLES_MAX
+            && self.bytes() + other.bytes() <= CHUNKS_BLOCK_BYTES_MAX
+    }
+}
+
+/// A piece of an answer.
+#[expect(clippy::large_enum_variant, reason = "one is moved for thousands of samples")]
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// Samples.
+    Samples(Segment),
+    /// Chunks that go undecoded.
+    Chunks(ChunkSegment),
+}
+
+/// Whether both are the same metadata.
+fn same(a: &Option<Arc<Metadata>>, b: &Option<Arc<Metadata>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a.same_bits(b),
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 /// How one channel is read.
@@ -41,9 +92,11 @@ pub(crate) struct Segments<'a> {
     ended: bool,
     next: Option<Position>,
     /// Pieces cut and transformed, not yet part of a segment.
-    pieces: VecDeque<Segment>,
+    pieces: VecDeque<Piece>,
     /// An error met behind samples that had to be delivered first.
     failure: Option<ReadError>,
+    /// What the client has, where chunks may go undecoded.
+    lent: Option<Lent>,
 }
 
 impl<'a> Segments<'a> {
@@ -64,7 +117,17 @@ impl<'a> Segments<'a> {
             next: None,
             pieces: VecDeque::new(),
             failure: None,
+            lent: None,
         }
+    }
+
+    /// Chunks may go undecoded where nothing is done to their samples; `lent` is what the client has by then.
+    pub(crate) fn undecoded(self, lent: Option<Lent>) -> Segments<'a> {
+        let asked = self.reading.transform == Transform::default()
+            && self.reading.scan.order == Order::Ascending
+            && !self.reading.scan.skip_damaged
+            && !self.blocks.is_selective();
+        Segments { lent: lent.filter(|_| asked), ..self }
     }
 
     /// The view that is being read.
@@ -77,15 +140,22 @@ impl<'a> Segments<'a> {
         self.next
     }
 
-    /// The next segment. After an error there are no more.
-    pub(crate) fn segment(&mut self) -> Result<Option<Segment>, ReadError> {
+    /// The next segment, of samples or of chunks. After an error there are no more.
+    pub(crate) fn segment(&mut self) -> Result<Option<Piece>, ReadError> {
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
         let mut open: Option<Open> = None;
         loop {
             let mut piece = match self.piece() {
-                Ok(Some(piece)) => piece,
+                Ok(Some(Piece::Samples(piece))) => piece,
+                Ok(Some(Piece::Chunks(chunks))) if open.is_none() => {
+                    return Ok(Some(Piece::Chunks(self.chunks(chunks))));
+                }
+                Ok(Some(chunks @ Piece::Chunks(_))) => {
+                    self.pieces.push_front(chunks);
+                    break;
+                }
                 Ok(None) => break,
                 Err(error) if open.is_none() => return Err(error),
                 Err(error) => {
@@ -97,37 +167,85 @@ impl<'a> Segments<'a> {
                 None => open.insert(Open::new(&piece)),
                 Some(segment) if segment.admits(&piece, self.reading.transform.widen.is_some()) => segment,
                 Some(_) => {
-                    self.pieces.push_front(piece);
+                    self.pieces.push_front(Piece::Samples(piece));
                     break;
                 }
             };
             let fits = segment.append(&piece);
             if fits < piece.block.len() {
                 piece.block = piece.block.slice(fits, piece.block.len());
-                self.pieces.push_front(piece);
+                self.pieces.push_front(Piece::Samples(piece));
                 break;
             }
         }
-        Ok(open.map(Open::close))
+        Ok(open.map(Open::close).map(Piece::Samples))
     }
 
-    fn piece(&mut self) -> Result<Option<Segment>, ReadError> {
+    /// `segment` with as many chunks behind it as belong to it.
+    fn chunks(&mut self, mut segment: ChunkSegment) -> ChunkSegment {
+        loop {
+            match self.piece() {
+                Ok(Some(Piece::Chunks(mut next))) if segment.admits(&next) => {
+                    segment.chunks.append(&mut next.chunks);
+                    continue;
+                }
+                Ok(Some(next)) => self.pieces.push_front(next),
+                Ok(None) => {}
+                Err(error) => self.failure = Some(error),
+            }
+            return segment;
+        }
+    }
+
+    fn piece(&mut self) -> Result<Option<Piece>, ReadError> {
         loop {
             if let Some(piece) = self.pieces.pop_front() {
                 return Ok(Some(piece));
             }
-            let Some(block) = self.block()? else { return Ok(None) };
-            self.cut(&block);
+            match self.block()? {
+                None => return Ok(None),
+                Some(Found::Samples(block)) => self.cut(&block),
+                Some(Found::Chunk(chunk)) => return Ok(Some(Piece::Chunks(self.alone(chunk)))),
+            }
         }
     }
 
-    /// The next block in the order of the answer, cut at the limit.
-    fn block(&mut self) -> Result<Option<SampleBlock>, ReadError> {
+    /// A chunk with its metadata; one in which that changes was not taken.
+    fn alone(&self, chunk: Undecoded) -> ChunkSegment {
+        let header = chunk.chunk.header();
+        let changes = self.blocks.view().metadata();
+        let known = header.run.metadata_known;
+        let metadata = known.then(|| changes.get(in_force(changes, header.first.0))).flatten();
+        ChunkSegment { metadata: metadata.map(|(_, metadata)| metadata.clone()), chunks: vec![chunk] }
+    }
+
+    fn found(&mut self) -> Result<Option<Found>, ReadError> {
+        let Some(lent) = &self.lent else { return Ok(self.blocks.next()?.map(Found::Samples)) };
+        let (range, left) = (self.reading.scan.range, self.left);
+        let mut wanted = |view: &ChannelView, part: &Part| {
+            let (first, last) = (part.first.time, part.last.time);
+            let changes = view.metadata();
+            range.contains(Timestamp(first))
+                && range.contains(Timestamp(last))
+                && left.is_none_or(|left| u64::from(part.count) <= left)
+                && in_force(changes, first) == in_force(changes, last)
+        };
+        self.blocks.next_or_chunk(lent, &mut wanted)
+    }
+
+    /// The next block in the order of the answer, cut at the limit, or a whole chunk.
+    fn block(&mut self) -> Result<Option<Found>, ReadError> {
         if self.ended {
             return Ok(None);
         }
-        let block = match self.blocks.next() {
-            Ok(Some(block)) => block,
+        let block = match self.found() {
+            Ok(Some(Found::Chunk(chunk))) => {
+                let header = chunk.chunk.header();
+                self.left = self.left.map(|left| left.saturating_sub(header.count() as u64));
+                self.last = Some(Position { time: header.last.0, rank: header.last_rank });
+                return Ok(Some(Found::Chunk(chunk)));
+            }
+            Ok(Some(Found::Samples(block))) => block,
             Ok(None) => {
                 self.ended = true;
                 return Ok(None);
@@ -160,13 +278,13 @@ impl<'a> Segments<'a> {
         if self.ended {
             self.next = self.last;
         }
-        Ok(Some(block))
+        Ok(Some(Found::Samples(block)))
     }
 
     /// Cuts a block where metadata changes.
     fn cut(&mut self, block: &SampleBlock) {
         let pieces = cut(block, self.blocks.view().metadata(), &self.reading.transform);
-        self.pieces.extend(pieces);
+        self.pieces.extend(pieces.into_iter().map(Piece::Samples));
     }
 }
 
@@ -230,11 +348,7 @@ impl Open {
     }
 
     fn admits(&self, piece: &Segment, widened: bool) -> bool {
-        let same = match (&self.segment.metadata, &piece.metadata) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a.same_bits(b),
-            (None, None) => true,
-            _ => false,
-        };
+        let same = same(&self.segment.metadata, &piece.metadata);
         self.segment.block.run == piece.block.run && (same || widened)
     }
 

@@ -10,7 +10,9 @@ use axum::body::Bytes;
 use flate2::write::GzEncoder;
 use http_body::{Body, Frame};
 use std::io::{self, Write as _};
+use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -133,6 +135,15 @@ pub(crate) fn encoded(encoding: Encoding, bytes: Vec<u8>) -> io::Result<Vec<u8>>
 /// What the connection waits for: the head of the answer or a refusal.
 pub(crate) type HeadReceiver = oneshot::Receiver<Result<Head, ApiError>>;
 
+/// Bytes that others hold, too.
+struct SharedBytes(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// The sending end; used on a blocking thread only.
 pub(crate) struct StreamOutput {
     head: Option<oneshot::Sender<Result<Head, ApiError>>>,
@@ -238,6 +249,21 @@ impl Output for StreamOutput {
                 let piece = Bytes::from(std::mem::replace(ready, room));
                 send(&self.runtime, &self.pieces, self.idle_timeout, Piece::Bytes(piece))?;
             }
+        }
+        Ok(())
+    }
+
+    fn shared(&mut self, bytes: &Arc<Vec<u8>>, place: Range<usize>) -> io::Result<()> {
+        if !matches!(self.encoder, Encoder::Identity(_)) {
+            return self.bytes(&bytes[place]);
+        }
+        self.flush()?;
+        let whole = Bytes::from_owner(SharedBytes(bytes.clone()));
+        let mut rest = whole.slice(place);
+        while !rest.is_empty() {
+            fairness::pass_on();
+            let piece = rest.split_to(rest.len().min(PIECE_BYTES));
+            send(&self.runtime, &self.pieces, self.idle_timeout, Piece::Bytes(piece))?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! One channel's samples of one type as self-describing bytes.
 
+mod apart;
 mod borrowed;
 mod choice;
 mod columns;
@@ -15,6 +16,7 @@ mod tests;
 #[cfg(test)]
 pub(crate) use tests::any_block;
 
+pub use apart::{ChunksApart, LENDERS_KEPT_MAX};
 pub use borrowed::TimeReference;
 pub use choice::ColumnChoices;
 pub use decode::{decode, decode_range};

@@ -37,8 +37,8 @@ mod writer;
 
 pub use cache::BlockCache;
 pub use chunk::{
-    ChunkHeader, ColumnChoices, Extremes, NumericStatistics, Page, Statistics, TimeReference,
-    chunk_header_len, decode, decode_range, encode, encode_next, split,
+    ChunkHeader, ChunksApart, ColumnChoices, Extremes, LENDERS_KEPT_MAX, NumericStatistics, Page, Statistics,
+    TimeReference, chunk_header_len, decode, decode_range, encode, encode_next, split,
 };
 pub use codec::Profile;
 pub use fingerprint::fingerprint;
@@ -49,7 +49,7 @@ pub use format::{
 };
 pub use key::Key;
 pub use known_models::KnownModels;
-pub use reader::OpenChunk;
+pub use reader::{OpenChunk, StoredBytes, StoredChunk};
 pub use record::{
     Archiving, BinColumns, CarriedSample, CarryIn, ChannelChange, ChannelRecord, Connection, DictionaryRow,
     Lineage, NewestReading, ValueDescription, decode_bins, decode_carry_in, decode_channel_records,

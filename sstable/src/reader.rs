@@ -1,6 +1,7 @@
 //! What lies behind an entry: samples, headers, payloads.
 
 mod lent;
+mod stored;
 
 use crate::Key;
 use crate::chunk::ChunkHeader;
@@ -10,6 +11,7 @@ use disk::{BytesError, FormatError};
 pub(crate) use lent::LentTimes;
 use sample::{SampleBlock, TimeRange, Timestamp};
 use std::ops::Range;
+pub use stored::{StoredBytes, StoredChunk};
 
 /// Chunks up to this length are read whole, not page by page.
 const WHOLE_BYTES_MAX: u64 = 64 << 10;

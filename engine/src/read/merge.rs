@@ -4,7 +4,7 @@ mod cursor;
 
 use self::cursor::{Coming, Cursor, Loaded, is_behind, wanted_of};
 use super::ahead::Ahead;
-use super::{Enough, Facts, Order, Part, Piece, Position, ReadError, Run, Scan, Spare};
+use super::{Enough, Order, Part, Passed, Piece, Position, ReadError, Run, Scan, Spare};
 use crate::limits::{BLOCK_SAMPLES_JOINED, BLOCK_SAMPLES_MAX, BLOCK_VALUE_BYTES_MAX};
 use sample::{SampleBlock, TimeRange, Timestamp};
 use std::cmp::Reverse;
@@ -16,7 +16,7 @@ pub enum Step {
     Samples(SampleBlock),
     /// Samples that were not loaded, all of the part: nothing else lies between its first and its last, and its first
     /// lies in the range of the scan.
-    Passed(Part, Facts),
+    Passed(Passed),
 }
 
 impl Step {
@@ -34,7 +34,7 @@ impl Step {
 enum Settled {
     /// The cursor with the first head, and the head of the runner-up.
     Loaded(usize, Option<Position>),
-    Passed(Part, Facts),
+    Passed(Passed),
 }
 
 /// The merged samples of one channel; see [`Scan`]. Every block is of one type and ascending inside.
@@ -49,7 +49,7 @@ pub struct Merge {
     /// What will be loaded, if anybody else may load it.
     ahead: Option<Ahead>,
     /// What was met behind a block that is being delivered.
-    pending: Option<Result<(Part, Facts), ReadError>>,
+    pending: Option<Result<Passed, ReadError>>,
     failed: bool,
 }
 
@@ -98,7 +98,7 @@ impl Merge {
             return None;
         }
         let step = match self.pending.take() {
-            Some(pending) => pending.map(|(part, facts)| Some(Step::Passed(part, facts))),
+            Some(pending) => pending.map(|passed| Some(Step::Passed(passed))),
             None => self.next_step(enough),
         };
         self.failed = step.is_err();
@@ -107,8 +107,8 @@ impl Merge {
 
     /// No sample that was not delivered yet lies before this; `None` when there is none. Ascending scans only.
     pub(super) fn bound(&self) -> Option<Position> {
-        if let Some(Ok((part, _))) = &self.pending {
-            return Some(part.first);
+        if let Some(Ok(passed)) = &self.pending {
+            return Some(passed.part.first);
         }
         self.first(|cursor| cursor.head(&self.scan).map(|(head, _)| head)).map(|(head, _)| head)
     }
@@ -234,7 +234,7 @@ impl Merge {
     }
 
     /// Steps over the first part of cursor `at` if it is that of all cursors and `enough` is known of it.
-    fn pass(&mut self, at: usize, enough: &mut Enough<'_>) -> Option<(Part, Facts)> {
+    fn pass(&mut self, at: usize, enough: &mut Enough<'_>) -> Option<Passed> {
         let range = self.scan.range;
         let first =
             |cursor: &Cursor| cursor.parts.as_ref().and_then(|parts| parts.front().map(|p| *p.part()));
@@ -248,7 +248,7 @@ impl Merge {
         if matches!(parts.front(), Some(Coming::Named(_))) {
             if let Some(facts) = run.facts(&part).filter(|facts| enough(&part, facts)) {
                 parts.pop_front();
-                return Some((part, facts));
+                return Some(Passed { part, facts, run: run.clone() });
             }
             // What is wrong shows again when the part is loaded.
             let pieces = run.pieces(&part, enough).unwrap_or_default();
@@ -259,7 +259,7 @@ impl Merge {
             pieces.into_iter().rev().for_each(|piece| parts.push_front(Coming::Piece(piece)));
         }
         let Some(Coming::Piece(Piece::Known(part, facts))) = parts.front() else { return None };
-        let passed = (*part, *facts);
+        let passed = Passed { part: *part, facts: *facts, run: run.clone() };
         parts.pop_front();
         Some(passed)
     }
@@ -319,8 +319,8 @@ impl Merge {
                 Some((i, _, true)) => return Ok(Some(Settled::Loaded(i, second))),
                 Some((i, _, false)) => {
                     let passed = enough.as_deref_mut().and_then(|enough| self.pass(i, enough));
-                    if let Some((part, facts)) = passed {
-                        return Ok(Some(Settled::Passed(part, facts)));
+                    if let Some(passed) = passed {
+                        return Ok(Some(Settled::Passed(passed)));
                     }
                     if let Err(error) = self.advance(i) {
                         self.damaged(i, error)?;
@@ -428,11 +428,11 @@ impl Merge {
                     self.pending = Some(Err(error));
                     break;
                 }
-                Ok(Some(Settled::Passed(part, facts))) if !pieces.is_empty() => {
-                    self.pending = Some(Ok((part, facts)));
+                Ok(Some(Settled::Passed(passed))) if !pieces.is_empty() => {
+                    self.pending = Some(Ok(passed));
                     break;
                 }
-                Ok(Some(Settled::Passed(part, facts))) => return Ok(Some(Step::Passed(part, facts))),
+                Ok(Some(Settled::Passed(passed))) => return Ok(Some(Step::Passed(passed))),
                 Err(error) => return Err(error),
             };
             let run = &self.cursors[at].loaded.as_ref().map(|l| &l.block.run);

@@ -4,6 +4,7 @@ use super::{Enough, Extent, Facts, Part, Piece, ReadError, RowRecord, Rows, Run,
 use decimator::node::Node;
 use decimator::tree::LEVELS;
 use sample::{ChannelName, SampleBlock, TimeRange, Timestamp, ValueType};
+use sstable::{StoredChunk, TimeReference};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -104,6 +105,18 @@ struct CountedRun {
     tally: Arc<Tally>,
 }
 
+impl CountedRun {
+    /// Counts a chunk that was read and not decoded.
+    fn count_stored(&self, begun: Instant, chunk: &Result<Option<StoredChunk>, ReadError>) {
+        let mut reads = self.tally.reads();
+        reads.load_ns += ns_since(begun);
+        if let Ok(Some(chunk)) = chunk {
+            reads.loaded += 1;
+            reads.bytes += chunk.bytes().len() as u64;
+        }
+    }
+}
+
 impl Run for CountedRun {
     fn span(&self) -> (Timestamp, Timestamp) {
         self.run.span()
@@ -148,6 +161,20 @@ impl Run for CountedRun {
         let pieces = self.run.pieces(part, enough);
         self.tally.reads().lookup_ns += ns_since(begun);
         pieces
+    }
+
+    fn stored(&self, part: &Part) -> Result<Option<StoredChunk>, ReadError> {
+        let begun = Instant::now();
+        let chunk = self.run.stored(part);
+        self.count_stored(begun, &chunk);
+        chunk
+    }
+
+    fn lending(&self, reference: &TimeReference, depth: u8) -> Result<Option<StoredChunk>, ReadError> {
+        let begun = Instant::now();
+        let chunk = self.run.lending(reference, depth);
+        self.count_stored(begun, &chunk);
+        chunk
     }
 
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {

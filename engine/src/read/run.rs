@@ -2,6 +2,8 @@
 
 use super::ReadError;
 use sample::{SampleBlock, Severity, TimeRange, Timestamp, ValueType};
+use sstable::{StoredChunk, TimeReference};
+use std::sync::Arc;
 
 /// Where a sample stands in its channel's timeline; unique, and the order of every answer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -100,6 +102,17 @@ impl Piece {
     }
 }
 
+/// A part that was not loaded, all of it.
+#[derive(Clone)]
+pub struct Passed {
+    /// The part.
+    pub part: Part,
+    /// What is known of it.
+    pub facts: Facts,
+    /// Whose part it is.
+    pub run: Arc<dyn Run>,
+}
+
 /// A sequence of samples of one channel in strictly increasing (time, rank) order.
 /// Several runs of one channel may overlap; a sample that stands in two of them is the same sample.
 pub trait Run: Send + Sync {
@@ -145,4 +158,15 @@ pub trait Run: Send + Sync {
     }
     /// The samples of `part` inside `range` (perhaps none).
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError>;
+    /// The chunk that is a part, as it is stored; `None` where the run has none, or none that can be passed on.
+    fn stored(&self, part: &Part) -> Result<Option<StoredChunk>, ReadError> {
+        let _ = part;
+        Ok(None)
+    }
+    /// The chunk without which the stamps of one from [`Run::stored`], which finds them over `depth` chunks, are not
+    /// known; `None` where it cannot be passed on.
+    fn lending(&self, reference: &TimeReference, depth: u8) -> Result<Option<StoredChunk>, ReadError> {
+        let _ = (reference, depth);
+        Ok(None)
+    }
 }

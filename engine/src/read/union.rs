@@ -1,6 +1,6 @@
 //! Joins one channel's samples from several archives: union by time, the first archive wins at equal times.
 
-use super::{Enough, Facts, Merge, Order, Part, ReadError, Run, Scan, Spare, Step};
+use super::{Enough, Facts, Merge, Order, Part, Passed, ReadError, Run, Scan, Spare, Step};
 use sample::{SampleBlock, TimeRange, Timestamp};
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ impl Union {
 
     /// Fills every stream's block, dropping samples at a time that a better archive delivered; ends early with a part
     /// that was passed.
-    fn fill(&mut self, mut enough: Option<&mut Enough<'_>>) -> Result<Option<(Part, Facts)>, ReadError> {
+    fn fill(&mut self, mut enough: Option<&mut Enough<'_>>) -> Result<Option<Passed>, ReadError> {
         for i in 0..self.streams.len() {
             let end = if enough.is_some() { self.others_begin(i) } else { i64::MIN };
             // At a time that another archive delivered its samples are dropped one by one.
@@ -97,7 +97,7 @@ impl Union {
                 };
                 match step.transpose()? {
                     Some(Step::Samples(block)) => stream.rest = Some(block),
-                    Some(Step::Passed(part, facts)) => return Ok(Some((part, facts))),
+                    Some(Step::Passed(passed)) => return Ok(Some(passed)),
                     None => stream.ended = true,
                 }
             }
@@ -133,8 +133,8 @@ impl Union {
     fn joined(&mut self, mut enough: Option<&mut Enough<'_>>) -> Result<Option<Step>, ReadError> {
         self.resume()?;
         loop {
-            if let Some((part, facts)) = self.fill(enough.as_deref_mut())? {
-                return Ok(Some(Step::Passed(part, facts)));
+            if let Some(passed) = self.fill(enough.as_deref_mut())? {
+                return Ok(Some(Step::Passed(passed)));
             }
             if self.streams.iter().all(|s| s.rest.is_some() || s.ended) {
                 break;

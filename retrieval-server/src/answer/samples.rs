@@ -11,8 +11,9 @@ use crate::names::Target;
 use crate::output::{Output, Stopped, Writer};
 use crate::query::Query;
 use crate::render::{Beside, Closing, ColumnsFormat, CsvFormat, Ending, Format, JsonFormat, Side};
-use crate::segments::{Segment, Segments};
+use crate::segments::{Piece, Segment, Segments};
 use crate::server::ServerState;
+use crate::undecoded::Lent;
 use decimator::coverage::State;
 use engine::read::{ChannelView, Order, Problem, ProblemCode, ReadError};
 use sample::{TimeRange, Timestamp};
@@ -29,6 +30,7 @@ fn format_of(state: &ServerState, plan: &Plan, query: &Query) -> Result<Box<dyn 
     Ok(match query.choice("format") {
         Some("csv") => Box::new(CsvFormat::new(numbers.nonfinite_null, edge)),
         Some("columns") => Box::new(ColumnsFormat::new(numbers, edge)),
+        Some("chunks") => Box::new(ColumnsFormat::new(numbers, edge).undecoded()),
         Some("arrow") => Box::new(arrow::format(state, plan, numbers, edge)?),
         _ => Box::new(JsonFormat::new(numbers, query.choice("time") == Some("iso"))),
     })
@@ -37,7 +39,7 @@ fn format_of(state: &ServerState, plan: &Plan, query: &Query) -> Result<Box<dyn 
 /// `/samples`.
 pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output) -> Result<(), Stopped> {
     let mut plan = plan(state, query)?;
-    let is_binary = matches!(query.choice("format"), Some("columns" | "arrow"));
+    let is_binary = matches!(query.choice("format"), Some("columns" | "chunks" | "arrow"));
     if !is_binary && plan.estimate > TEXT_SAMPLES_MAX {
         let message = format!(
             "about {} samples are too many for JSON and CSV, which take {TEXT_SAMPLES_MAX}; use format=columns, \
@@ -57,7 +59,8 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
     if !format.tells_problems() {
         out.head.problems.append(&mut problems);
     }
-    let mut run = Run { state, plan: &plan, format: &mut *format, problems, durable_until: None };
+    let lent = (query.choice("format") == Some("chunks")).then(Lent::default);
+    let mut run = Run { state, plan: &plan, format: &mut *format, lent, problems, durable_until: None };
     run.format.start(&mut out, plan.range)?;
     for planned in channels {
         run.channel(&mut out, planned)?;
@@ -104,6 +107,8 @@ struct Run<'a> {
     state: &'a ServerState,
     plan: &'a Plan,
     format: &'a mut dyn Format,
+    /// What the client has, where it takes chunks.
+    lent: Option<Lent>,
     problems: Vec<Value>,
     durable_until: Option<Timestamp>,
 }
@@ -159,11 +164,20 @@ impl Run<'_> {
             view,
             self.plan.reading,
             self.plan.found.as_ref().map(|found| found.selection.clone()),
-        );
+        )
+        .undecoded(self.lent.clone());
         let mut samples = 0;
         loop {
             match segments.segment() {
-                Ok(Some(segment)) => {
+                Ok(Some(Piece::Chunks(segment))) => {
+                    samples += segment.samples() as u64;
+                    out.samples += segment.samples() as u64;
+                    if !out.started() && out.sample_bytes == 0 {
+                        out.sample_bytes = segment.bytes().div_ceil(segment.samples().max(1)) as u64;
+                    }
+                    self.format.chunks(out, &segment)?;
+                }
+                Ok(Some(Piece::Samples(segment))) => {
                     samples += segment.block.len() as u64;
                     out.samples += segment.block.len() as u64;
                     self.measure(out, name, &segment);

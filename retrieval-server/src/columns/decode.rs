@@ -1,10 +1,12 @@
 //! Reads the blocks of `columns`; the reference decoder.
 
+use super::decode_bins::bins;
+use super::decode_chunks;
 use super::decode_table::{Table, table};
 use super::{
     ARRAY, BLOCK_HEAD_BYTES, COLUMN_ENTRY_BYTES, DESCRIPTOR, EDGE, FLAG_COMPLETE, FLAG_METADATA_KNOWN,
-    KIND_BATCH, KIND_BINS, KIND_END, KIND_NOTICE, KIND_TABLE, MAGIC, MAJOR, MESSAGE, MESSAGE_OFFSETS,
-    RECEIVED, SEVERITY, START, STATES, STATUS, STREAM_HEAD_BYTES, STRING_OFFSETS, TAGS, TIME, USER_TAG,
+    KIND_BATCH, KIND_BINS, KIND_CHUNKS, KIND_END, KIND_LENDERS, KIND_NOTICE, KIND_TABLE, MAGIC, MAJOR,
+    MESSAGE, MESSAGE_OFFSETS, RECEIVED, SEVERITY, STATUS, STREAM_HEAD_BYTES, STRING_OFFSETS, TIME, USER_TAG,
     VALUE, VALUE_OFFSETS,
 };
 use crate::limits::COLUMNS_BLOCK_BYTES_MAX;
@@ -131,13 +133,21 @@ pub struct Decoder<R> {
     input: R,
     offset: u64,
     checksum: crc32fast::Hasher,
+    /// What chunks need of those before them.
+    apart: sstable::ChunksApart,
     ended: bool,
 }
 
 impl<R: Read> Decoder<R> {
     /// Over a stream from its first byte.
     pub fn new(input: R) -> Decoder<R> {
-        Decoder { input, offset: 0, checksum: crc32fast::Hasher::new(), ended: false }
+        Decoder {
+            input,
+            offset: 0,
+            checksum: crc32fast::Hasher::new(),
+            apart: sstable::ChunksApart::new(),
+            ended: false,
+        }
     }
 
     fn corrupt(&self, what: &'static str) -> DecodeError {
@@ -194,6 +204,15 @@ impl<R: Read> Decoder<R> {
                     let batch = batch(&bytes).map_err(|what| self.corrupt(what))?;
                     Some(Block::Batch(Box::new(batch)))
                 }
+                KIND_CHUNKS => {
+                    let batch =
+                        decode_chunks::batch(&bytes, &self.apart).map_err(|what| self.corrupt(what))?;
+                    Some(Block::Batch(Box::new(batch)))
+                }
+                KIND_LENDERS => {
+                    decode_chunks::lend(&bytes, &mut self.apart).map_err(|what| self.corrupt(what))?;
+                    None
+                }
                 KIND_BINS => Some(Block::Bins(Box::new(bins(&bytes).map_err(|what| self.corrupt(what))?))),
                 KIND_TABLE => {
                     let rows = table(&bytes).map_err(|what| self.corrupt(what))?;
@@ -245,7 +264,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Vec<Batch>, End), DecodeError> {
     }
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 
@@ -255,7 +274,7 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 
 /// What stands between a block's column entries and its columns.
 pub(super) struct Text {
-    name: String,
+    pub(super) name: String,
     pub(super) json: Value,
 }
 
@@ -281,7 +300,7 @@ impl Text {
 }
 
 /// The content of the column with a tag and its element type.
-fn column(bytes: &[u8], wanted: u32) -> Result<Option<(u32, &[u8])>, &'static str> {
+pub(super) fn column(bytes: &[u8], wanted: u32) -> Result<Option<(u32, &[u8])>, &'static str> {
     Entries::all(bytes).find(wanted)
 }
 
@@ -452,37 +471,7 @@ fn batch(bytes: &[u8]) -> Result<Batch, &'static str> {
     Ok(Batch { channel_index, name: text.name, block, edge, json: text.json })
 }
 
-fn bins(bytes: &[u8]) -> Result<Bins, &'static str> {
-    let text = Text::of(bytes)?;
-    let count = usize::try_from(u64_at(bytes, 16).unwrap_or(0)).map_err(|_| "too many bins")?;
-    let mut columns = Vec::new();
-    let mut states_ns = Vec::new();
-    for (name, tag) in TAGS.iter().filter(|(_, tag)| *tag >= START) {
-        let Some((element, v)) = column(bytes, *tag)? else { continue };
-        if *tag == STATES {
-            states_ns = fixed(v, i64::from_le_bytes)?;
-            if states_ns.len().checked_rem(count).is_some_and(|rest| rest != 0) {
-                return Err("columns differ in length");
-            }
-            continue;
-        }
-        let column = match u8::try_from(element).ok().and_then(Kind::from_tag) {
-            Some(Kind::Int64) => Column::Int64(fixed(v, i64::from_le_bytes)?),
-            Some(Kind::UInt64) => Column::UInt64(fixed(v, u64::from_le_bytes)?),
-            Some(Kind::Float64) => Column::Float64(fixed(v, f64::from_le_bytes)?),
-            Some(Kind::UInt8) => Column::UInt8(v.to_vec()),
-            _ => return Err("a column of bins is of a type that bins do not have"),
-        };
-        if column.len() != count {
-            return Err("columns differ in length");
-        }
-        columns.push((*name, column));
-    }
-    let channel_index = u32_at(bytes, 24).unwrap_or(0);
-    Ok(Bins { channel_index, name: text.name, columns, states_ns, json: text.json })
-}
-
-fn ranks(times: &[i64]) -> Vec<u32> {
+pub(super) fn ranks(times: &[i64]) -> Vec<u32> {
     let mut rank = 0;
     let next = |i: usize| {
         rank = if i > 0 && times[i] == times[i - 1] { rank + 1 } else { 0 };

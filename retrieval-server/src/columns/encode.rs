@@ -24,20 +24,20 @@ pub fn stream_head() -> Vec<u8> {
 
 /// The fields of a block's head that differ.
 #[derive(Default)]
-struct BlockHead<'a> {
-    kind: u32,
-    samples: u64,
-    channel: u32,
-    value_type: u32,
-    domain: u32,
-    flags: u32,
-    name: &'a [u8],
-    durable_until: i64,
+pub(super) struct BlockHead<'a> {
+    pub(super) kind: u32,
+    pub(super) samples: u64,
+    pub(super) channel: u32,
+    pub(super) value_type: u32,
+    pub(super) domain: u32,
+    pub(super) flags: u32,
+    pub(super) name: &'a [u8],
+    pub(super) durable_until: i64,
 }
 
 impl BlockHead<'_> {
     /// Head, column entries, name and JSON; `columns` are (tag, element type, bytes), `tail` is what follows them.
-    fn bytes(&self, columns: &[(u32, u32, usize)], json: &[u8], tail: usize) -> Vec<u8> {
+    pub(super) fn bytes(&self, columns: &[(u32, u32, usize)], json: &[u8], tail: usize) -> Vec<u8> {
         let text = self.name.len() + json.len();
         let first = BLOCK_HEAD_BYTES + columns.len() * COLUMN_ENTRY_BYTES + text + padding(text);
         let total = first + columns.iter().map(|(_, _, bytes)| bytes + padding(*bytes)).sum::<usize>() + tail;
@@ -197,7 +197,7 @@ pub(crate) struct BinsHead<'a> {
     pub value_type: Option<ValueType>,
 }
 
-fn type_code(value_type: ValueType) -> u32 {
+pub(super) fn type_code(value_type: ValueType) -> u32 {
     value_type.kind as u32 + if value_type.array { ARRAY } else { 0 }
 }
 

@@ -4,7 +4,7 @@ use super::compare::{Code, first_change};
 use super::tree::{Condition, Term, Truth};
 use crate::blocks::Blocks;
 use decimator::coverage::State;
-use engine::read::{ChannelView, Facts, Part, ReadError, Step};
+use engine::read::{ChannelView, Facts, Part, Passed, ReadError, Step};
 use sample::{Metadata, Sample, SampleBlock, TimeRange, Timestamp};
 use std::sync::Arc;
 
@@ -134,7 +134,7 @@ impl<'a> Wave<'a> {
                 self.last = block.last().0;
                 self.times = block.time;
             }
-            Ok(Some(Step::Passed(part, facts))) => {
+            Ok(Some(Step::Passed(Passed { part, facts, .. }))) => {
                 of_facts(&self.terms, (&part, &facts), view.metadata(), &mut self.codes);
                 self.last = part.last.time;
                 self.times.push(part.first.time);

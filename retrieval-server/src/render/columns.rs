@@ -5,10 +5,11 @@ use crate::columns;
 use crate::json::Numbers;
 use crate::names::Target;
 use crate::output::{Stopped, Writer};
-use crate::routes::COLUMNS_MEDIA_TYPE;
-use crate::segments::Segment;
-use sample::{StatusDomain, TimeRange, Timestamp};
+use crate::routes::{CHUNKS_MEDIA_TYPE, COLUMNS_MEDIA_TYPE};
+use crate::segments::{ChunkSegment, Segment};
+use sample::{Metadata, RunType, StatusDomain, TimeRange, Timestamp};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The binary format of PROTOCOL.md.
 #[derive(Debug)]
@@ -16,17 +17,53 @@ pub(crate) struct ColumnsFormat {
     numbers: Numbers,
     /// Whether there is a column `edge`.
     edge: bool,
+    /// Whether chunks are sent as they are stored.
+    undecoded: bool,
+    /// What described the last chunks.
+    described: Option<Described>,
     range: TimeRange,
     /// What the end block says of each channel.
     channels: Vec<Value>,
     samples: u64,
 }
 
+/// The description of some chunks.
+#[derive(Debug)]
+struct Described {
+    channel: usize,
+    run: RunType,
+    metadata: Option<Arc<Metadata>>,
+    json: Vec<u8>,
+}
+
+impl Described {
+    fn is_of(&self, channel: usize, run: &RunType, metadata: Option<&Arc<Metadata>>) -> bool {
+        let same = match (&self.metadata, metadata) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        self.channel == channel && self.run == *run && same
+    }
+}
+
 impl ColumnsFormat {
     /// With a column `edge` where samples beside the range were asked for.
     pub(crate) fn new(numbers: Numbers, edge: bool) -> ColumnsFormat {
         let range = TimeRange::new(Timestamp(0), Timestamp(0));
-        ColumnsFormat { numbers, edge, range, channels: Vec::new(), samples: 0 }
+        ColumnsFormat {
+            numbers,
+            edge,
+            undecoded: false,
+            described: None,
+            range,
+            channels: Vec::new(),
+            samples: 0,
+        }
+    }
+
+    /// For a client that takes chunks as they are stored.
+    pub(crate) fn undecoded(self) -> ColumnsFormat {
+        ColumnsFormat { undecoded: true, ..self }
     }
 
     fn batch(
@@ -36,7 +73,7 @@ impl ColumnsFormat {
         held: Option<Option<bool>>,
     ) -> Result<(), Stopped> {
         let target = self.channels.last().cloned().unwrap_or_default();
-        let mut json = description(self.numbers, &target, segment);
+        let mut json = description(self.numbers, &target, &segment.block.run, segment.metadata.as_deref());
         if let Some(Some(held)) = held {
             json["held"] = json!(held);
         }
@@ -48,21 +85,26 @@ impl ColumnsFormat {
 }
 
 /// What describes a batch of the channel that answers call `target`.
-pub(super) fn description(numbers: Numbers, target: &Value, segment: &Segment) -> Value {
-    let mut json = json!({"type": segment.block.run.value.name()});
+pub(super) fn description(
+    numbers: Numbers,
+    target: &Value,
+    run: &RunType,
+    metadata: Option<&Metadata>,
+) -> Value {
+    let mut json = json!({"type": run.value.name()});
     if let Some(channel) = target.get("channel") {
         json["channel"] = channel.clone();
     }
-    if segment.block.run.domain == StatusDomain::Pva {
+    if run.domain == StatusDomain::Pva {
         json["status_domain"] = json!("pva");
     }
-    json["metadata"] = numbers.metadata(segment.metadata.as_deref());
+    json["metadata"] = numbers.metadata(metadata);
     json
 }
 
 impl Format for ColumnsFormat {
     fn media_type(&self) -> &'static str {
-        COLUMNS_MEDIA_TYPE
+        if self.undecoded { CHUNKS_MEDIA_TYPE } else { COLUMNS_MEDIA_TYPE }
     }
 
     fn tells_problems(&self) -> bool {
@@ -99,6 +141,27 @@ impl Format for ColumnsFormat {
     fn segment(&mut self, out: &mut Writer<'_>, segment: &Segment) -> Result<(), Stopped> {
         self.samples += segment.block.len() as u64;
         self.batch(out, segment, None)
+    }
+
+    fn chunks(&mut self, out: &mut Writer<'_>, segment: &ChunkSegment) -> Result<(), Stopped> {
+        let Some(first) = segment.chunks.first() else { return Ok(()) };
+        let (run, metadata) = (&first.chunk.header().run, segment.metadata.as_ref());
+        let at = self.channels.len().saturating_sub(1);
+        let target = self.channels.get(at).unwrap_or(&Value::Null);
+        if !self.described.as_ref().is_some_and(|described| described.is_of(at, run, metadata)) {
+            let json = description(self.numbers, target, run, metadata.map(|metadata| &**metadata));
+            let json = json.to_string().into_bytes();
+            let (run, metadata) = (run.clone(), metadata.cloned());
+            self.described = Some(Described { channel: at, run, metadata, json });
+        }
+        let json = self.described.as_ref().map_or(b"{}".as_slice(), |described| &described.json);
+        self.samples += segment.samples() as u64;
+        if segment.chunks.iter().any(|of| !of.lenders.is_empty()) {
+            columns::lenders(out, segment.chunks.iter().flat_map(|of| &of.lenders))?;
+        }
+        let index = u32::try_from(at).unwrap_or(u32::MAX);
+        let name = target["name"].as_str().unwrap_or_default();
+        columns::chunks(out, (index, name), segment.chunks.iter().map(|of| &of.chunk), json)
     }
 
     fn close(&mut self, _out: &mut Writer<'_>, closing: &Closing) -> Result<(), Stopped> {

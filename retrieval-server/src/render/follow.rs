@@ -106,7 +106,12 @@ impl FollowFormat {
         }
         cursor.places[place].sent(block, 0, block.len(), late);
         let target = &self.targets[channel];
-        let mut json = super::columns::description(self.numbers, target, segment);
+        let mut json = super::columns::description(
+            self.numbers,
+            target,
+            &segment.block.run,
+            segment.metadata.as_deref(),
+        );
         if late {
             json["late"] = json!(true);
         }

@@ -8,6 +8,7 @@ mod arrow_bins;
 mod ask;
 mod bins;
 mod caching;
+mod chunks;
 mod compose;
 mod engine;
 mod explain;
