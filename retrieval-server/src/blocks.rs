@@ -128,7 +128,9 @@ impl<'a> Blocks<'a> {
             let still = wanted(&view, &passed.part);
             if let Some(chunk) = still.then(|| lent.undecoded(&passed)).flatten() {
                 self.replans = 0;
-                self.last = Some(passed.part.last);
+                // The part only bounds its last position.
+                let header = chunk.chunk.header();
+                self.last = Some(Position { time: header.last.0, rank: header.last_rank });
                 return Ok(Some(Found::Chunk(chunk)));
             }
             match passed.run.load(&passed.part, range) {

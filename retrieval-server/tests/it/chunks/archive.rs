@@ -148,7 +148,7 @@ impl Stored {
             }
         }
         stored.commit();
-        if seed % 3 > 0 {
+        if !seed.is_multiple_of(3) {
             stored.flush();
             let weeks = (0..WEEKS).take(seed as usize % 4).map(|week| START + week * WEEK_NS);
             stored.now(END + 15 * 86_400_000_000_000);
