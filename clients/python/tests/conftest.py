@@ -120,6 +120,13 @@ def ring(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         program.stop()
 
 
+@pytest.fixture(autouse=True)
+def decoded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients ask for decoded samples, as they do without the extension; its own tests let it be."""
+    if request.module.__name__ != "tests.test_chunks":
+        monkeypatch.setattr("varve.client.new_decoder", None)
+
+
 @pytest.fixture
 def canned() -> Iterator[Canned]:
     """Give a server whose answers the test writes."""

@@ -13,6 +13,7 @@ from varve.connection import Connections
 from varve.errors import from_answer
 from varve.follow import Update, follow
 from varve.frames import FrameMaker, channel_codes, maker, sample_columns
+from varve.native import new_decoder
 from varve.progress import Progress, ProgressLike
 from varve.retrieval import Retrieval, check_columns, with_range
 from varve.samples import Samples
@@ -61,13 +62,17 @@ class Client(Generic[FrameT]):
         Sent with every request.
     tls : ssl.SSLContext, optional
         For ``https`` with authorities of your own.
+    chunks : {"auto", True, False}
+        Whether samples come as the archive has stored them and are decoded here, which takes the extension
+        ``varve_native``; "auto" does so where it is installed. The frames are the same.
 
     Raises
     ------
     ValueError
         `url` is no address.
     ImportError
-        The library of `frame` is not installed (said when a frame is made).
+        The library of `frame` is not installed (said when a frame is made), or `chunks` is True and the
+        extension is not.
 
     Examples
     --------
@@ -87,6 +92,7 @@ class Client(Generic[FrameT]):
         retries: int = 3,
         headers: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
+        chunks: Literal["auto"] | bool = "auto",
     ) -> None: ...
 
     @overload
@@ -100,6 +106,7 @@ class Client(Generic[FrameT]):
         retries: int = 3,
         headers: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
+        chunks: Literal["auto"] | bool = "auto",
     ) -> None: ...
 
     @overload
@@ -113,6 +120,7 @@ class Client(Generic[FrameT]):
         retries: int = 3,
         headers: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
+        chunks: Literal["auto"] | bool = "auto",
     ) -> None: ...
 
     def __init__(
@@ -125,6 +133,7 @@ class Client(Generic[FrameT]):
         retries: int = 3,
         headers: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
+        chunks: Literal["auto"] | bool = "auto",
     ) -> None:
         if frame not in ("pandas", "polars"):
             raise ValueError(f"frame={frame!r} is neither 'pandas' nor 'polars'")
@@ -137,7 +146,11 @@ class Client(Generic[FrameT]):
         self._frame = frame
         self._frames: FrameMaker | None = None
         self._connections = Connections(url, timeout_s=timeout_s, retries=retries, headers=headers, tls=tls)
-        self._retrieval = Retrieval(self._connections)
+        if chunks not in ("auto", True, False):
+            raise ValueError(f"chunks={chunks!r} is neither 'auto' nor True nor False")
+        if chunks is True and new_decoder is None:
+            raise ImportError("chunks=True needs the extension varve_native: see the package's README")
+        self._retrieval = Retrieval(self._connections, chunks=bool(chunks) and new_decoder is not None)
 
     @property
     def url(self) -> str:

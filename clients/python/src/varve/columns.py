@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,20 +16,24 @@ import numpy.typing as npt
 
 from varve.checksum import Checksum
 from varve.errors import BrokenStream, VarveError
+from varve.native import ChunkDecoder, DamagedChunk
 
 __all__ = ["ELEMENTS", "Block", "End", "Stream", "byte_view"]
 
 MAGIC = b"\x93VCOL\r\n\x1a"
 MAJOR = 1
 MEDIA_TYPE = "application/vnd.varve.columns"
+#: With stored chunks among the batches.
+CHUNKS_MEDIA_TYPE = "application/vnd.varve.chunks"
 
-KIND_BATCH, KIND_END, KIND_BINS = 1, 2, 3
+KIND_BATCH, KIND_END, KIND_BINS, KIND_CHUNKS, KIND_LENDERS = 1, 2, 3, 6, 7
 FLAG_METADATA_KNOWN = 1
 FLAG_COMPLETE = 1
 ARRAY = 256
 
 TIME, VALUE, VALUE_OFFSETS, STRING_OFFSETS, SEVERITY, STATUS = 1, 2, 3, 4, 5, 6
 RECEIVED, USER_TAG, MESSAGE, MESSAGE_OFFSETS, EDGE, DESCRIPTOR = 7, 8, 9, 10, 11, 12
+STORED, EXTENTS = 14, 15
 
 BOOL, ENUM, STRING, STRUCTURE = 1, 2, 13, 14
 
@@ -96,6 +100,8 @@ class Block:
     columns: dict[int, Column]
     _start: int = field(repr=False)
     _bytes: int = field(repr=False)
+    #: The columns, where they did not come as they are.
+    _decoded: dict[int, bytes] | None = field(default=None, repr=False)
 
     @property
     def element_type(self) -> int:
@@ -131,10 +137,13 @@ class Stream:
     ----------
     source : Source
         The bytes.
+    decoder : ChunkDecoder, optional
+        For an answer that may have stored chunks.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, decoder: ChunkDecoder | None = None) -> None:
         self._source = source
+        self._decoder = decoder
         self._checksum = Checksum()
         self._position = 0
         self._open: Block | None = None
@@ -199,7 +208,8 @@ class Stream:
         if is_end:
             self._end(start, size, count, bool(flags & FLAG_COMPLETE), head, text, entries_bytes + name_bytes)
             return None
-        if kind not in (KIND_BATCH, KIND_BINS):
+        stored = kind in (KIND_CHUNKS, KIND_LENDERS) and self._decoder is not None
+        if not stored and kind not in (KIND_BATCH, KIND_BINS):
             self._checksum.add([head, text])
             self._skip(start + size - self._position)
             return None
@@ -217,7 +227,31 @@ class Stream:
         known = bool(flags & FLAG_METADATA_KNOWN)
         block = Block(kind, count, channel, value_type, domain, known, name, description, placed, start, size)
         self._open = block
-        return block
+        return self._decoded(block) if stored else block
+
+    def _decoded(self, block: Block) -> Block | None:
+        """Decode a block of stored chunks; None where it has only what later ones need."""
+        content = {}
+        for tag in (STORED, EXTENTS):
+            if tag not in block.columns:
+                raise BrokenStream(f"a block of stored chunks lacks column {tag}")
+            content[tag] = bytearray(block.columns[tag].bytes)
+        self.fill(block, {tag: memoryview(column) for tag, column in content.items()})
+        if self._decoder is None:
+            return None
+        try:
+            if block.kind == KIND_LENDERS:
+                self._decoder.lend(content[STORED], content[EXTENTS])
+                return None
+            count, value_type, decoded = self._decoder.decode(content[STORED], content[EXTENTS])
+        except ValueError as error:
+            raise DamagedChunk(str(error)) from error
+        if (count, value_type) != (block.count, block.value_type):
+            raise BrokenStream("stored chunks hold other samples than their block says")
+        placed = {tag: Column(tag, 0, 0, len(column)) for tag, column in decoded.items()}
+        batch = replace(block, kind=KIND_BATCH, columns=placed, _decoded=decoded)
+        self._open = batch
+        return batch
 
     def _description(self, text: bytes) -> dict[str, Any]:
         # Most batches are described like the one before.
@@ -254,6 +288,13 @@ class Stream:
         if block is not self._open:
             raise ValueError("this block was read already")
         self._open = None
+        if block._decoded is not None:
+            for tag, wanted in destinations.items():
+                content = block._decoded[tag]
+                if len(wanted) != len(content):
+                    raise BrokenStream(f"column {tag} has {len(content)} bytes in place of {len(wanted)}")
+                wanted[:] = content
+            return
         seen = []
         behind = block._start + block._bytes
         for column in sorted(block.columns.values(), key=lambda column: column.offset):

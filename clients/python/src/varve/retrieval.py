@@ -8,17 +8,21 @@ as long as the server expects few samples, else in groups.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from varve import columns
 from varve.columns import End, Stream
 from varve.connection import Connections, Response
-from varve.errors import BrokenStream, from_answer
+from varve.errors import BadParameter, BrokenStream, from_answer
+from varve.native import DamagedChunk, new_decoder
 from varve.progress import Progress
 from varve.samples import Edge, Rows, Samples, Segment
 
 __all__ = ["Retrieval", "check_columns", "with_range"]
+
+T = TypeVar("T")
 
 #: Samples of the first page of one channel: most answers are one page.
 PAGE_SAMPLES = 32 << 20
@@ -81,10 +85,13 @@ class Retrieval:
     ----------
     connections : Connections
         To the server.
+    chunks : bool
+        Whether to ask for chunks as they are stored, which are then decoded here.
     """
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, *, chunks: bool) -> None:
         self._connections = connections
+        self._chunks = chunks
 
     def pages(self, body: Mapping[str, Any], limit: int | None, page: int) -> Iterator[Samples]:
         """Give the samples of the one channel of `body` in pages of `page` samples."""
@@ -164,8 +171,8 @@ class Retrieval:
     ) -> End:
         """Read one answer whole, from its beginning as often as it takes; `broke` is told each failure."""
 
-        def attempt() -> End:
-            with self._connections.post("samples", request()) as response:
+        def attempt(chunks: bool) -> End:
+            with self._asked(request(), chunks) as response:
                 expected = check_columns(response)
                 progress.expect(len(rows) + expected)
                 rows.expect(expected)
@@ -175,16 +182,39 @@ class Retrieval:
                     broke()
                     raise
 
-        return self._connections.again(attempt)
+        return self._again(attempt)
+
+    def _asked(self, body: Mapping[str, Any], chunks: bool) -> AbstractContextManager[Response]:
+        return self._connections.post("samples", {**body, "format": "chunks"} if chunks else body)
+
+    def _again(self, attempt: Callable[[bool], T]) -> T:
+        """Try until it works: with chunks, if they are wanted, and without them where that cannot be."""
+
+        def one_way_or_the_other() -> T:
+            if not self._chunks:
+                return attempt(False)
+            try:
+                return attempt(True)
+            except DamagedChunk:
+                # The server decodes up to the damage and says where it is.
+                return attempt(False)
+            except BadParameter as error:
+                # A server that knows no chunks.
+                if error.parameter != "format":
+                    raise
+                self._chunks = False
+                return attempt(False)
+
+        return self._connections.again(one_way_or_the_other)
 
     def _expect(self, body: Mapping[str, Any], rows: Rows, progress: Progress) -> None:
         """Look how much is coming before any page limits it."""
 
-        def attempt() -> int:
-            with self._connections.post("samples", body) as response:
+        def attempt(chunks: bool) -> int:
+            with self._asked(body, chunks) as response:
                 return check_columns(response)
 
-        expected = self._connections.again(attempt)
+        expected = self._again(attempt)
         progress.expect(expected)
         rows.expect(expected)
 
@@ -212,8 +242,8 @@ class Retrieval:
     def _group(self, body: Mapping[str, Any], rows: Rows, closing: _Closing, progress: Progress) -> bool:
         """Add several channels at once; False if they are too much for that, then nothing was added."""
 
-        def attempt() -> End | None:
-            with self._connections.post("samples", body) as response:
+        def attempt(chunks: bool) -> End | None:
+            with self._asked(body, chunks) as response:
                 expected = check_columns(response)
                 progress.expect(len(rows) + expected)
                 if expected > GROUP_SAMPLES:
@@ -221,7 +251,7 @@ class Retrieval:
                 rows.expect(expected)
                 return read_stream(response, rows, progress)
 
-        end = self._connections.again(attempt)
+        end = self._again(attempt)
         if end is not None:
             closing.add(end)
         return end is not None
@@ -242,14 +272,15 @@ def with_range(body: Mapping[str, Any], range_: Mapping[str, int]) -> dict[str, 
 
 def check_columns(response: Response) -> int:
     """Check that an answer is in the format columns and give the number of rows that it announces."""
-    if response.content_type != columns.MEDIA_TYPE:
+    if response.content_type not in (columns.MEDIA_TYPE, columns.CHUNKS_MEDIA_TYPE):
         raise BrokenStream(f"the server answers with {response.content_type} in place of {columns.MEDIA_TYPE}")
     return response.number("Varve-Samples") or 0
 
 
 def read_stream(response: Response, rows: Rows, progress: Progress) -> End:
     """Read one stream into rows."""
-    stream = Stream(response)
+    has_chunks = response.content_type == columns.CHUNKS_MEDIA_TYPE
+    stream = Stream(response, new_decoder() if has_chunks and new_decoder is not None else None)
     try:
         return rows.take(stream, progress.done)
     finally:
