@@ -13,9 +13,11 @@ pub(crate) fn run() -> Result<(), Error> {
     // The whole standard mix and ten thousand searches of files take an optimised build:
     // `cargo test --release -- --ignored mix stored`.
     let mix = ["--skip", "the_standard_mix_comes_back", "--skip", "the_whole_mix_is_that"];
+    // Writes files of the repository.
+    let streams = ["--skip", "streams_for_clients_are_written"];
     let searches = ["--skip", "ten_thousand_conditions_hold_where_a_scan_of_stored_samples_says"];
     let ignored = ["test", "--workspace", "--no-fail-fast", "--", "--ignored"];
-    let with_ioc = run::run(cargo(&epics).args(ignored).args(mix).args(searches), "");
+    let with_ioc = run::run(cargo(&epics).args(ignored).args(mix).args(searches).args(streams), "");
     let soak = soak::short(&epics);
     // With the programs that the short runs were built with.
     let outside = clients::test(&epics);

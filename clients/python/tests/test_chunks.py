@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import subprocess
 from pathlib import Path
@@ -148,6 +149,33 @@ def test_hostile_chunks_are_exceptions(sealed: str) -> None:
         decoder.decode(1, 2)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="pairs"):
         decoder.decode(bytearray(8), bytearray(7))
+
+
+def test_every_type_comes_out_the_same(canned: Canned) -> None:
+    # Sealed, late, in memory; texts, enums, arrays, structures, types and metadata that change: see
+    # retrieval-server/tests/it/chunks.rs, which writes them.
+    folder = Path(__file__).parent / "data"
+    stored, plain = (gzip.decompress((folder / f"{name}.stream.gz").read_bytes()) for name in ("chunks", "columns"))
+    assert {1, 2, KIND_CHUNKS, KIND_LENDERS} <= {kind for kind, _ in blocks(stored)}
+    canned.answers.append((200, CHUNKS_MEDIA_TYPE, stored, {}))
+    canned.columns(plain)
+    client = varve.Client(canned.url, retries=0)
+    one, other = (client.samples(list("FGNTEAM"), DAY, NEXT_DAY, as_="numpy") for _ in range(2))
+    assert len(one) > 5000
+    assert one.info == other.info
+    assert one.segments == other.segments
+    for name in ("time", "severity", "status", "user_tag", "message"):
+        ours, theirs = getattr(one, name), getattr(other, name)
+        assert ours.dtype == theirs.dtype, name
+        assert ours.tolist() == theirs.tolist(), name
+    assert plain_values(one.value) == plain_values(other.value)
+
+
+def plain_values(values: Any) -> str:
+    """Give them as text, in which NaN is NaN and a type is told."""
+    return repr(
+        [(type(value).__name__, value.tolist() if isinstance(value, np.ndarray) else value) for value in values]
+    )
 
 
 def test_damage_is_asked_for_again_as_columns(canned: Canned) -> None:

@@ -10,6 +10,8 @@ use retrieval_server::ServerState;
 use retrieval_server::columns::{self, Batch, DecodeError};
 use sample::{Sample, Timestamp, Value};
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
 
 /// The blocks of a stream: kind, and where each lies.
 fn blocks(bytes: &[u8]) -> Vec<(u32, std::ops::Range<usize>)> {
@@ -81,7 +83,7 @@ fn an_answer_with_chunks_is_the_answer_with_columns() {
     let mut kinds: BTreeMap<u32, usize> = BTreeMap::new();
     for seed in 0..6 {
         let mut random = Random(seed);
-        let stored = Stored::filled(&mut random, seed);
+        let stored = Stored::filled(&mut random, seed, 2500);
         let state = stored.state();
         for _ in 0..25 {
             let (from, to) = ranges(&mut random);
@@ -115,7 +117,7 @@ fn an_answer_with_chunks_is_the_answer_with_columns() {
 #[test]
 fn pages_of_chunks_fill_the_range_exactly() {
     let mut random = Random(99);
-    let stored = Stored::filled(&mut random, 99);
+    let stored = Stored::filled(&mut random, 99, 2500);
     let state = stored.state();
     let range = format!("channel=F&from_ns={START}&to_ns={END}");
     let whole = joined(columns::decode(&compare(&state, &range)).unwrap().0);
@@ -211,7 +213,7 @@ fn resealed(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn changed_chunks_are_errors_and_do_no_harm() {
     let mut random = Random(7);
-    let stored = Stored::filled(&mut random, 7);
+    let stored = Stored::filled(&mut random, 7, 2500);
     let state = stored.state();
     let query = format!("channel=G&channel=T&channel=A&from_ns={START}&to_ns={END}");
     let bytes = compare(&state, &query);
@@ -248,6 +250,40 @@ fn changed_chunks_are_errors_and_do_no_harm() {
         }
     }
     assert!(refused > 500 && same > 0, "{refused} refused, {same} the same");
+}
+
+/// The same answer as chunks and as columns, for tests of clients in other languages.
+const STREAMS: [(&str, &str); 2] = [("chunks", "chunks.stream.gz"), ("columns", "columns.stream.gz")];
+const STREAMS_FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/python/tests/data");
+
+#[test]
+fn the_streams_for_clients_hold_the_same() {
+    let [stored, plain] = STREAMS.map(|(_, file)| {
+        let file = std::fs::File::open(Path::new(STREAMS_FOLDER).join(file)).unwrap();
+        let mut bytes = Vec::new();
+        flate2::read::GzDecoder::new(file).read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    assert!([1, 2, 6, 7].iter().all(|kind| count(&stored, *kind) > 0));
+    let [stored, plain] = [stored, plain].map(|bytes| joined(columns::decode(&bytes).unwrap().0));
+    assert_eq!(format!("{stored:?}"), format!("{plain:?}"));
+}
+
+#[test]
+#[ignore = "writes files of the repository"]
+fn streams_for_clients_are_written() {
+    let stored = Stored::filled(&mut Random(2), 2, 400);
+    let state = stored.state();
+    let names: String = NAMES.iter().map(|name| format!("channel={name}&")).collect();
+    for (format, file) in STREAMS {
+        let query = format!("{names}from_ns={START}&to_ns={END}&format={format}");
+        let bytes = ask(&state, "/api/v1/samples", &query).bytes;
+        std::fs::create_dir_all(STREAMS_FOLDER).unwrap();
+        let file = std::fs::File::create(Path::new(STREAMS_FOLDER).join(file)).unwrap();
+        let mut out = flate2::write::GzEncoder::new(file, flate2::Compression::best());
+        out.write_all(&bytes).unwrap();
+        out.finish().unwrap();
+    }
 }
 
 #[test]

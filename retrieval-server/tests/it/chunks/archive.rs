@@ -8,7 +8,8 @@ use engine::recovery::{Opening, Recovered, open};
 use engine::{LiveArchive, SealStep, StorageSettings};
 use retrieval_server::{HttpSettings, ServerState};
 use sample::{
-    ChannelId, ChannelName, Column, EventKind, Metadata, Sample, Severity, Timestamp, Value, WEEK_NS, Week,
+    BytesColumn, ChannelId, ChannelName, Column, EventKind, Metadata, Sample, Severity, Timestamp, Value,
+    WEEK_NS, Week,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +33,11 @@ fn units(text: String) -> Metadata {
     Metadata { units: Some(text.into_bytes().into()), states: Some(states), ..Metadata::default() }
 }
 
+/// For so long a channel of changing type has one.
+fn slot(time: i64) -> i64 {
+    time / 100_000_000_000_000
+}
+
 fn value(random: &mut Random, name: &str, time: i64) -> Value {
     match name {
         "T" => Value::text(["", "a", "Open", "\u{b5}m"][random.below(4)]),
@@ -40,8 +46,21 @@ fn value(random: &mut Random, name: &str, time: i64) -> Value {
             let len = if time / WEEK_NS % 2 == 0 { 20 } else { random.below(30) };
             Value::Array(Box::new(Column::Int16((0..len).map(|_| random.below(9) as i16).collect())))
         }
-        "M" if (time / 100_000_000_000_000) % 2 == 0 => Value::Int32(random.below(1000) as i32),
-        "M" => Value::Bool(random.below(2) == 0),
+        "M" => match slot(time) % 6 {
+            0 => Value::Int32(random.below(1000) as i32),
+            1 => Value::Bool(random.below(2) == 0),
+            2 => {
+                let descriptor = b"descriptor".as_slice().into();
+                Value::Structure { descriptor, bytes: vec![7; random.below(5)].into() }
+            }
+            3 => {
+                let mut strings = BytesColumn::default();
+                (0..random.below(4)).for_each(|i| strings.push(&b"abc"[..i.min(3)]));
+                Value::Array(Box::new(Column::String(strings)))
+            }
+            4 => Value::Float32(random.below(100) as f32 / 3.0),
+            _ => Value::UInt64(u64::MAX - random.below(100) as u64),
+        },
         _ if random.below(500) == 0 => Value::Float64(*random.of(&[f64::NAN, f64::INFINITY, -0.0])),
         // Numbers that nothing makes small: chunks have blocks of their own.
         _ => Value::Float64(random.below(1 << 50) as f64 / 7.0),
@@ -106,10 +125,10 @@ impl Stored {
         while matches!(self.recovered.keeper.seal_week(week, &|| false).unwrap(), SealStep::Written(_)) {}
     }
 
-    /// Of random course: what of it is sealed, merged, flushed or in memory, and what came late.
-    pub(crate) fn filled(random: &mut Random, seed: u64) -> Stored {
+    /// Of random course, with so many samples of each channel a week: what of it is sealed, merged, flushed or in memory, and what came late.
+    pub(crate) fn filled(random: &mut Random, seed: u64, steps_per_week: i64) -> Stored {
         let mut stored = Stored::new(seed);
-        let steps = WEEKS * 2500;
+        let steps = WEEKS * steps_per_week;
         for step in 0..steps {
             let time = START + (END - START) / steps * step;
             stored.now(time + 2_000_000_000);
@@ -126,6 +145,10 @@ impl Stored {
                     sample.status.code = random.below(20) as u16;
                 }
                 sample.metadata_known = step % 4000 != 17;
+                if name == "T" && slot(stamp) % 5 == 3 {
+                    sample.user_tag = Some(step);
+                    sample.message = Some(b"why".as_slice().into());
+                }
                 stored.append(channel, sample);
                 // Times that are equal.
                 if random.below(400) == 0 {
