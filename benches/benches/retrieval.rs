@@ -4,15 +4,18 @@
 //! and VA (20 channels at 0.1 Hz for 104 times as long), and one channel at 1 Hz for 52 times as long, each asked as it
 //! was flushed and merged (the current week) and sealed, warm. The server is this program once more, as `archserver`;
 //! its CPU time is what the kernel's scheduler counts for its threads. Answers are drained over loopback TCP by a
-//! thread of this process; the same connection carrying zeros is the limit beside them, in the same run.
+//! thread of this process; the same connection carrying zeros is the limit beside them, in the same run. Chunks of VA are
+//! told beside its sealed tables sent by sendfile, turn by turn.
 
 use archtool::generate::{DataSet, Preset, fill::fill};
 use benches::archive::reopened;
 use engine::{SealStep, StorageSettings};
 use sample::{Timestamp, Week};
+use sstable::TableKind;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -82,7 +85,8 @@ fn archive(set: &DataSet) -> tempfile::TempDir {
     directory
 }
 
-fn seal(set: &DataSet, directory: &Path) {
+/// Seals all of it; the tables of what was received.
+fn seal(set: &DataSet, directory: &Path) -> Vec<PathBuf> {
     let end = set.start().0 + i64::from(set.days) * DAY_NS;
     let recovered = reopened(directory, Timestamp(end + 15 * DAY_NS), StorageSettings::default());
     let mut week = Week::containing(set.start());
@@ -91,6 +95,28 @@ fn seal(set: &DataSet, directory: &Path) {
         week = week.next();
     }
     while recovered.keeper.decimate(&|| false).expect("rows") {}
+    let tables = recovered.shared.view().tables.clone();
+    let raw = tables.iter().filter(|table| table.info().kind == TableKind::Raw);
+    raw.map(|table| table.path().to_path_buf()).collect()
+}
+
+/// Wall time of sending `files` over a connection of their own with sendfile, s, and their bytes.
+fn sendfile(files: &[PathBuf]) -> (f64, u64) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut stream, _) = listener.accept().expect("a client");
+            for path in files {
+                // From a file to a socket the standard library copies with sendfile.
+                std::io::copy(&mut File::open(path).expect("a table"), &mut stream).expect("sent");
+            }
+        });
+        let begun = Instant::now();
+        let mut stream = TcpStream::connect(address).expect("listening");
+        let bytes = drain(&mut stream);
+        (begun.elapsed().as_secs_f64(), bytes)
+    })
 }
 
 /// This program as `archserver` over one archive.
@@ -275,7 +301,7 @@ fn year(days: u32) {
 fn va(days: u32, loopback: f64) {
     let set = DataSet { days: days * 104, ..DataSet::of(Preset::Va) };
     let directory = archive(&set);
-    seal(&set, directory.path());
+    let files = seal(&set, directory.path());
     println!("VA, sealed");
     let server = Server::start(directory.path());
     let samples = set.channels as f64 * f64::from(set.days) * 8640.0;
@@ -289,4 +315,33 @@ fn va(days: u32, loopback: f64) {
         bytes as f64 / samples
     );
     server.tell("1000 bins", &path.replace("samples?", "bins?bins=1000&"));
+    chunks(&server, &path.replace("format=columns", "format=chunks"), &files);
+}
+
+/// Chunks and the files that they stand in, in turns.
+fn chunks(server: &Server, path: &str, files: &[PathBuf]) {
+    let (mut sent, mut served) = ((f64::INFINITY, 0), (f64::INFINITY, 0));
+    let mut cpu = f64::INFINITY;
+    for run in 0..=RUNS {
+        let of_files = sendfile(files);
+        let (before, begun) = (server.cpu_s(), Instant::now());
+        let bytes = server.get(path);
+        let wall = begun.elapsed().as_secs_f64();
+        std::thread::sleep(Duration::from_millis(2));
+        // The first run is not counted.
+        if run > 0 {
+            sent = (of_files.0.min(sent.0), of_files.1);
+            served = (wall.min(served.0), bytes);
+            cpu = cpu.min(server.cpu_s() - before);
+        }
+    }
+    println!(
+        "  raw chunks: {:.1} ms, {:.1} ms of CPU, {} bytes; their tables by sendfile: {:.1} ms, {} bytes; ratio {:.2}",
+        served.0 * 1e3,
+        cpu * 1e3,
+        served.1,
+        sent.0 * 1e3,
+        sent.1,
+        served.0 / sent.0
+    );
 }
