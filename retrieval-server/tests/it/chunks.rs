@@ -115,6 +115,23 @@ fn an_answer_with_chunks_is_the_answer_with_columns() {
 }
 
 #[test]
+fn archives_that_share_channels_answer_as_with_columns() {
+    let mut random = Random(11);
+    let [early, late] = [2, 5].map(|seed| Stored::filled(&mut random, seed, 900));
+    let steady = Stored::steady();
+    let mut chunks = 0;
+    for archives in [[&early, &late], [&steady, &early], [&late, &steady]] {
+        let state = Stored::state_of(&archives);
+        for _ in 0..10 {
+            let (from, to) = ranges(&mut random);
+            let query = format!("channel=G&channel=T&channel=M&from_ns={from}&to_ns={to}");
+            chunks += count(&compare(&state, &query), columns::KIND_CHUNKS);
+        }
+    }
+    assert!(chunks > 5, "{chunks}");
+}
+
+#[test]
 fn pages_of_chunks_fill_the_range_exactly() {
     let mut random = Random(99);
     let stored = Stored::filled(&mut random, 99, 2500);

@@ -221,9 +221,17 @@ impl Stored {
     }
 
     pub(crate) fn state(&self) -> ServerState {
-        let archive = Arc::new(LiveArchive::new(self.recovered.shared.clone()));
-        let member = Member { name: "a".into(), priority: 1, archive };
-        ServerState::new(Reader::new(vec![member]), None, HttpSettings::default())
+        Stored::state_of(&[self])
+    }
+
+    /// A server over several archives, the best first.
+    pub(crate) fn state_of(archives: &[&Stored]) -> ServerState {
+        let member = |(priority, stored): (i32, &&Stored)| {
+            let archive = Arc::new(LiveArchive::new(stored.recovered.shared.clone()));
+            Member { name: format!("archive {priority}"), priority, archive }
+        };
+        let members = (1..).zip(archives).map(member).collect();
+        ServerState::new(Reader::new(members), None, HttpSettings::default())
     }
 
     /// Changes a bit of `bytes` in every table that holds them; says in how many.
