@@ -41,6 +41,15 @@ impl DamageLog {
         met.len() as u64
     }
 
+    /// How many places were met and what is wrong with one of them; `None` while there is none.
+    pub(crate) fn told(&self) -> Option<String> {
+        let one = self.places().values().next().map(ToString::to_string)?;
+        Some(match self.count() {
+            1 => format!("a damaged place was met since the start: {one}"),
+            count => format!("{count} damaged places were met since the start, one of them: {one}"),
+        })
+    }
+
     /// Damage that keeps back what was before `time`, if any was met.
     pub(crate) fn met_before(&self, channel: ChannelId, time: Timestamp) -> Option<ReadError> {
         let places = self.places();
@@ -62,5 +71,31 @@ impl DamageLog {
             _ => false,
         };
         places.iter().filter(touching).map(|(_, error)| Problem::of(error, range)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_and_counted_once_whatever_channels_they_concern() {
+        let log = DamageLog::default();
+        assert_eq!(log.told(), None);
+        let at = |offset| ReadError::Damaged {
+            file: "weeks/2024-01-01.2/1.sst".into(),
+            offset,
+            what: "the checksum does not fit".into(),
+            span: None,
+        };
+        [5, 6, 5].into_iter().for_each(|channel| log.note(ChannelId(channel), &at(77)));
+        log.note(ChannelId(5), &ReadError::Vanished("weeks/gone".into()));
+        let one = at(77).to_string();
+        assert_eq!(log.told(), Some(format!("a damaged place was met since the start: {one}")));
+        log.note(ChannelId(5), &at(99));
+        assert_eq!(
+            log.told(),
+            Some(format!("2 damaged places were met since the start, one of them: {one}"))
+        );
     }
 }

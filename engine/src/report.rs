@@ -121,6 +121,10 @@ impl Engine {
                 "free space or move weeks to another file system",
             );
         }
+        if let Some(message) = self.shared().view().damage.told() {
+            let todo = "everything else stays readable; archtool verify names all damage, archtool reindex salvages what it left";
+            problem(self.started(), ProblemSeverity::Error, "damaged", message, todo);
+        }
         let dropped = self.ledger().dropped_total();
         if dropped > 0 {
             let message = format!("{dropped} samples were dropped since the start");
