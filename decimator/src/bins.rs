@@ -14,6 +14,17 @@ pub enum Empty {
     All,
 }
 
+impl Empty {
+    /// Whether `bin` is delivered.
+    pub fn wants(self, bin: &Bin) -> bool {
+        match self {
+            Empty::Skip => bin.count() > 0,
+            Empty::Held => bin.count() > 0 || bin.integral().covered_ns > 0,
+            Empty::All => true,
+        }
+    }
+}
+
 /// One bin.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Bin {

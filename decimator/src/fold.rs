@@ -133,6 +133,13 @@ impl<'a> Fold<'a> {
         self.absorb(level, *node);
     }
 
+    /// No more samples before `time` come: delivers the bin that ends there or earlier.
+    pub fn pass(&mut self, time: i64, sink: Sink<'_>) {
+        if self.open.as_ref().is_some_and(|open| open.to <= time) {
+            self.close_bin(sink);
+        }
+    }
+
     /// Delivers what is left.
     pub fn finish(mut self, sink: Sink<'_>) {
         self.close_bin(sink);
@@ -322,12 +329,7 @@ impl<'a> Fold<'a> {
     }
 
     fn deliver(&self, sink: Sink<'_>, bin: &Bin) {
-        let wanted = match self.folding.empty {
-            Empty::Skip => bin.count() > 0,
-            Empty::Held => bin.count() > 0 || bin.integral().covered_ns > 0,
-            Empty::All => true,
-        };
-        if wanted {
+        if self.folding.empty.wants(bin) {
             sink(bin);
         }
     }

@@ -1,7 +1,7 @@
 //! Where a value does not hold although no later sample ends it.
 
 use crate::coverage::{Coverage, State};
-use sample::TimeRange;
+use sample::{TimeRange, Timestamp};
 
 /// Stretches in which nothing is held, in order and apart from each other. Outside a value holds until the next one.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -17,6 +17,23 @@ impl Holds {
             match breaks.last_mut() {
                 Some(last) if last.to >= interval.range.from => last.to = interval.range.to,
                 _ => breaks.push(interval.range),
+            }
+        }
+        Holds { breaks }
+    }
+
+    /// The same, and nothing is held outside `stretches`, which are in order and apart from each other.
+    pub fn within(self, stretches: &[TimeRange]) -> Holds {
+        let begins = stretches.iter().map(|stretch| stretch.from).chain([Timestamp::MAX]);
+        let ends = [Timestamp::MIN].into_iter().chain(stretches.iter().map(|stretch| stretch.to));
+        let outside = ends.zip(begins).map(|(from, to)| TimeRange::new(from, to));
+        let mut all: Vec<TimeRange> = self.breaks.into_iter().chain(outside).collect();
+        all.sort_by_key(|stretch| stretch.from);
+        let mut breaks: Vec<TimeRange> = Vec::new();
+        for stretch in all.into_iter().filter(|stretch| !stretch.is_empty()) {
+            match breaks.last_mut() {
+                Some(last) if last.to >= stretch.from => last.to = last.to.max(stretch.to),
+                _ => breaks.push(stretch),
             }
         }
         Holds { breaks }
@@ -46,7 +63,6 @@ impl Holds {
 mod tests {
     use super::*;
     use crate::coverage::Interval;
-    use sample::Timestamp;
 
     #[test]
     fn what_is_not_held_is_taken_off() {
@@ -69,5 +85,23 @@ mod tests {
             assert_eq!(holds.unbroken(from, to), held == to - from, "{from} {to}");
         }
         assert_eq!(Holds::default().held_ns(i64::MIN, i64::MAX), i64::MAX);
+    }
+
+    #[test]
+    fn outside_the_stretches_nothing_is_held() {
+        let range = |from, to| TimeRange::new(Timestamp(from), Timestamp(to));
+        let holds = Holds { breaks: vec![range(10, 20), range(30, 40)] };
+        let stretches = [range(5, 12), range(15, 18), range(20, 35), range(50, 60)];
+        let within = holds.clone().within(&stretches);
+        let held = |time: i64| {
+            holds.unbroken(time, time + 1)
+                && stretches.iter().any(|stretch| stretch.contains(Timestamp(time)))
+        };
+        for from in 0..70 {
+            for to in from..70 {
+                assert_eq!(within.held_ns(from, to), (from..to).filter(|time| held(*time)).count() as i64);
+            }
+        }
+        assert_eq!(holds.within(&[]).held_ns(i64::MIN, i64::MAX), 0);
     }
 }

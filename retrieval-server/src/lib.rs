@@ -7,6 +7,7 @@
 
 mod answer;
 pub mod archives;
+mod bin_fold;
 mod bin_table;
 mod blocks;
 pub mod columns;

@@ -4,6 +4,7 @@ use super::each::problem;
 use super::plan::look;
 use super::search::found;
 use super::timeline::numbers;
+use crate::bin_fold::{BinFold, SelectedFold};
 use crate::bin_table::{BinTable, States};
 use crate::blocks::Blocks;
 use crate::error::{ApiError, Code};
@@ -17,7 +18,7 @@ use crate::routes::STATS;
 use crate::selection::Selection;
 use crate::server::ServerState;
 use decimator::bins::{Bin, Empty};
-use decimator::fold::{Fold, Folding, Samples};
+use decimator::fold::{Fold, Folding};
 use decimator::grid::Grid;
 use decimator::holds::Holds;
 use decimator::node::Held;
@@ -61,17 +62,7 @@ impl Asked {
             }
         };
         let all = &STATS[..STATS.len() - 1];
-        let mut stats = query.words("stats").unwrap_or(all).to_vec();
-        if query.text("where").is_some() {
-            let of_held = |stat: &str| OF_HELD.contains(&stat);
-            let asked = query.words("stats").is_some_and(|stats| stats.iter().any(|stat| of_held(stat)));
-            if asked || query.choice("fill") == Some("hold") {
-                let message = "where= leaves samples out, and with them what was held: twmean, covered_ns, states and \
-                               fill=hold are not available with it";
-                return Err(ApiError::parameter("where", message));
-            }
-            stats.retain(|stat| !of_held(stat));
-        }
+        let stats = query.words("stats").unwrap_or(all).to_vec();
         Ok(Asked {
             range,
             grid,
@@ -245,7 +236,7 @@ impl Running<'_> {
             });
         }
         let exclude_invalid = self.asked.exclude_invalid;
-        let folding = Folding {
+        let mut folding = Folding {
             range,
             grid: self.asked.grid.clone(),
             holds: Holds::of(&view.coverage(range)),
@@ -253,6 +244,13 @@ impl Running<'_> {
             empty: self.asked.empty,
             held: held(edge.as_ref(), exclude_invalid),
         };
+        // What was held inside is known from samples outside, too.
+        let selected = self.selection.clone().filter(|_| self.asked.needs_edge());
+        let counting = selected.as_ref().map(|_| Folding { empty: Empty::Skip, ..folding.clone() });
+        if let Some(selection) = &selected {
+            folding.holds = folding.holds.within(selection.stretches());
+            folding.empty = if self.asked.empty == Empty::All { Empty::All } else { Empty::Held };
+        }
         let states = self.asked.stats.contains(&"states").then(|| {
             let first = edge.as_ref().filter(|sample| !left_out(sample.severity as u8, exclude_invalid));
             let first = first.and_then(|sample| match &sample.value {
@@ -278,15 +276,21 @@ impl Running<'_> {
                 Box::new(std::iter::empty())
             }
         };
-        let mut blocks = Blocks::new(&self.state.reader, view, scan).within(self.selection.clone());
-        let mut fold = Fold::new(&folding);
+        let read = if selected.is_some() { None } else { self.selection.clone() };
+        let mut blocks = Blocks::new(&self.state.reader, view, scan).within(read);
+        let mut fold = match (&selected, &counting) {
+            (Some(selection), Some(counting)) => {
+                BinFold::Selected(SelectedFold::new(selection, counting, &folding, self.asked.empty))
+            }
+            _ => BinFold::Plain(Fold::new(&folding)),
+        };
         let mut values = Vec::new();
         while failure.is_none()
             && let Some(stretch) = stretches.next()
         {
             match stretch {
                 Stretch::Nodes(of) => {
-                    fold.nodes(of.level, of.nodes(), &mut |bin| delivery.take(bin));
+                    fold.nodes(&of, &mut |bin| delivery.take(bin));
                 }
                 Stretch::Samples(range) => {
                     blocks.go_to(range);
@@ -361,16 +365,13 @@ impl Delivery<'_, '_> {
     fn samples(
         &mut self,
         blocks: &mut Blocks<'_>,
-        fold: &mut Fold<'_>,
+        fold: &mut BinFold<'_>,
         values: &mut Vec<f64>,
         exclude_invalid: bool,
     ) -> Result<(), ReadError> {
         while let Some(block) = blocks.next()? {
             self.changes(&block, exclude_invalid);
-            let are_numbers = block.values.numbers(values);
-            let numbers = are_numbers.then_some(values.as_slice());
-            let samples = Samples { times: &block.time, numbers, severities: &block.severity };
-            fold.samples(samples, &mut |bin| self.take(bin));
+            fold.samples(block, values, &mut |bin| self.take(bin));
             if self.stopped.is_some() {
                 break;
             }

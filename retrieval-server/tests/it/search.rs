@@ -290,7 +290,7 @@ fn compared(archives: usize, seed: u64) {
                 matched += 1
             }
             if random.below(10) == 0 {
-                confined(&state, &timelines[0], &query, &inside);
+                confined(&state, &timelines[0], &held[0], &query, &inside);
             }
         }
     }
@@ -298,8 +298,49 @@ fn compared(archives: usize, seed: u64) {
     assert!(read[0] > archives && 3 * read[0] < 2 * read[1], "{read:?}");
 }
 
+/// Width of the bins that are compared.
+const HELD_BIN: i64 = 9;
+
+/// A bin, instant by instant.
+struct HeldBin {
+    start: i64,
+    count: usize,
+    covered: i64,
+    mean: Option<f64>,
+}
+
+/// Of all bins of the range: samples inside, and what was held inside, also by samples before.
+fn held_inside(samples: &[Sample], held: &[bool], inside: &dyn Fn(i64) -> bool) -> Vec<HeldBin> {
+    let bin = |start: i64| {
+        let instants = start..(start + HELD_BIN).min(END);
+        let counts = |sample: &&Sample| instants.contains(&sample.time.0) && inside(sample.time.0);
+        let of = |time: i64| samples.iter().rfind(|sample| sample.time.0 <= time).map(|sample| &sample.value);
+        let covered: Vec<&Value> =
+            instants.clone().filter(|time| inside(*time) && held[*time as usize]).filter_map(of).collect();
+        let number = |value: &&Value| match value {
+            Value::Float64(number) => Some(*number).filter(|number| number.is_finite()),
+            _ => None,
+        };
+        let numbers: Vec<f64> = covered.iter().filter_map(number).collect();
+        let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
+        HeldBin {
+            start,
+            count: samples.iter().filter(counts).count(),
+            covered: covered.len() as i64,
+            mean: (!numbers.is_empty()).then_some(mean),
+        }
+    };
+    (0..END).step_by(HELD_BIN as usize).map(bin).collect()
+}
+
 /// The same condition on other requests.
-fn confined(state: &ServerState, samples: &[Sample], query: &str, inside: &dyn Fn(i64) -> bool) {
+fn confined(
+    state: &ServerState,
+    samples: &[Sample],
+    held: &[bool],
+    query: &str,
+    inside: &dyn Fn(i64) -> bool,
+) {
     let query = format!("channel=SR%3AA&{query}");
     let times = |answer: &Json| -> Vec<i64> {
         let segments = answer["channels"][0]["segments"].as_array().unwrap();
@@ -313,7 +354,25 @@ fn confined(state: &ServerState, samples: &[Sample], query: &str, inside: &dyn F
     let bins = json(state, "/api/v1/bins", &format!("{query}&width=7ns"));
     let counts = bins["channels"][0]["columns"]["count"].as_array().unwrap();
     assert_eq!(counts.iter().map(|c| c.as_u64().unwrap()).sum::<u64>(), wanted.len() as u64);
-    assert!(bins["channels"][0]["columns"].get("twmean").is_none());
+    let expected = held_inside(samples, held, inside);
+    for (fill, empty) in [("none", false), ("hold", false), ("none", true)] {
+        let query = format!("{query}&width={HELD_BIN}ns&fill={fill}&empty={empty}");
+        let bins = json(state, "/api/v1/bins", &query);
+        let columns = &bins["channels"][0]["columns"];
+        let wanted = |bin: &&HeldBin| bin.count > 0 || fill == "hold" && bin.covered > 0 || empty;
+        let of =
+            |value: &dyn Fn(&HeldBin) -> Json| expected.iter().filter(wanted).map(value).collect::<Json>();
+        assert_eq!(columns["start_ns"], of(&|bin| literal!(bin.start)), "{query}");
+        assert_eq!(columns["count"], of(&|bin| literal!(bin.count)), "{query}");
+        assert_eq!(columns["covered_ns"], of(&|bin| literal!(bin.covered)), "{query}");
+        // Small integers, summed exactly in any order.
+        assert_eq!(columns["twmean"], of(&|bin| literal!(bin.mean)), "{query}");
+    }
+    let quick = json(state, "/api/v1/bins", &format!("{query}&width={HELD_BIN}ns&stats=count,mean"));
+    let slow = json(state, "/api/v1/bins", &format!("{query}&width={HELD_BIN}ns"));
+    for name in ["start_ns", "count", "mean"] {
+        assert_eq!(quick["channels"][0]["columns"][name], slow["channels"][0]["columns"][name], "{query}");
+    }
     let table = json(state, "/api/v1/table", &format!("{query}&grid=1ns"));
     let rows: Vec<i64> = table["time_ns"].as_array().unwrap().iter().map(|t| t.as_i64().unwrap()).collect();
     assert_eq!(rows, (0..END).filter(|t| inside(*t)).collect::<Vec<_>>());
@@ -371,6 +430,4 @@ fn what_cannot_be_meant_is_refused() {
     assert!(error.message.contains("where, column 13"), "{}", error.message);
     let unknown = refused(&state, "/api/v1/samples", &format!("channel=X&where={}", encoded("Y > 3")));
     assert_eq!((unknown.code, unknown.channel.as_deref()), (Code::UnknownChannel, Some("Y")));
-    let bins = format!("channel=X&bins=5&stats=twmean&where={}", encoded("X > 3"));
-    assert!(refused(&state, "/api/v1/bins", &bins).message.contains("twmean"));
 }
