@@ -1,6 +1,6 @@
 //! Archives that a benchmark has filled.
 
-use disk::RealDisk;
+use disk::{Disk, RealDisk};
 use engine::StorageSettings;
 use engine::clock::ManualClock;
 use engine::recovery::{Opening, Recovered, open};
@@ -15,7 +15,21 @@ use std::sync::Arc;
 /// # Panics
 /// When there is none.
 pub fn reopened(directory: &Path, now: Timestamp, settings: StorageSettings) -> Recovered {
-    open(opening(directory, &ManualClock::new(now), false, settings)).expect("the archive")
+    reopened_on(Arc::new(RealDisk), directory, now, settings)
+}
+
+/// As [`reopened`], through `disk`.
+///
+/// # Panics
+/// When there is none.
+pub fn reopened_on(
+    disk: Arc<dyn Disk>,
+    directory: &Path,
+    now: Timestamp,
+    settings: StorageSettings,
+) -> Recovered {
+    let opening = opening(directory, &ManualClock::new(now), false, settings);
+    open(Opening { disk, ..opening }).expect("the archive")
 }
 
 /// A fresh archive in `directory`, by `clock`.

@@ -1,6 +1,7 @@
 //! What the benchmarks share.
 
 pub mod archive;
+pub mod counting;
 pub mod index_load;
 pub mod index_own;
 pub mod mix;
