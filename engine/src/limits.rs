@@ -12,6 +12,8 @@ pub const DECIMATED_SPAN_NS_MIN: i64 = 3_600_000_000_000;
 pub const AHEAD_BYTES_MAX: usize = 4 << 20;
 /// Parts that one scan has said it will load.
 pub const AHEAD_PARTS_MAX: usize = 32;
+/// Parts that a scan which could pass over some has loaded whole, one after the other, before it loads ahead.
+pub const WHOLE_BEFORE_AHEAD: usize = 4;
 /// Value bytes after which a block that readers hand over ends (plus one sample).
 pub const BLOCK_VALUE_BYTES_MAX: usize = 1 << 20;
 /// Samples of the first chunk that a channel fills in the memtable; each further one is twice as large.

@@ -202,6 +202,15 @@ impl Ahead {
         }
     }
 
+    /// A part that may have been announced is not needed, and perhaps neither is what comes behind it: nobody begins to
+    /// load that.
+    pub(super) fn forget(&mut self, run: &Arc<dyn Run>, part: &Part) {
+        if !self.announced.is_empty() {
+            self.discard(run, part);
+            self.shared.waiting().clear();
+        }
+    }
+
     /// Whether nobody began to load it and nobody will.
     fn claim(&self, slot: &Arc<Slot>) -> bool {
         let claimed = slot.claim();

@@ -5,7 +5,7 @@ mod cursor;
 use self::cursor::{Coming, Cursor, Loaded, is_behind, wanted_of};
 use super::ahead::Ahead;
 use super::{Enough, Order, Part, Passed, Piece, Position, ReadError, Run, Scan, Spare};
-use crate::limits::{BLOCK_SAMPLES_JOINED, BLOCK_SAMPLES_MAX, BLOCK_VALUE_BYTES_MAX};
+use crate::limits::{BLOCK_SAMPLES_JOINED, BLOCK_SAMPLES_MAX, BLOCK_VALUE_BYTES_MAX, WHOLE_BEFORE_AHEAD};
 use sample::{SampleBlock, TimeRange, Timestamp};
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -48,6 +48,8 @@ pub struct Merge {
     damage: Vec<ReadError>,
     /// What will be loaded, if anybody else may load it.
     ahead: Option<Ahead>,
+    /// Parts that were loaded whole since one was passed or looked into with success.
+    whole: usize,
     /// What was met behind a block that is being delivered.
     pending: Option<Result<Passed, ReadError>>,
     failed: bool,
@@ -75,6 +77,7 @@ impl Merge {
             within: None,
             damage: Vec::new(),
             ahead: None,
+            whole: 0,
             pending: None,
             failed: false,
         }
@@ -202,6 +205,7 @@ impl Merge {
         let Some(parts) = &mut cursor.parts else { return cursor.list(range) };
         let part = if ascending { parts.pop_front() } else { parts.pop_back() };
         let Some(part) = part else { return Ok(()) };
+        self.whole += usize::from(matches!(part, Coming::Named(_)));
         let part = *part.part();
         cursor.announced = cursor.announced.saturating_sub(1);
         if is_behind(&part, last, ascending) {
@@ -244,23 +248,34 @@ impl Merge {
         if !begins_inside || !self.alone(at, &part) {
             return None;
         }
-        let Cursor { run, parts: Some(parts), .. } = &mut self.cursors[at] else { return None };
+        let Cursor { run, parts: Some(parts), announced, .. } = &mut self.cursors[at] else { return None };
         if matches!(parts.front(), Some(Coming::Named(_))) {
-            if let Some(facts) = run.facts(&part).filter(|facts| enough(&part, facts)) {
-                parts.pop_front();
-                return Some(Passed { part, facts, run: run.clone() });
-            }
-            // What is wrong shows again when the part is loaded.
-            let pieces = run.pieces(&part, enough).unwrap_or_default();
-            if pieces.is_empty() {
+            let known = run.facts(&part).filter(|facts| enough(&part, facts));
+            let pieces = match known {
+                Some(_) => Vec::new(),
+                // What is wrong shows again when the part is loaded.
+                None => run.pieces(&part, enough).unwrap_or_default(),
+            };
+            if known.is_none() && pieces.is_empty() {
                 return None;
             }
             parts.pop_front();
+            self.whole = 0;
+            if let Some(ahead) = &mut self.ahead {
+                ahead.forget(run, &part);
+            }
+            *announced = announced.saturating_sub(1);
+            if let Some(facts) = known {
+                return Some(Passed { part, facts, run: run.clone() });
+            }
+            // Nobody loads them in advance.
+            *announced += pieces.len();
             pieces.into_iter().rev().for_each(|piece| parts.push_front(Coming::Piece(piece)));
         }
         let Some(Coming::Piece(Piece::Known(part, facts))) = parts.front() else { return None };
         let passed = Passed { part: *part, facts: *facts, run: run.clone() };
         parts.pop_front();
+        *announced = announced.saturating_sub(1);
         Some(passed)
     }
 
@@ -412,14 +427,13 @@ impl Merge {
     }
 
     fn next_step(&mut self, mut enough: Option<&mut Enough<'_>>) -> Result<Option<Step>, ReadError> {
-        if enough.is_some() {
-            // Who looks at parts first may not want them.
-            self.ahead = None;
-        }
         let mut pieces: Vec<SampleBlock> = Vec::new();
         let (mut samples, mut bytes) = (0, 0);
         while samples < BLOCK_SAMPLES_JOINED && bytes < BLOCK_VALUE_BYTES_MAX {
-            self.look_ahead();
+            // Who looks at parts first may not want them.
+            if enough.is_none() || self.whole >= WHOLE_BEFORE_AHEAD {
+                self.look_ahead();
+            }
             let (at, bound) = match self.settle(enough.as_deref_mut()) {
                 Ok(Some(Settled::Loaded(at, bound))) => (at, bound),
                 Ok(None) => break,
