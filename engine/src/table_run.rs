@@ -11,6 +11,7 @@ use sstable::{
     ChunkHeader, Entry, Key, NumericStatistics, OpenChunk, Page, Statistics, StoredBytes, StoredChunk, Table,
     TimeReference,
 };
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,8 +24,8 @@ pub(crate) struct TableRun {
     late: bool,
     span: (Timestamp, Timestamp),
     version: RunVersion,
-    /// Chunks that [`Run::parts`] named; see [`Token`].
-    named: Mutex<Vec<Entry>>,
+    /// Chunks that [`Run::parts`] named.
+    named: Mutex<Named>,
     /// The chunk that was looked into last, with its place.
     opened: Mutex<Option<(usize, Arc<OpenChunk>)>>,
     /// What was read last of chunks that are passed on undecoded.
@@ -84,7 +85,7 @@ impl TableRun {
         entry.ok_or_else(|| ReadError::Unavailable("a part of another run was asked for".into()))
     }
 
-    fn named(&self) -> MutexGuard<'_, Vec<Entry>> {
+    fn named(&self) -> MutexGuard<'_, Named> {
         self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -104,6 +105,43 @@ impl TableRun {
         let mut entries = entries.map_err(|error| self.failed(error, Some(self.span)))?;
         entries.retain(|entry| entry.chunk.as_ref().is_some_and(|chunk| chunk.late == self.late));
         Ok(entries)
+    }
+}
+
+/// Chunks by their places, which are given once; those named together are kept together.
+#[derive(Debug, Default)]
+struct Named {
+    lists: BTreeMap<usize, Vec<Entry>>,
+    /// The next place.
+    next: usize,
+}
+
+impl Named {
+    fn add(&mut self, entries: Vec<Entry>) {
+        if !entries.is_empty() {
+            let begin = self.next;
+            self.next += entries.len();
+            self.lists.insert(begin, entries);
+        }
+    }
+
+    fn get(&self, place: usize) -> Option<&Entry> {
+        self.from(place).first()
+    }
+
+    /// The one at `place` and those behind it that were named together with it.
+    fn from(&self, place: usize) -> &[Entry] {
+        let list = self.lists.range(..=place).next_back();
+        list.and_then(|(begin, entries)| entries.get(place - begin..)).unwrap_or_default()
+    }
+
+    /// Forgets those that were named together with the one at `place`.
+    fn forget(&mut self, place: usize) {
+        if self.get(place).is_some()
+            && let Some(begin) = self.lists.range(..=place).next_back().map(|(begin, _)| *begin)
+        {
+            self.lists.remove(&begin);
+        }
     }
 }
 
@@ -165,20 +203,29 @@ impl Run for TableRun {
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError> {
         let entries = self.entries(range)?;
         let mut named = self.named();
-        let parts = entries.into_iter().filter_map(|entry| {
+        let begin = named.next;
+        let part = |(i, entry): (usize, &Entry)| {
             let chunk = entry.chunk.as_ref()?;
-            let token = Token { place: named.len(), pages: None }.bits();
-            let part = Part {
+            Some(Part {
                 first: Position { time: entry.key.bin, rank: chunk.first_rank },
                 // The rank of the last sample stands in the chunk: this bounds it.
                 last: Position { time: entry.last.0, rank: u32::MAX },
                 count: chunk.statistics.count,
-                token,
-            };
-            named.push(entry);
-            Some(part)
-        });
-        Ok(parts.collect())
+                token: Token { place: begin + i, pages: None }.bits(),
+            })
+        };
+        let parts = entries.iter().enumerate().filter_map(part).collect();
+        named.add(entries);
+        Ok(parts)
+    }
+
+    fn count(&self, range: TimeRange) -> Result<u64, ReadError> {
+        let of = |entry: &Entry| entry.chunk.as_ref().map_or(0, |chunk| chunk.statistics.count.into());
+        Ok(self.entries(range)?.iter().map(of).sum())
+    }
+
+    fn forget(&self, part: &Part) {
+        self.named().forget(Token::of(part.token).place);
     }
 
     fn type_of(&self, part: &Part) -> Result<ValueType, ReadError> {
@@ -210,7 +257,7 @@ impl Run for TableRun {
         if chunk.is_none() {
             // Let go of before the next is read.
             *read = None;
-            let ahead = table.read_chunks(self.named().get(place..).unwrap_or_default(), STORED_BYTES_MAX);
+            let ahead = table.read_chunks(self.named().from(place), STORED_BYTES_MAX);
             *read = ahead.map_err(failed)?;
             chunk = table.stored_chunk(&entry, read.as_ref()).map_err(failed)?;
         }

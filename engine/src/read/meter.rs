@@ -140,6 +140,19 @@ impl Run for CountedRun {
         parts
     }
 
+    fn count(&self, range: TimeRange) -> Result<u64, ReadError> {
+        let begun = Instant::now();
+        let count = self.run.count(range);
+        let mut reads = self.tally.reads();
+        reads.lookup_ns += ns_since(begun);
+        reads.lookups += 1;
+        count
+    }
+
+    fn forget(&self, part: &Part) {
+        self.run.forget(part);
+    }
+
     fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError> {
         self.run.types()
     }

@@ -138,6 +138,14 @@ pub trait Run: Send + Sync {
     }
     /// The parts that touch the closed span of `range`, in order. May read index pages.
     fn parts(&self, range: TimeRange) -> Result<Vec<Part>, ReadError>;
+    /// How many samples those parts have.
+    fn count(&self, range: TimeRange) -> Result<u64, ReadError> {
+        Ok(self.parts(range)?.iter().map(|part| u64::from(part.count)).sum())
+    }
+    /// None of the parts that were named together with `part` is asked for any more.
+    fn forget(&self, part: &Part) {
+        let _ = part;
+    }
     /// Types of its values: each with the time of the first sample of a stretch. Reads every chunk's header.
     fn types(&self) -> Result<Vec<(Timestamp, ValueType)>, ReadError>;
     /// The type of the values of `part`, one for all.

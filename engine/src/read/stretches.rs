@@ -164,7 +164,9 @@ impl<'a> Stretches<'a> {
             for run in runs.iter().filter(|run| run.source() != rows.source()) {
                 let (first, last) = run.span();
                 if window.touches(first, last) {
-                    foreign.extend(run.parts(window)?.iter().map(|part| (part.first.time, part.last.time)));
+                    let parts = run.parts(window)?;
+                    foreign.extend(parts.iter().map(|part| (part.first.time, part.last.time)));
+                    parts.iter().take(1).for_each(|part| run.forget(part));
                 }
             }
             let foreign = joined(foreign);

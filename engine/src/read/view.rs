@@ -164,8 +164,9 @@ impl ChannelView {
             if !range.touches(first, last) {
                 continue;
             }
-            for part in run.parts(range)? {
-                let value_type = match run.type_of(&part) {
+            let parts = run.parts(range)?;
+            for part in &parts {
+                let value_type = match run.type_of(part) {
                     Err(ReadError::Damaged { .. }) => continue,
                     other => other?,
                 };
@@ -177,10 +178,11 @@ impl ChannelView {
                     other => other.map(|block| !block.is_empty()),
                 };
                 let inside = |position: Position| range.contains(Timestamp(position.time));
-                if inside(part.first) || inside(part.last) || any(run.load(&part, range))? {
+                if inside(part.first) || inside(part.last) || any(run.load(part, range))? {
                     types.push(value_type);
                 }
             }
+            parts.iter().take(1).for_each(|part| run.forget(part));
         }
         Ok(types)
     }
@@ -261,7 +263,7 @@ impl ChannelView {
     pub fn estimate(&self, range: TimeRange) -> Result<u64, ReadError> {
         let mut count = 0;
         for run in self.snapshots.iter().flat_map(|s| &s.runs) {
-            count += run.parts(range)?.iter().map(|part| u64::from(part.count)).sum::<u64>();
+            count += run.count(range)?;
         }
         Ok(count)
     }

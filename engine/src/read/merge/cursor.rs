@@ -39,6 +39,16 @@ pub(super) struct Cursor {
     /// How many of them, the next ones, are looked ahead to.
     pub(super) announced: usize,
     pub(super) loaded: Option<Loaded>,
+    /// One of the parts that were listed.
+    listed: Option<Part>,
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        if let Some(part) = &self.listed {
+            self.run.forget(part);
+        }
+    }
 }
 
 impl Cursor {
@@ -47,11 +57,13 @@ impl Cursor {
         let (first, last) = run.span();
         let begin =
             inside(Position { time: first.0, rank: 0 }, Position { time: last.0, rank: u32::MAX }, scan);
-        Cursor { run: run.clone(), begin, parts: None, announced: 0, loaded: None }
+        Cursor { run: run.clone(), begin, parts: None, announced: 0, loaded: None, listed: None }
     }
 
     pub(super) fn list(&mut self, range: TimeRange) -> Result<(), ReadError> {
-        self.parts = Some(self.run.parts(range)?.into_iter().map(Coming::Named).collect());
+        let parts = self.run.parts(range)?;
+        self.listed = parts.first().copied();
+        self.parts = Some(parts.into_iter().map(Coming::Named).collect());
         Ok(())
     }
 
@@ -72,13 +84,14 @@ impl Cursor {
         if !instant.touches(first, last) {
             return Ok(false);
         }
-        for part in self.run.parts(instant)? {
+        let parts = self.run.parts(instant)?;
+        let any = |part: &Part| {
             let ends = part.first.time == time.0 || part.last.time == time.0;
-            if ends || !self.run.load(&part, instant)?.is_empty() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+            Ok(ends || !self.run.load(part, instant)?.is_empty())
+        };
+        let found = parts.iter().map(any).find(|any| !matches!(any, Ok(false))).unwrap_or(Ok(false));
+        parts.iter().take(1).for_each(|part| self.run.forget(part));
+        found
     }
 
     /// The earliest position (in scan order) that it may still deliver, and whether it is exact.
