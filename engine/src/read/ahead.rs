@@ -18,9 +18,6 @@ type Block = Result<SampleBlock, ReadError>;
 /// Bytes of a sample beside its value, in memory.
 const BESIDE_VALUE_BYTES: usize = 8 + 4 + 1 + 4;
 
-/// Parts that may always be announced.
-const ROOM_MIN: usize = 2;
-
 /// What is in memory of a block.
 fn bytes_of(block: &Block) -> usize {
     block.as_ref().map_or(0, |block| block.values.byte_len() + block.len() * BESIDE_VALUE_BYTES)
@@ -132,8 +129,6 @@ pub(super) struct Ahead {
     sample_bytes: usize,
     /// About how many bytes the announced parts are in memory.
     announced_bytes: usize,
-    /// Parts that may be announced: few where nobody is waited for, as with a client that reads slowly.
-    room: usize,
     begun: bool,
 }
 
@@ -145,7 +140,6 @@ impl Ahead {
             announced: VecDeque::new(),
             sample_bytes: 0,
             announced_bytes: 0,
-            room: ROOM_MIN,
             begun: false,
         }
     }
@@ -156,12 +150,14 @@ impl Ahead {
 
     /// Whether parts should be announced now: some were loaded and few are left.
     pub(super) fn wants_more(&self) -> bool {
-        self.begun && self.announced.len() <= self.room / 2 && self.announced_bytes <= AHEAD_BYTES_MAX / 2
+        self.begun
+            && self.announced.len() <= AHEAD_PARTS_MAX / 2
+            && self.announced_bytes <= AHEAD_BYTES_MAX / 2
     }
 
     /// Whether `part` may be announced.
     pub(super) fn has_room(&self, part: &Part) -> bool {
-        self.announced.len() < self.room && self.announced_bytes + self.bytes(part) <= AHEAD_BYTES_MAX
+        self.announced.len() < AHEAD_PARTS_MAX && self.announced_bytes + self.bytes(part) <= AHEAD_BYTES_MAX
     }
 
     /// `part` of `run` will be loaded for `range`.
@@ -228,10 +224,7 @@ impl Ahead {
     pub(super) fn load(&mut self, run: &Arc<dyn Run>, part: &Part, range: TimeRange) -> Block {
         let block = match self.announced(run, part) {
             None => run.load(part, range),
-            Some(slot) => {
-                self.suit(&slot);
-                self.take(&slot)
-            }
+            Some(slot) => self.take(&slot),
         };
         if let Ok(block) = &block
             && !block.is_empty()
@@ -240,15 +233,6 @@ impl Ahead {
             self.sample_bytes = block.values.byte_len() / block.len() + BESIDE_VALUE_BYTES;
         }
         block
-    }
-
-    /// More room where the scan is quicker than who loads for it, less where that one has nothing left to do.
-    fn suit(&mut self, slot: &Slot) {
-        if !matches!(*slot.state(), State::Loaded(_)) {
-            self.room = (2 * self.room).min(AHEAD_PARTS_MAX);
-        } else if self.shared.lent.load(Ordering::Acquire) == 0 {
-            self.room = (self.room / 2).max(ROOM_MIN);
-        }
     }
 
     fn take(&self, slot: &Arc<Slot>) -> Block {

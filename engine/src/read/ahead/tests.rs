@@ -239,25 +239,6 @@ fn nothing_is_loaded_beyond_the_bound() {
 }
 
 #[test]
-fn little_is_loaded_for_who_is_slow() {
-    let later = Arc::new(Later::default());
-    let made = Arc::new(Made::of(300, 3000, 1, -1));
-    let runs: [Arc<dyn Run>; 1] = [made.clone()];
-    let mut merge = Merge::new(&runs, Scan::ascending(TimeRange::ALL)).ahead(Some(later.clone()));
-    let mut ahead = Vec::new();
-    for taken in 1..=100 {
-        assert_eq!(merge.next().unwrap().unwrap().len(), 3000);
-        // At first nobody comes to load for it; then whoever does is done before it comes again.
-        if taken > 20 {
-            later.works();
-        }
-        ahead.push(made.loaded.load(Ordering::SeqCst) - taken);
-    }
-    assert!(ahead[..20].iter().all(|ahead| *ahead == 0) && ahead[20] > 10, "{ahead:?}");
-    assert!(ahead[80..].iter().all(|ahead| *ahead <= ROOM_MIN), "{ahead:?}");
-}
-
-#[test]
 fn a_scan_that_is_left_leaves_nothing_to_do() {
     let crew = Arc::new(Crew::new(1));
     let made = Arc::new(Made::of(100_000, 10, 1, -1));
