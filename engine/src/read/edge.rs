@@ -1,6 +1,6 @@
 //! The samples of one run beside a time: the last before, the first from there on.
 
-use super::{Part, ReadError, Run};
+use super::{Part, ReadError, Run, with_parts};
 use sample::{TimeRange, Timestamp, ValueType};
 
 /// How far back an edge is looked for before the whole span is listed: an hour, a day.
@@ -42,10 +42,11 @@ fn last_part<T>(
     }
     for window in EDGE_WINDOWS_NS.into_iter().chain([i64::MAX]) {
         let from = to.saturating_add(-window).max(first);
-        for part in run.parts(TimeRange::new(from, to))?.iter().rev() {
-            if let Some(found) = of(part)? {
-                return Ok(Some(found));
-            }
+        let found = with_parts(run, TimeRange::new(from, to), |parts| {
+            parts.iter().rev().find_map(|part| of(part).transpose()).transpose()
+        })?;
+        if found.is_some() {
+            return Ok(found);
         }
         if from == first {
             break;
@@ -64,14 +65,18 @@ pub(super) fn first_from(run: &dyn Run, time: Timestamp) -> Result<Option<sample
     for window in EDGE_WINDOWS_NS.into_iter().chain([i64::MAX]) {
         let to = time.saturating_add(window).min(end);
         let range = TimeRange::new(time, to);
-        for part in run.parts(range)? {
+        let first = |part: &Part| {
             let till =
                 if part.first.time >= time.0 { Timestamp(part.first.time).saturating_add(1) } else { end };
-            let block = run.load(&part, TimeRange::new(time, till))?;
+            let block = run.load(part, TimeRange::new(time, till))?;
             let inside = block.indices(TimeRange::new(time, end));
-            if !inside.is_empty() {
-                return Ok(Some(block.get(inside.start)));
-            }
+            Ok((!inside.is_empty()).then(|| block.get(inside.start)))
+        };
+        let found = with_parts(run, range, |parts| {
+            parts.iter().find_map(|part| first(part).transpose()).transpose()
+        })?;
+        if found.is_some() {
+            return Ok(found);
         }
         if to == end {
             break;

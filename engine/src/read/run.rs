@@ -178,3 +178,17 @@ pub trait Run: Send + Sync {
         Ok(None)
     }
 }
+
+/// What `of` makes of the parts of `run` that touch `range`, which are forgotten then.
+pub(super) fn with_parts<T>(
+    run: &dyn Run,
+    range: TimeRange,
+    of: impl FnOnce(&[Part]) -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    let parts = run.parts(range)?;
+    let made = of(&parts);
+    if let Some(part) = parts.first() {
+        run.forget(part);
+    }
+    made
+}

@@ -1,6 +1,6 @@
 //! Plans how bins are made: which nodes are stored, and where samples have to be folded.
 
-use super::{ReadError, RowRecord, Rows, Run};
+use super::{ReadError, RowRecord, Rows, Run, with_parts};
 use decimator::fold::Folding;
 use decimator::node::Node;
 use decimator::tree::{LEVELS, WIDTHS_NS, begins_at, node_at};
@@ -164,9 +164,10 @@ impl<'a> Stretches<'a> {
             for run in runs.iter().filter(|run| run.source() != rows.source()) {
                 let (first, last) = run.span();
                 if window.touches(first, last) {
-                    let parts = run.parts(window)?;
-                    foreign.extend(parts.iter().map(|part| (part.first.time, part.last.time)));
-                    parts.iter().take(1).for_each(|part| run.forget(part));
+                    with_parts(&**run, window, |parts| {
+                        foreign.extend(parts.iter().map(|part| (part.first.time, part.last.time)));
+                        Ok(())
+                    })?;
                 }
             }
             let foreign = joined(foreign);

@@ -7,7 +7,7 @@ pub use version::Version;
 use super::edge::{first_from, last_before, last_type_before};
 use super::{
     Enough, Kept, Part, Position, Problem, ProblemCode, ReadError, Scan, Snapshot, Spare, Step, Stretches,
-    Union,
+    Union, with_parts,
 };
 use decimator::coverage::{self, Coverage};
 use decimator::fold::Folding;
@@ -164,25 +164,26 @@ impl ChannelView {
             if !range.touches(first, last) {
                 continue;
             }
-            let parts = run.parts(range)?;
-            for part in &parts {
-                let value_type = match run.type_of(part) {
-                    Err(ReadError::Damaged { .. }) => continue,
-                    other => other?,
-                };
-                if types.contains(&value_type) {
-                    continue;
+            with_parts(&**run, range, |parts| {
+                for part in parts {
+                    let value_type = match run.type_of(part) {
+                        Err(ReadError::Damaged { .. }) => continue,
+                        other => other?,
+                    };
+                    if types.contains(&value_type) {
+                        continue;
+                    }
+                    let any = |block: Result<SampleBlock, ReadError>| match block {
+                        Err(ReadError::Damaged { .. }) => Ok(true),
+                        other => other.map(|block| !block.is_empty()),
+                    };
+                    let inside = |position: Position| range.contains(Timestamp(position.time));
+                    if inside(part.first) || inside(part.last) || any(run.load(part, range))? {
+                        types.push(value_type);
+                    }
                 }
-                let any = |block: Result<SampleBlock, ReadError>| match block {
-                    Err(ReadError::Damaged { .. }) => Ok(true),
-                    other => other.map(|block| !block.is_empty()),
-                };
-                let inside = |position: Position| range.contains(Timestamp(position.time));
-                if inside(part.first) || inside(part.last) || any(run.load(part, range))? {
-                    types.push(value_type);
-                }
-            }
-            parts.iter().take(1).for_each(|part| run.forget(part));
+                Ok(())
+            })?;
         }
         Ok(types)
     }

@@ -1,6 +1,6 @@
 //! Progress of a merge in one run.
 
-use crate::read::{Order, Part, Piece, Position, ReadError, Run, Scan};
+use crate::read::{Order, Part, Piece, Position, ReadError, Run, Scan, with_parts};
 use sample::{SampleBlock, TimeRange, Timestamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -84,14 +84,13 @@ impl Cursor {
         if !instant.touches(first, last) {
             return Ok(false);
         }
-        let parts = self.run.parts(instant)?;
-        let any = |part: &Part| {
-            let ends = part.first.time == time.0 || part.last.time == time.0;
-            Ok(ends || !self.run.load(part, instant)?.is_empty())
-        };
-        let found = parts.iter().map(any).find(|any| !matches!(any, Ok(false))).unwrap_or(Ok(false));
-        parts.iter().take(1).for_each(|part| self.run.forget(part));
-        found
+        with_parts(&*self.run, instant, |parts| {
+            let any = |part: &Part| {
+                let ends = part.first.time == time.0 || part.last.time == time.0;
+                Ok(ends || !self.run.load(part, instant)?.is_empty())
+            };
+            parts.iter().map(any).find(|any| !matches!(any, Ok(false))).unwrap_or(Ok(false))
+        })
     }
 
     /// The earliest position (in scan order) that it may still deliver, and whether it is exact.
