@@ -303,11 +303,16 @@ impl Copying<'_> {
     /// Removes tables that the manifest does not name, with the directories that are empty then.
     fn remove_superfluous(&mut self, manifest: &Manifest) -> Result<(), Error> {
         let live: BTreeSet<PathBuf> = manifest.tables.iter().map(|entry| entry.path(&self.target)).collect();
+        let mut directories = Vec::new();
         for week in self.disk.list(&self.target.weeks())? {
-            let directory = self.target.weeks().join(&week.name);
-            if parse_week_dir(&week.name).or_else(|| parse_late_dir(&week.name)).is_none() {
-                continue;
+            if parse_week_dir(&week.name).or_else(|| parse_late_dir(&week.name)).is_some() {
+                directories.push(self.target.weeks().join(&week.name));
             }
+        }
+        if self.disk.exists(&self.target.rollup())? {
+            directories.push(self.target.rollup());
+        }
+        for directory in directories {
             let mut left = 0;
             for entry in self.disk.list(&directory)? {
                 let path = directory.join(&entry.name);

@@ -15,6 +15,8 @@ pub const MANIFEST_NAME: &str = "MANIFEST";
 pub const COPY_NAME: &str = "SNAPSHOT";
 /// Name of the pre-allocated reserve.
 pub const RESERVE_NAME: &str = "RESERVE";
+/// Name of the directory of rows of several weeks.
+pub const ROLLUP_NAME: &str = "rollup";
 /// Monday 1970-01-05, the first day of week 0.
 const WEEK_ZERO: Date = date(1970, 1, 5);
 const SEGMENT_SUFFIX: &str = ".wal";
@@ -80,7 +82,7 @@ impl Layout {
 
     /// `rollup`, the directory of rows merged across weeks.
     pub fn rollup(&self) -> PathBuf {
-        self.root.join("rollup")
+        self.root.join(ROLLUP_NAME)
     }
 
     /// `weeks/<monday>.<generation>`.

@@ -4,7 +4,7 @@ mod bytes;
 
 use crate::error::Error;
 use crate::identity::ArchiveId;
-use crate::layout::{Layout, MANIFEST_NAME, late_dir_name, table_name, week_dir_name};
+use crate::layout::{Layout, MANIFEST_NAME, ROLLUP_NAME, late_dir_name, table_name, week_dir_name};
 use disk::{Disk, FILE_HEADER_BYTES, FileHeader, FormatError, replace};
 use sample::{ChannelId, Timestamp, Week};
 use sstable::TableSummary;
@@ -56,10 +56,10 @@ pub const TABLE_FIELDS: [(&str, usize, usize); 18] = [
     ("first sequence", 88, 8),
     ("last sequence", 96, 8),
     ("tier", 104, 2),
-    ("source", 106, 8),
+    ("sources", 106, 4),
 ];
 /// Bytes of one table in a manifest of this version.
-pub const TABLE_BYTES: usize = 114;
+pub const TABLE_BYTES: usize = 110;
 
 /// Bits of a table's flags.
 pub const TABLE_FLAGS: [(&str, u16); 6] = [
@@ -112,7 +112,8 @@ const _: () = {
     assert!(TABLE_FIELDS[17].1 + TABLE_FIELDS[17].2 == TABLE_BYTES);
 };
 
-/// One live SSTable: `weeks/<monday>.<generation>/<id>.sst`, or `weeks/<monday>.late-<generation>/<id>.sst`.
+/// One live SSTable: `weeks/<monday>.<generation>/<id>.sst`, `weeks/<monday>.late-<generation>/<id>.sst` or
+/// `rollup/<id>.sst`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TableEntry {
     /// Its number in the archive.
@@ -147,8 +148,8 @@ pub struct TableEntry {
     pub sequence_span: (u64, u64),
     /// How often what it holds was merged at most: 0 as flushed.
     pub tier: u16,
-    /// Of a decimated table: id of the one that its rows were made of; else 0.
-    pub source: u64,
+    /// Of a decimated table: ids of those that its rows were made of, ascending; else none.
+    pub sources: Vec<u64>,
     /// Whether it is part of a sealed week.
     pub sealed: bool,
     /// Whether it holds what came for a week that was sealed already.
@@ -156,9 +157,21 @@ pub struct TableEntry {
 }
 
 impl TableEntry {
+    /// Whether it holds the rows of several weeks, the first of which is its own.
+    pub fn is_rollup(&self) -> bool {
+        self.decimated && self.sources.len() > 1
+    }
+
+    /// Whether it is a roll-up of all that the rows of `other` were made of.
+    pub fn rolls_up(&self, other: &TableEntry) -> bool {
+        let holds = |source: &u64| self.sources.binary_search(source).is_ok();
+        self.is_rollup() && other.sources.iter().all(holds)
+    }
+
     /// The directory that it lies in, as the manifest writes it.
     pub fn directory_inside(&self) -> String {
         match self.beside {
+            _ if self.is_rollup() => ROLLUP_NAME.to_owned(),
             false => format!("weeks/{}", week_dir_name(self.week, self.generation)),
             true => format!("weeks/{}", late_dir_name(self.week, self.generation)),
         }

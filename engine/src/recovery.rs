@@ -421,7 +421,8 @@ fn remove_strays(disk: &dyn Disk, layout: &Layout, manifest: &Manifest) -> Resul
     let weeks = list(&layout.weeks())?;
     let of_week = |name: &str| parse_week_dir(name).or_else(|| parse_late_dir(name)).is_some();
     let weeks = weeks.iter().filter(|entry| entry.is_dir && of_week(&entry.name));
-    let directories = weeks.map(|week| layout.weeks().join(&week.name)).chain([layout.index()]);
+    let directories =
+        weeks.map(|week| layout.weeks().join(&week.name)).chain([layout.index(), layout.rollup()]);
     let mut removed = Vec::new();
     for directory in directories {
         let before = removed.len();

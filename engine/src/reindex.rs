@@ -25,6 +25,7 @@ use crate::manifest::{DroppedFile, Manifest, TableEntry};
 use crate::wal;
 use disk::{Disk, FormatError};
 use sample::{ChannelId, ChannelName, Timestamp, Week};
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -132,9 +133,9 @@ struct Rebuilding<'a> {
 impl Rebuilding<'_> {
     fn run(&self, files: Vec<survey::TableFile>) -> Result<Reindexed, Error> {
         let disk = &*self.reindexing.disk;
-        let (looked_at, others): (Vec<_>, Vec<_>) = files
-            .into_iter()
-            .partition(|file| self.reindexing.partition.is_none_or(|week| file.week == week));
+        let (looked_at, others): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| {
+            file.is_rollup() || self.reindexing.partition.is_none_or(|week| file.week == week)
+        });
         let surveyed = survey::survey(
             &self.reindexing.disk,
             looked_at,
@@ -153,6 +154,8 @@ impl Rebuilding<'_> {
                 _ => own.push(candidate),
             }
         }
+        // Whether a roll-up is of use depends on the tables of rows in its weeks, and on greater ones.
+        rows.sort_by_key(|of| (of.file.is_rollup(), Reverse(of.lineage().sources.len())));
         // A week that was brought here alone has left its log behind.
         let has_log = !self.adopted && disk.exists(&self.layout.wal())?;
         let chosen = choice::choose(&own, self.former.as_ref(), self.layout, has_log, &mut |from| {
@@ -168,9 +171,9 @@ impl Rebuilding<'_> {
             .filter(|(path, _)| !there.contains(path.as_path()))
             .collect();
         let mut live: Vec<Facts> = Vec::new();
-        for entry in
-            self.entries().filter(|entry| self.reindexing.partition.is_some_and(|week| entry.week != week))
-        {
+        let elsewhere =
+            |entry: &&TableEntry| self.reindexing.partition.is_some_and(|week| entry.week != week);
+        for entry in self.entries().filter(elsewhere).filter(|entry| !entry.is_rollup()) {
             live.push(Facts::unchanged(entry, self.former.as_ref()));
         }
         let names = Names::of(&own, self.layout, self.archive, disk)?;
@@ -192,7 +195,11 @@ impl Rebuilding<'_> {
             }
         }
         for candidate in &rows {
-            match decimated::of_use(candidate, &own, &live, self.former.as_ref(), disk)? {
+            let found = match candidate.file.is_rollup() {
+                true => decimated::rollup_of_use(candidate, &live),
+                false => decimated::of_use(candidate, &own, &live, self.former.as_ref(), disk)?,
+            };
+            match found {
                 Some(facts) => live.push(facts),
                 None => superfluous.push(candidate.file.path.clone()),
             }

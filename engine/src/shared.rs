@@ -6,7 +6,9 @@ use crate::config::{ArchiveSettings, Percent, RetentionClass};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::layout::Layout;
-use crate::limits::{BEATING_NS, CHANNELS_MAX, DECIMATED_BIN_SAMPLES, MERGE_FAN_IN, SEAL_TABLE_BYTES};
+use crate::limits::{
+    BEATING_NS, CHANNELS_MAX, DECIMATED_BIN_SAMPLES, MERGE_FAN_IN, ROLLUP_WEEKS, SEAL_TABLE_BYTES,
+};
 use crate::limits::{LOG_BUFFER_BYTES_LEAST, MEMTABLE_BYTES_LEAST, SEGMENT_BYTES_LEAST};
 use crate::open_indexes::OpenIndexes;
 use crate::slot::{Slot, SlotState};
@@ -42,6 +44,8 @@ pub struct StorageSettings {
     pub seal_table_bytes: u64,
     /// Samples that a stored node of the least level holds on average.
     pub decimated_bin_samples: u64,
+    /// Weeks whose rows are joined in a roll-up, the greatest number first; each more than one.
+    pub rollup_weeks: [i32; 3],
 }
 
 impl StorageSettings {
@@ -90,6 +94,7 @@ impl Default for StorageSettings {
             merge_fan_in: MERGE_FAN_IN,
             seal_table_bytes: SEAL_TABLE_BYTES,
             decimated_bin_samples: DECIMATED_BIN_SAMPLES,
+            rollup_weeks: ROLLUP_WEEKS,
         }
     }
 }

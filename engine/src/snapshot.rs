@@ -64,7 +64,7 @@ fn decimated(view: &View, channel: ChannelId, range: TimeRange) -> Vec<Arc<dyn R
     let tables = &view.manifest.tables;
     let mut rows: Vec<Arc<dyn Rows>> = Vec::new();
     for (at, entry) in tables.iter().enumerate().filter(|(_, entry)| entry.decimated) {
-        // A decimated table says of its source's span what its source does.
+        // A decimated table says of a span what its sources do.
         let Some(span) = entry.samples_span else { continue };
         let (least, greatest) = entry.channel_span;
         if least <= channel && channel <= greatest && range.touches(span.0, span.1) {

@@ -209,6 +209,6 @@ fn entry(place: &Place<'_>, contents: &dyn Contents, summary: &TableSummary) -> 
         tier: 0,
         sealed: false,
         beside: place.directory.1,
-        source: 0,
+        sources: Vec::new(),
     }
 }

@@ -20,7 +20,7 @@ const SEEDS: u64 = 16;
 const CHANNELS: [&str; 3] = ["FAST", "SLOW", "STATE"];
 
 /// What bins are asked for.
-fn folding(view: &ChannelView, random: &mut Random, range: TimeRange) -> Folding {
+pub(crate) fn folding(view: &ChannelView, random: &mut Random, range: TimeRange) -> Folding {
     let widths = [MINUTE, 10 * MINUTE, HOUR, DAY, 7 * MINUTE + 3, 20 * MINUTE, 6 * HOUR, WEEK];
     let grid = match random.below(12) {
         0 => Grid::single(range),
@@ -52,7 +52,7 @@ fn fold_samples(view: &ChannelView, range: TimeRange, fold: &mut Fold<'_>, sink:
 }
 
 /// Every bit of the bins that a view gives, and how many stored nodes they were made of.
-fn bins(view: &ChannelView, folding: &Folding, planned: bool) -> (Vec<String>, usize) {
+pub(crate) fn bins(view: &ChannelView, folding: &Folding, planned: bool) -> (Vec<String>, usize) {
     let (mut out, mut stored) = (Vec::new(), 0);
     let mut sink = |bin: &Bin| {
         let moments =
@@ -164,7 +164,7 @@ fn connected(rig: &mut Rig) {
     }
 }
 
-fn decimate(rig: &Rig) -> usize {
+pub(crate) fn decimate(rig: &Rig) -> usize {
     let mut made = 0;
     while rig.keeper().decimate(&|| false).unwrap() {
         made += 1;
@@ -185,12 +185,15 @@ fn rig(seed: u64) -> Rig {
     rig
 }
 
-/// Every decimated table has a source that is live.
-fn check_sources(rig: &Rig) {
+/// Every source of every decimated table is live.
+pub(crate) fn check_sources(rig: &Rig) {
     let view = rig.shared().view();
     for table in view.manifest.tables.iter().filter(|table| table.decimated) {
-        let source = view.manifest.tables.iter().find(|of| of.id == table.source);
-        assert!(source.is_some_and(|source| !source.decimated), "{table:?}");
+        assert!(!table.sources.is_empty(), "{table:?}");
+        for source in &table.sources {
+            let source = view.manifest.tables.iter().find(|of| of.id == *source);
+            assert!(source.is_some_and(|source| !source.decimated), "{table:?}");
+        }
     }
 }
 

@@ -44,6 +44,8 @@ mod reindexing;
 mod retention;
 /// An archive that the tests below drive by hand.
 mod rig;
+/// Rows of several weeks in one table.
+mod rollups;
 /// Sealing a week changes no answer.
 mod sealing;
 /// Copies of running archives.

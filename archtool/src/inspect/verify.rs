@@ -143,8 +143,11 @@ fn table_files(layout: &Layout) -> Result<Vec<PathBuf>, Failure> {
         Err(error) if error.is_missing() => Ok(Vec::new()),
         other => other.map_err(Error::from),
     };
+    let mut directories = vec![layout.rollup()];
     for week in list(&layout.weeks())?.into_iter().filter(|entry| entry.is_dir) {
-        let directory = layout.weeks().join(&week.name);
+        directories.push(layout.weeks().join(&week.name));
+    }
+    for directory in directories {
         let names = list(&directory)?.into_iter().filter(|entry| parse_table(&entry.name).is_some());
         files.extend(names.map(|entry| directory.join(entry.name)));
     }
@@ -237,15 +240,15 @@ fn as_listed(listed: &TableEntry, manifest: &Manifest, path: &Path, deep: bool) 
         value_bytes: listed.value_bytes,
         // Of a sealed table they are those of all that it is a part of.
         sequence_span: if listed.sealed { listed.sequence_span } else { Facts::sequences(&table)? },
-        // Decimated tables are listed with the channels and the span of their source.
+        // Decimated tables are listed with the channels and the span of their sources.
         channel_span: if listed.sealed || listed.decimated {
             listed.channel_span
         } else {
             facts.entry.channel_span
         },
         samples_span: if listed.decimated { listed.samples_span } else { facts.entry.samples_span },
-        source: facts.lineage.source.unwrap_or(0),
-        ..facts.entry.clone()
+        sources: facts.lineage.sources,
+        ..facts.entry
     };
     if known != *listed {
         return wrong("the manifest says of this table what the table does not");

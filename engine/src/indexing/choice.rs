@@ -18,12 +18,17 @@ pub(super) enum Due {
     Forget,
 }
 
+/// Whether the index of its week holds a table's entries. What came beside a sealed week is few tables, which are asked
+/// themselves, and so are roll-ups.
+fn is_indexed(table: &TableEntry) -> bool {
+    !table.beside && !table.is_rollup()
+}
+
 /// The tables of each week that an index is made of: those of weeks that ended before `settled`, because nothing
-/// but what is written into a past week on purpose changes them any more. What came beside a sealed week is few
-/// tables, which are asked themselves.
+/// but what is written into a past week on purpose changes them any more.
 fn settled_weeks(manifest: &Manifest, settled: Timestamp) -> BTreeMap<Week, Vec<&TableEntry>> {
     let mut weeks: BTreeMap<Week, Vec<&TableEntry>> = BTreeMap::new();
-    for table in manifest.tables.iter().filter(|table| table.week.end() <= settled && !table.beside) {
+    for table in manifest.tables.iter().filter(|table| table.week.end() <= settled && is_indexed(table)) {
         weeks.entry(table.week).or_default().push(table);
     }
     weeks
@@ -32,7 +37,7 @@ fn settled_weeks(manifest: &Manifest, settled: Timestamp) -> BTreeMap<Week, Vec<
 /// The tables that the index of `week` is made of, with the generation of the directory that it goes to.
 pub(super) fn tables_of(manifest: &Manifest, week: Week) -> (Vec<TableEntry>, u32) {
     let mut tables: Vec<TableEntry> =
-        manifest.tables.iter().filter(|table| table.week == week && !table.beside).cloned().collect();
+        manifest.tables.iter().filter(|table| table.week == week && is_indexed(table)).cloned().collect();
     tables.sort_by_key(|table| table.id);
     let generation = tables.iter().map(|table| table.generation).max().unwrap_or(0);
     (tables, generation)
@@ -140,7 +145,7 @@ mod tests {
             tier: 0,
             sealed: false,
             beside: false,
-            source: 0,
+            sources: Vec::new(),
         }
     }
 

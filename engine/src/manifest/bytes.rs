@@ -98,7 +98,8 @@ fn put_table(out: &mut Vec<u8>, table: &TableEntry) {
     put_u64(out, table.sequence_span.0);
     put_u64(out, table.sequence_span.1);
     put_u16(out, table.tier);
-    put_u64(out, table.source);
+    put_u32(out, table.sources.len() as u32);
+    table.sources.iter().for_each(|source| put_u64(out, *source));
 }
 
 fn put_partition_index(out: &mut Vec<u8>, index: &PartitionIndexEntry) {
@@ -175,7 +176,9 @@ fn body_of(cursor: &mut Cursor<'_>, version: FileHeader) -> Result<Manifest, Byt
         let at = cursor.position();
         let mut fields = Cursor::new(cursor.bytes(table_bytes)?);
         let in_file = |error: BytesError| BytesError { position: at + error.position, what: error.what };
-        get_table(&mut fields, classes as usize, newer).map_err(in_file)
+        let (mut entry, sources) = get_table(&mut fields, classes as usize, newer).map_err(in_file)?;
+        entry.sources = ascending(cursor, sources)?;
+        Ok(entry)
     };
     for _ in 0..tables {
         manifest.tables.push(table(cursor)?);
@@ -214,7 +217,8 @@ fn size(cursor: &mut Cursor<'_>, least: usize) -> Result<usize, BytesError> {
     usize::try_from(cursor.u32()?).ok().filter(|size| *size >= least).ok_or(error)
 }
 
-fn get_table(cursor: &mut Cursor<'_>, classes: usize, newer: bool) -> Result<TableEntry, BytesError> {
+/// A table without its sources, and how many follow.
+fn get_table(cursor: &mut Cursor<'_>, classes: usize, newer: bool) -> Result<(TableEntry, u32), BytesError> {
     let id = cursor.u64()?;
     let week = Week(i32::from_le_bytes(cursor.array()?));
     let generation = cursor.u32()?;
@@ -228,7 +232,7 @@ fn get_table(cursor: &mut Cursor<'_>, classes: usize, newer: bool) -> Result<Tab
     if flags & !(DECIMATED | CARRY_IN | LATE | SAMPLES | SEALED | BESIDE) != 0 && !newer {
         return Err(error);
     }
-    Ok(TableEntry {
+    let entry = TableEntry {
         id,
         week,
         generation,
@@ -246,10 +250,11 @@ fn get_table(cursor: &mut Cursor<'_>, classes: usize, newer: bool) -> Result<Tab
         channel_span: (ChannelId(cursor.u64()?), ChannelId(cursor.u64()?)),
         sequence_span: (cursor.u64()?, cursor.u64()?),
         tier: cursor.u16()?,
-        source: cursor.u64()?,
+        sources: Vec::new(),
         sealed: flags & SEALED != 0,
         beside: flags & BESIDE != 0,
-    })
+    };
+    Ok((entry, cursor.u32()?))
 }
 
 fn get_partition_index(cursor: &mut Cursor<'_>) -> Result<PartitionIndexEntry, BytesError> {

@@ -33,7 +33,7 @@ fn any_table() -> impl Strategy<Value = TableEntry> {
         tier: sizes.5,
         sealed: flags.3,
         beside: flags.4,
-        source: 0,
+        sources: Vec::new(),
     })
 }
 
@@ -111,7 +111,7 @@ fn example() -> Manifest {
         tier: 2,
         sealed: true,
         beside: true,
-        source: 0,
+        sources: Vec::new(),
     };
     let file = "weeks/2026-11-16.1/0000000000000001.sst".into();
     let dropped = DroppedFile { file, since: Timestamp(6), len: 99 };

@@ -79,7 +79,7 @@ mod tests {
             tier,
             sealed: false,
             beside: false,
-            source: 0,
+            sources: Vec::new(),
         }
     }
 

@@ -178,7 +178,7 @@ impl Replaced {
         let mut tables = Vec::with_capacity(view.tables.len());
         manifest.tables.clear();
         let derived =
-            |entry: &TableEntry| entry.decimated && self.inputs.iter().any(|of| of.id == entry.source);
+            |entry: &TableEntry| self.inputs.iter().any(|of| entry.sources.binary_search(&of.id).is_ok());
         manifest.dropped.extend(
             view.manifest.tables.iter().filter(|e| derived(e)).map(|e| dropped(e, shared.clock.now())),
         );

@@ -107,7 +107,7 @@ fn entry_of(table: &Table) -> TableEntry {
         tier: info.tier,
         sealed: false,
         beside: false,
-        source: 0,
+        sources: Vec::new(),
     }
 }
 

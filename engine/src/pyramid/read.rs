@@ -1,6 +1,6 @@
 //! One channel's rows in one decimated table.
 
-use super::rows::nodes;
+use super::records;
 use crate::indexed_table::IndexedTable;
 use crate::manifest::TableEntry;
 use crate::read::{ReadError, RowRecord, Rows};
@@ -16,27 +16,27 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct TableRows {
     table: IndexedTable,
     channel: ChannelId,
-    source: u64,
+    sources: Vec<u64>,
     span: (Timestamp, Timestamp),
     /// Records that [`Rows::records`] named; a record's token is its place here.
     named: Mutex<Vec<Entry>>,
 }
 
 impl TableRows {
-    /// Of the decimated table that `entry` names; `span` is that of its source.
+    /// Of the decimated table that `entry` names; `span` is that of its sources.
     pub(crate) fn new(
         table: IndexedTable,
         entry: &TableEntry,
         channel: ChannelId,
         span: (Timestamp, Timestamp),
     ) -> TableRows {
-        TableRows { table, channel, source: entry.source, span, named: Mutex::default() }
+        TableRows { table, channel, sources: entry.sources.clone(), span, named: Mutex::default() }
     }
 }
 
 impl Rows for TableRows {
-    fn source(&self) -> u64 {
-        self.source
+    fn sources(&self) -> &[u64] {
+        &self.sources
     }
 
     fn span(&self) -> (Timestamp, Timestamp) {
@@ -68,12 +68,7 @@ impl Rows for TableRows {
         let Some(entry) = entry else {
             return Err(ReadError::Unavailable("a record of other rows was asked for".into()));
         };
-        let table = self.table.table();
-        let rows = table.payload(&entry).and_then(|payload| {
-            let bins = sstable::decode_bins(&payload);
-            let rows = bins.and_then(|bins| nodes(&bins, level, entry.key.bin));
-            rows.map_err(|error| error.in_file(table.path(), entry.locator.offset))
-        });
+        let rows = records::read(self.table.table(), &entry, level);
         rows.map_err(|error| read_error(error, Some((record.first, record.last))))
     }
 }

@@ -212,8 +212,8 @@ struct CountedRows {
 }
 
 impl Rows for CountedRows {
-    fn source(&self) -> u64 {
-        self.rows.source()
+    fn sources(&self) -> &[u64] {
+        self.rows.sources()
     }
 
     fn span(&self) -> (Timestamp, Timestamp) {

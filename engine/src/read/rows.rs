@@ -17,12 +17,12 @@ pub struct RowRecord {
     pub bytes: u64,
 }
 
-/// One channel's nodes that were made of all its samples in one table, the source. At a level that has any row, a node
-/// without row holds no sample of the source.
+/// One channel's nodes that were made of all its samples in one table, the source, or in one for each of several weeks.
+/// At a level that has any row, a node without row holds no sample of a source.
 pub trait Rows: Send + Sync {
-    /// Number of the source: [`super::Run::source`] of the runs that the rows were made of.
-    fn source(&self) -> u64;
-    /// Times of the first and last sample in the source, of all channels.
+    /// Numbers of the sources, ascending: [`super::Run::source`] of the runs that the rows were made of.
+    fn sources(&self) -> &[u64];
+    /// Times of the first and last sample in the sources, of all channels.
     fn span(&self) -> (Timestamp, Timestamp);
     /// The file, inside the archive.
     fn origin(&self) -> String;

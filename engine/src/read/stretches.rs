@@ -39,10 +39,8 @@ impl StoredNodes {
 /// those of each), it lies inside its bin, its last value holds to its end, and it counts what is asked for.
 pub struct Stretches<'a> {
     folding: &'a Folding,
-    /// By where they begin.
-    sources: Vec<Source>,
-    /// Sources before this one end before `at`.
-    live: usize,
+    /// Roll-ups of weeks, which are asked first, then single tables.
+    lanes: [Lane; 2],
     /// Everything before is planned.
     at: i64,
     /// Samples before `at` that no stretch was given out for.
@@ -59,13 +57,32 @@ const DAYS: usize = LEVELS - 1;
 /// One decimated table.
 struct Source {
     rows: Arc<dyn Rows>,
-    /// Time of the first and last sample of the source, of all channels.
+    /// Time of the first and last sample in what the rows were made of, of all channels.
     span: (i64, i64),
     /// Where others have samples, in order, closed.
     foreign: Vec<(i64, i64)>,
     /// Where rows are looked for: the days of the span, inside the range.
     window: TimeRange,
     levels: [Option<Level>; LEVELS],
+}
+
+/// Sources of one kind.
+#[derive(Default)]
+struct Lane {
+    /// By where they begin.
+    sources: Vec<Source>,
+    /// Sources before this one end before all that is not planned.
+    live: usize,
+}
+
+impl Lane {
+    /// Passes over what ends before `at`; the sources from there on that begin before `end`.
+    fn begun(&mut self, at: i64, end: i64) -> Range<usize> {
+        while self.sources.get(self.live).is_some_and(|source| source.span.1 < at) {
+            self.live += 1;
+        }
+        self.live..self.sources.partition_point(|source| source.span.0 < end).max(self.live)
+    }
 }
 
 /// The rows of one level, loaded as they are needed.
@@ -151,7 +168,7 @@ impl<'a> Stretches<'a> {
         rows: &[Arc<dyn Rows>],
     ) -> Result<Stretches<'a>, ReadError> {
         let range = folding.range;
-        let mut sources = Vec::new();
+        let mut lanes: [Lane; 2] = Default::default();
         for rows in rows {
             let (first, last) = rows.span();
             let (from, to) =
@@ -161,7 +178,7 @@ impl<'a> Stretches<'a> {
             }
             let window = TimeRange::new(Timestamp(from), Timestamp(to));
             let mut foreign = Vec::new();
-            for run in runs.iter().filter(|run| run.source() != rows.source()) {
+            for run in runs.iter().filter(|run| rows.sources().binary_search(&run.source()).is_err()) {
                 let (first, last) = run.span();
                 if window.touches(first, last) {
                     with_parts(&**run, window, |parts| {
@@ -172,13 +189,15 @@ impl<'a> Stretches<'a> {
             }
             let foreign = joined(foreign);
             let span = (first.0, last.0);
-            sources.push(Source { rows: rows.clone(), span, foreign, window, levels: Default::default() });
+            let source = Source { rows: rows.clone(), span, foreign, window, levels: Default::default() };
+            lanes[usize::from(rows.sources().len() == 1)].sources.push(source);
         }
-        sources.sort_by_key(|source| source.span);
+        for lane in &mut lanes {
+            lane.sources.sort_by_key(|source| source.span);
+        }
         Ok(Stretches {
             folding,
-            sources,
-            live: 0,
+            lanes,
             at: range.from.0,
             pending: None,
             ready: None,
@@ -213,15 +232,15 @@ impl<'a> Stretches<'a> {
         WIDTHS_NS[level] <= self.bin.1.saturating_sub(self.at) && begins_at(self.at, level)
     }
 
-    /// As many nodes of `level` of one source as are the largest that can be used from `at` on; `None` if not even one
+    /// As many nodes of `level` of one source of a lane as are the largest that can be used from `at` on; `None` if not even one
     /// can. Places without samples count, so there may be none.
-    fn nodes(&mut self, number: usize, level: usize) -> Option<StoredNodes> {
+    fn nodes(&mut self, (lane, number): (usize, usize), level: usize) -> Option<StoredNodes> {
         let begin = self.at;
         let mut found: Option<StoredNodes> = None;
         loop {
             let at = self.at;
             let end = at.saturating_add(WIDTHS_NS[level]);
-            let source = &mut self.sources[number];
+            let source = &mut self.lanes[lane].sources[number];
             let has_some = source.span.0 < end && source.span.1 >= at;
             if !has_some || !source.alone(at, end) {
                 break;
@@ -269,18 +288,16 @@ impl<'a> Stretches<'a> {
             return None;
         }
         let at = self.at;
-        while self.sources.get(self.live).is_some_and(|source| source.span.1 < at) {
-            self.live += 1;
-        }
         let day_end = node_at(at, DAYS).1;
-        let begun = self.sources.partition_point(|source| source.span.0 < day_end).max(self.live);
+        let begun = self.lanes.each_mut().map(|lane| lane.begun(at, day_end));
+        let places = || (0..).zip(&begun).flat_map(|(lane, begun)| begun.clone().map(move |of| (lane, of)));
         for level in (0..LEVELS).rev() {
             if !self.fits(level) {
                 continue;
             }
-            for number in self.live..begun {
+            for place in places() {
                 let before = self.at;
-                let Some(nodes) = self.nodes(number, level) else { continue };
+                let Some(nodes) = self.nodes(place, level) else { continue };
                 // What is pending ends here, also where no sample lies.
                 let pending = self.pending.take().filter(|from| *from < before);
                 let samples =
@@ -296,15 +313,19 @@ impl<'a> Stretches<'a> {
                 return samples;
             }
         }
-        let touches = |source: &Source| source.span.0 < day_end && source.span.1 >= at;
-        let today = self.sources[self.live..begun].iter_mut().filter(|source| touches(source));
-        let base = today.filter_map(Source::base).min();
-        let later =
-            || self.sources.iter().map(|s| node_at(s.span.0, DAYS).0).filter(|from| *from >= day_end).min();
+        let (mut base, mut today) = (None, false);
+        for (lane, number) in places() {
+            let source = &mut self.lanes[lane].sources[number];
+            if source.span.1 >= at {
+                today = true;
+                base = [base, source.base()].into_iter().flatten().min();
+            }
+        }
+        let begins = || self.lanes.iter().flat_map(|lane| &lane.sources).map(|s| node_at(s.span.0, DAYS).0);
         let to = match base {
             Some(base) => node_at(at, base).1,
-            None if self.sources[self.live..begun].iter().any(touches) => day_end,
-            None => later().unwrap_or(range.to.0),
+            None if today => day_end,
+            None => begins().filter(|from| *from >= day_end).min().unwrap_or(range.to.0),
         };
         self.samples_until(to.min(range.to.0));
         None

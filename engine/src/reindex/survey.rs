@@ -4,7 +4,7 @@ use super::damage_only;
 use super::facts::Facts;
 use crate::error::Error;
 use crate::identity::ArchiveId;
-use crate::layout::{Layout, parse_late_dir, parse_table, parse_week_dir, table_name};
+use crate::layout::{Layout, ROLLUP_NAME, parse_late_dir, parse_table, parse_week_dir, table_name};
 use crate::limits::MERGE_CACHE_BYTES;
 use crate::manifest::{FIRST_GENERATION, TableEntry};
 use disk::{Disk, FormatError};
@@ -18,8 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Debug)]
 pub(super) struct TableFile {
     pub(super) path: PathBuf,
-    /// Name of its directory in `weeks`.
-    pub(super) folder: String,
+    /// Its directory, as the manifest writes it.
+    pub(super) directory: String,
+    /// Of a roll-up the first one, as far as it says.
     pub(super) week: Week,
     pub(super) generation: u32,
     /// Whether it lies beside a sealed week.
@@ -35,6 +36,11 @@ impl TableFile {
         !self.beside && self.generation > FIRST_GENERATION
     }
 
+    /// Whether it lies where the rows of several weeks do.
+    pub(super) fn is_rollup(&self) -> bool {
+        self.directory == ROLLUP_NAME
+    }
+
     /// An entry that says where it lies and nothing else.
     pub(super) fn place(&self) -> TableEntry {
         TableEntry {
@@ -42,7 +48,7 @@ impl TableFile {
             week: self.week,
             generation: self.generation,
             beside: self.beside,
-            source: 0,
+            sources: Vec::new(),
             sealed: self.is_sealed(),
             class: 0,
             decimated: false,
@@ -62,7 +68,7 @@ impl TableFile {
 
     /// As the manifest writes it.
     pub(super) fn inside(&self) -> String {
-        format!("weeks/{}/{}", self.folder, table_name(self.id))
+        format!("{}/{}", self.directory, table_name(self.id))
     }
 }
 
@@ -104,7 +110,7 @@ impl Candidate {
         match &self.condition {
             Condition::Sound(facts) => facts.entry.decimated,
             Condition::Damaged { info, .. } => {
-                info.as_ref().is_some_and(|info| info.kind == TableKind::Decimated)
+                self.file.is_rollup() || info.as_ref().is_some_and(|info| info.kind == TableKind::Decimated)
             }
         }
     }
@@ -119,7 +125,7 @@ impl Candidate {
     }
 }
 
-/// Every file in `weeks` that is called like a table.
+/// Every file in `weeks` that is called like a table, and every roll-up.
 pub(super) fn files(disk: &dyn Disk, layout: &Layout) -> Result<Vec<TableFile>, Error> {
     let mut files = Vec::new();
     for folder in super::listed(disk, &layout.weeks())? {
@@ -131,10 +137,31 @@ pub(super) fn files(disk: &dyn Disk, layout: &Layout) -> Result<Vec<TableFile>, 
             let Some(id) = parse_table(&name) else { continue };
             let path = directory.join(&name);
             let len = disk.open(&path)?.len()?;
-            files.push(TableFile { path, folder: folder.clone(), week, generation, beside, id, len });
+            let inside = format!("weeks/{folder}");
+            files.push(TableFile { path, directory: inside, week, generation, beside, id, len });
+        }
+    }
+    for name in super::listed(disk, &layout.rollup())? {
+        if let Some(id) = parse_table(&name) {
+            files.extend(rollup(disk, layout.rollup().join(&name), id)?);
         }
     }
     Ok(files)
+}
+
+/// A file among the roll-ups, unless it is a table of something else.
+fn rollup(disk: &dyn Disk, path: PathBuf, id: u64) -> Result<Option<TableFile>, Error> {
+    let len = disk.open(&path)?.len()?;
+    let mut week = Week(0);
+    match Scan::open(disk, &path) {
+        Ok(scan) => match scan.info() {
+            Some(info) if info.kind != TableKind::Decimated => return Ok(None),
+            info => week = info.map_or(week, |info| info.week),
+        },
+        Err(error) => drop(damage_only(error)?),
+    }
+    let generation = FIRST_GENERATION;
+    Ok(Some(TableFile { path, directory: ROLLUP_NAME.into(), week, generation, beside: false, id, len }))
 }
 
 /// Compares every checksum of the files with `threads` threads; in the order of `files`.

@@ -194,8 +194,8 @@ tags! {
         Group = 6,
         /// Tables merged into this one.
         Parts = 7,
-        /// The table that decimated rows were made of.
-        Source = 8,
+        /// Tables that decimated rows were made of.
+        Sources = 8,
     }
 }
 

@@ -23,8 +23,8 @@ pub struct Lineage {
     /// Numbers of the tables that were merged into it, theirs included: it stands in the place of all; where it
     /// has a group, the whole group does.
     pub parts: Vec<u64>,
-    /// Of a decimated table: number of the table that its rows were made of.
-    pub source: Option<u64>,
+    /// Of a decimated table: numbers of the tables that its rows were made of.
+    pub sources: Vec<u64>,
 }
 
 pub(crate) fn encode_lineage(lineage: &Lineage) -> Vec<u8> {
@@ -36,13 +36,14 @@ pub(crate) fn encode_lineage(lineage: &Lineage) -> Vec<u8> {
     let mut sequences = lineage.sequences.0.to_le_bytes().to_vec();
     put_u64(&mut sequences, lineage.sequences.1);
     put_field(&mut out, LineageField::Sequences as u8, &sequences);
-    for (field, numbers) in [(LineageField::Group, &lineage.group), (LineageField::Parts, &lineage.parts)] {
+    for (field, numbers) in [
+        (LineageField::Group, &lineage.group),
+        (LineageField::Parts, &lineage.parts),
+        (LineageField::Sources, &lineage.sources),
+    ] {
         if !numbers.is_empty() {
             put_field(&mut out, field as u8, &numbers_bytes(numbers));
         }
-    }
-    if let Some(source) = lineage.source {
-        put_field(&mut out, LineageField::Source as u8, &source.to_le_bytes());
     }
     out
 }
@@ -89,7 +90,7 @@ pub(crate) fn decode_lineage(bytes: &[u8]) -> Result<Lineage, BytesError> {
             LineageField::Sequences => lineage.sequences = (content.u64()?, content.u64()?),
             LineageField::Group => lineage.group = read_numbers(content)?,
             LineageField::Parts => lineage.parts = read_numbers(content)?,
-            LineageField::Source => lineage.source = Some(content.u64()?),
+            LineageField::Sources => lineage.sources = read_numbers(content)?,
         }
         field.content.finish()?;
     }

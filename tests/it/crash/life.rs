@@ -123,6 +123,7 @@ impl Life {
                 merge_fan_in: self.merge_fan_in,
                 seal_table_bytes: self.seal_table_bytes,
                 decimated_bin_samples: 2,
+                rollup_weeks: [6, 3, 2],
                 // The least that takes all that comes late.
                 late_limit_ns: 2 * DAY,
                 ..StorageSettings::default()

@@ -27,8 +27,10 @@ fn full() -> Manifest {
     let flushed = table(3);
     let sealed = TableEntry { generation: 2, sealed: true, holds_carry_in: true, tier: 3, ..table(4) };
     let beside = TableEntry { generation: 2, beside: true, late: true, class: 1, ..table(5) };
-    let without_samples = TableEntry { samples_span: None, samples: 0, decimated: true, ..table(6) };
-    manifest.tables = vec![flushed, sealed, beside, without_samples];
+    let without_samples =
+        TableEntry { samples_span: None, samples: 0, decimated: true, sources: vec![4], ..table(6) };
+    let rollup = TableEntry { decimated: true, sources: vec![2, 4, 5], ..table(10) };
+    manifest.tables = vec![flushed, sealed, beside, without_samples, rollup];
     manifest.dropped = vec![
         dropped("weeks/2026-01-05.1/0000000000000001.sst", 1),
         dropped("index/0000000000000002.index", 2),
@@ -76,7 +78,7 @@ fn table(id: u64) -> TableEntry {
         tier: 0,
         sealed: false,
         beside: false,
-        source: 0,
+        sources: Vec::new(),
     }
 }
 

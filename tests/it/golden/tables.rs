@@ -109,7 +109,7 @@ fn of_records() -> Vec<(&'static str, Content)> {
         sequences: (5, 1000),
         group: vec![0x1121, 0x1122],
         parts: vec![3, 4, 300],
-        source: None,
+        sources: Vec::new(),
     };
     vec![
         ("events", of_record(Key::EVENTS, events[0].time, events[events.len() - 1].time, event_bytes)),
@@ -141,7 +141,7 @@ fn of_records() -> Vec<(&'static str, Content)> {
         (
             "decimated-lineage",
             Content {
-                lineage: Some(Lineage { source: Some(0x1120), ..Lineage::default() }),
+                lineage: Some(Lineage { sources: vec![0x1120, 0x1130], ..Lineage::default() }),
                 ..of_record(
                     86_400_000_000_000,
                     records::time(0),

@@ -61,7 +61,7 @@ fn table(what: &str, of: &TableEntry, text: &mut String) -> std::fmt::Result {
     writeln!(
         text,
         "{what} {} week {} generation {} class {} [{}] len {} footer {:08x} span {:?} channels {} samples {} \
-         value_bytes {} ids {} to {} sequences {:?} tier {}",
+         value_bytes {} ids {} to {} sequences {:?} tier {} sources {:?}",
         of.inside(),
         of.week.0,
         of.generation,
@@ -76,7 +76,8 @@ fn table(what: &str, of: &TableEntry, text: &mut String) -> std::fmt::Result {
         of.channel_span.0.0,
         of.channel_span.1.0,
         of.sequence_span,
-        of.tier
+        of.tier,
+        of.sources
     )
 }
 

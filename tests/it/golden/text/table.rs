@@ -50,8 +50,8 @@ pub(super) fn text(bytes: &[u8]) -> Read<String> {
             lineage.group,
             lineage.parts
         )?;
-        if let Some(source) = lineage.source {
-            writeln!(text, "decimated from {source}")?;
+        if !lineage.sources.is_empty() {
+            writeln!(text, "decimated from {:?}", lineage.sources)?;
         }
     }
     for row in table.dictionary() {

@@ -1,0 +1,92 @@
+//! Nodes of one level, folded from the samples of a table or from the nodes below.
+
+use crate::error::Error;
+use crate::read::{Merge, ReadError, Run, Scan};
+use crate::table_run::TableRun;
+use decimator::bins::{Bin, Empty};
+use decimator::fold::{Fold, Folding, Samples};
+use decimator::grid::Grid;
+use decimator::holds::Holds;
+use decimator::node::{Held, Node};
+use decimator::tree::WIDTHS_NS;
+use disk::FormatError;
+use sample::{ChannelId, TimeRange};
+use sstable::{DictionaryRow, Table};
+use std::sync::Arc;
+
+/// Whether nodes of `level` hold `least` samples or more on average, in what the rows of one channel's dictionaries tell
+/// of; never where values are no numbers.
+pub(super) fn enough<'a>(
+    rows: impl IntoIterator<Item = &'a DictionaryRow>,
+    level: usize,
+    least: u64,
+) -> bool {
+    let scalar = |kind: sample::Kind| kind.width().is_some();
+    let (mut samples, mut span) = (0i128, 0i128);
+    for row in rows {
+        let Some((first, last)) = row.span else { continue };
+        // Nodes would be cut by the ends of time.
+        let is_cut = first.0 < i64::MIN / 2 || last.0 > i64::MAX / 2;
+        if is_cut || !row.types.iter().any(|of| !of.value.array && scalar(of.value.kind)) {
+            return false;
+        }
+        samples += i128::from(row.samples);
+        span += i128::from(last.since(first)).max(1);
+    }
+    let width = i128::from(WIDTHS_NS[level]);
+    span >= 2 * width && samples * width >= span * i128::from(least)
+}
+
+/// The nodes of `level` that all of a channel's samples in a table make.
+pub(super) fn of_samples(table: &Arc<Table>, channel: ChannelId, level: usize) -> Result<Vec<Node>, Error> {
+    let runs = [false, true].map(|late| TableRun::whole(table.clone(), channel, late));
+    let runs = runs.map(|run| Arc::new(run) as Arc<dyn Run>);
+    let mut nodes: Vec<Node> = Vec::new();
+    let folding = folding(level);
+    let mut fold = Fold::new(&folding);
+    let mut numbers = Vec::new();
+    for block in Merge::new(&runs, Scan::ascending(TimeRange::ALL)) {
+        let block = block.map_err(|error| damage(error, table))?;
+        let are_numbers = block.values.numbers(&mut numbers);
+        let samples = Samples {
+            times: &block.time,
+            numbers: are_numbers.then_some(&numbers),
+            severities: &block.severity,
+        };
+        fold.samples(samples, &mut |bin: &Bin| nodes.extend(bin.node));
+    }
+    fold.finish(&mut |bin: &Bin| nodes.extend(bin.node));
+    Ok(nodes)
+}
+
+/// The nodes of the level above `level`.
+pub(super) fn above(nodes: &[Node], level: usize) -> Vec<Node> {
+    let mut above = Vec::new();
+    let folding = folding(level + 1);
+    let mut fold = Fold::new(&folding);
+    for node in nodes {
+        fold.node(level, node, &mut |bin: &Bin| above.extend(bin.node));
+    }
+    fold.finish(&mut |bin: &Bin| above.extend(bin.node));
+    above
+}
+
+/// What was read failed: damage keeps its place.
+fn damage(error: ReadError, table: &Table) -> Error {
+    match error {
+        ReadError::Damaged { file, offset, what, .. } => FormatError::corrupt(&file, offset, what).into(),
+        other => FormatError::corrupt(table.path(), 0, other.to_string()).into(),
+    }
+}
+
+/// Bins that are the nodes of one level.
+fn folding(level: usize) -> Folding {
+    Folding {
+        range: TimeRange::ALL,
+        grid: Grid::of_width(WIDTHS_NS[level]),
+        holds: Holds::default(),
+        exclude_invalid: false,
+        empty: Empty::Skip,
+        held: Held::Nothing,
+    }
+}
