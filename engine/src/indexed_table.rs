@@ -1,5 +1,6 @@
 //! The entries of one table, found by the index of its week where there is one.
 
+use crate::layout::ROLLUP_NAME;
 use crate::limits::INDEXED_SAMPLES_MIN;
 use crate::open_indexes::OpenIndexes;
 use disk::FormatError;
@@ -35,10 +36,12 @@ impl IndexedTable {
         &self.table
     }
 
-    /// The file inside the archive, as `weeks/WEEK.GENERATION/TABLE`.
+    /// The file inside the archive, as `weeks/WEEK.GENERATION/TABLE` or `rollup/TABLE`.
     pub(crate) fn place(&self) -> String {
         let parts: Vec<_> = self.table.path().iter().collect();
-        let inside: std::path::PathBuf = parts[parts.len().saturating_sub(3)..].iter().collect();
+        let is_rollup = parts.iter().rev().nth(1).is_some_and(|directory| *directory == ROLLUP_NAME);
+        let depth = if is_rollup { 2 } else { 3 };
+        let inside: std::path::PathBuf = parts[parts.len().saturating_sub(depth)..].iter().collect();
         inside.display().to_string()
     }
 

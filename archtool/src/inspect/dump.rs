@@ -92,6 +92,7 @@ fn manifest(layout: &Layout, file: &dyn disk::File, sink: &mut Sink<'_>) -> Resu
             "first": table.samples_span.map(|(first, _)| iso(first.0)),
             "last": table.samples_span.map(|(_, last)| iso(last.0)),
             "channels": table.channels, "samples": table.samples, "value_bytes": table.value_bytes,
+            "sources": table.sources,
         }))?;
     }
     for of in &manifest.partition_indexes {
