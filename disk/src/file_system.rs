@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::DiskError;
+use crate::{DiskError, Mapping};
 
 /// Size and free bytes of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,11 @@ pub trait File: Send + Sync + fmt::Debug {
     /// that cannot tell says its length.
     fn content_end(&self) -> Result<u64, DiskError> {
         self.len()
+    }
+    /// All of it in the address space, if it never changes again; `None` where that cannot be had, and in a file system
+    /// that is none.
+    fn map(&self) -> Option<Mapping> {
+        None
     }
     /// Where it was opened.
     fn path(&self) -> &Path;

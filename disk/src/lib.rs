@@ -43,7 +43,7 @@ pub use extent::Extent;
 pub use fields::contiguous;
 pub use file_system::{Disk, Entry, File, Lock, Space};
 pub use header::{FILE_HEADER_BYTES, FileHeader, HEADER_FIELDS};
-pub use real::RealDisk;
+pub use real::{Mapping, RealDisk};
 pub use replace::{PART_SUFFIX, replace};
 #[cfg(any(test, feature = "sim"))]
 pub use sim::SimDisk;

@@ -1,5 +1,9 @@
 //! The operating system's file system.
 
+mod mapping;
+
+pub use mapping::Mapping;
+
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -25,7 +29,7 @@ const LOCK_PAUSES: [Duration; 3] =
 
 fn opened(operation: &'static str, path: &Path, options: &OpenOptions) -> Result<Arc<dyn File>, DiskError> {
     let file = options.open(path).map_err(|error| DiskError::new(operation, path, error))?;
-    Ok(Arc::new(RealFile { file, path: path.to_path_buf() }))
+    Ok(Arc::new(RealFile { file: Arc::new(file), path: path.to_path_buf() }))
 }
 
 impl Disk for RealDisk {
@@ -130,7 +134,7 @@ impl Disk for RealDisk {
 
 #[derive(Debug)]
 struct RealFile {
-    file: fs::File,
+    file: Arc<fs::File>,
     path: PathBuf,
 }
 
@@ -163,6 +167,10 @@ impl File for RealFile {
 
     fn sync(&self) -> Result<(), DiskError> {
         self.checked("sync", self.file.sync_data())
+    }
+
+    fn map(&self) -> Option<Mapping> {
+        Mapping::of(&self.file)
     }
 
     fn len(&self) -> Result<u64, DiskError> {

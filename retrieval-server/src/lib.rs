@@ -34,6 +34,7 @@ mod render;
 mod routes;
 mod segments;
 mod selection;
+mod sendfile;
 mod serve;
 mod server;
 mod short;

@@ -38,6 +38,8 @@ pub const SPOILT_MAX: usize = 65_536;
 pub const SEALED_AGE_S: u64 = 60;
 /// Bytes of one piece of an answer on its way to the client.
 pub const PIECE_BYTES: usize = 256 << 10;
+/// Bytes of files that are handed over together; they are in the page cache, not in memory.
+pub const PARTS_BYTES: usize = 2 << 20;
 /// Pieces that wait for a slow client; with the one being filled about 1 MiB.
 pub const PIECES_QUEUED_MAX: usize = 3;
 /// Requests answered at the same time, by all clients; one client has at most as many as are free.

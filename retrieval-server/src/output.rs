@@ -4,6 +4,7 @@ use crate::error::ApiError;
 use crate::limits::PIECE_BYTES;
 use crate::validator::Validator;
 use serde_json::Value;
+use sstable::Surroundings;
 use std::hash::Hasher as _;
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,8 +45,8 @@ pub trait Output {
     /// The next bytes.
     fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// The next bytes, those of `bytes` in `place`; who can pass them on without copying them does.
-    fn shared(&mut self, bytes: &Arc<Vec<u8>>, place: Range<usize>) -> io::Result<()> {
-        self.bytes(&bytes[place])
+    fn shared(&mut self, bytes: &Arc<Surroundings>, place: Range<usize>) -> io::Result<()> {
+        copied(self, bytes, place)
     }
     /// Whether somebody still listens, now that `pending` bytes are rendered and not yet handed on.
     fn listens(&mut self, pending: usize) -> bool;
@@ -58,6 +59,21 @@ pub trait Output {
         std::thread::sleep(duration);
         Ok(true)
     }
+}
+
+/// Hands on bytes in pieces that are read where they are not in memory.
+pub(crate) fn copied<O: Output + ?Sized>(
+    output: &mut O,
+    bytes: &Surroundings,
+    place: Range<usize>,
+) -> io::Result<()> {
+    let mut at = place.start;
+    while at < place.end {
+        let end = place.end.min(at + PIECE_BYTES);
+        output.bytes(&bytes.get(at..end)?)?;
+        at = end;
+    }
+    Ok(())
 }
 
 /// Any writer receives an answer without its head.
@@ -129,6 +145,8 @@ pub struct Writer<'a> {
     pub sample_bytes: u64,
     started: bool,
     checksum: Option<crc32fast::Hasher>,
+    /// So many bytes of the buffer are in it, or are not to be.
+    summed: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -143,18 +161,19 @@ impl<'a> Writer<'a> {
             sample_bytes: 0,
             started: false,
             checksum: None,
+            summed: 0,
         }
     }
 
-    /// From now on computes the CRC-32 of what is handed on.
+    /// From now on computes the CRC-32 of what is handed on, but for [`Writer::put_shared`].
     pub fn start_checksum(&mut self) {
         self.checksum = Some(crc32fast::Hasher::new());
     }
 
-    /// CRC-32 of all bytes so far.
+    /// CRC-32 of all bytes so far that it covers.
     pub fn checksum(&self) -> u32 {
         let mut hasher = self.checksum.clone().unwrap_or_default();
-        hasher.update(&self.buffer);
+        hasher.update(&self.buffer[self.summed..]);
         hasher.finalize()
     }
 
@@ -198,16 +217,25 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// As [`Writer::put`], of the bytes of `bytes` in `place`, which are not copied where that can be.
-    pub fn put_shared(&mut self, bytes: &Arc<Vec<u8>>, place: Range<usize>) -> Result<(), Stopped> {
-        if place.len() < PAST_BUFFER_BYTES || !self.started {
-            return self.put(&bytes[place]);
+    /// The bytes of `bytes` in `place`, which are not copied where that can be, and which check themselves: the checksum
+    /// does not cover them.
+    pub fn put_shared(&mut self, bytes: &Arc<Surroundings>, place: Range<usize>) -> Result<(), Stopped> {
+        if place.len() >= PAST_BUFFER_BYTES && self.started {
+            self.flush()?;
+            return self.output.shared(bytes, place).map_err(Stopped::Gone);
         }
-        self.flush()?;
+        self.sum();
+        self.buffer.extend_from_slice(&bytes.get(place).map_err(Stopped::Gone)?);
+        self.summed = self.buffer.len();
+        self.settle()
+    }
+
+    /// Brings the checksum up to the end of the buffer.
+    fn sum(&mut self) {
         if let Some(checksum) = &mut self.checksum {
-            checksum.update(&bytes[place.clone()]);
+            checksum.update(&self.buffer[self.summed..]);
+            self.summed = self.buffer.len();
         }
-        self.output.shared(bytes, place).map_err(Stopped::Gone)
     }
 
     fn start(&mut self, whole: bool) -> Result<(), Stopped> {
@@ -233,11 +261,10 @@ impl<'a> Writer<'a> {
         if !self.started {
             self.start(false)?;
         }
-        if let Some(checksum) = &mut self.checksum {
-            checksum.update(&self.buffer);
-        }
+        self.sum();
         self.output.bytes(&self.buffer).map_err(Stopped::Gone)?;
         self.buffer.clear();
+        self.summed = 0;
         Ok(())
     }
 

@@ -38,7 +38,7 @@ impl ChunkSegment {
 
     /// Bytes of the chunks.
     pub(crate) fn bytes(&self) -> usize {
-        self.chunks.iter().map(|of| of.chunk.bytes().len()).sum()
+        self.chunks.iter().map(|of| of.chunk.place().len()).sum()
     }
 
     /// Whether it may go on with `other`.

@@ -5,6 +5,7 @@ use crate::fairness::{Client, Places, Share};
 use crate::limits::{
     CONNECTIONS_FACTOR, CONNECTIONS_MAX, HEADER_READ_TIMEOUT, REFUSAL_LINGERS, SHUTDOWN_GRACE,
 };
+use crate::sendfile::SendingStream;
 use crate::stream::Stopping;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -111,9 +112,11 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps its delay");
         }
+        let stream = SendingStream::new(stream);
+        let extensions = (axum::Extension(client), axum::Extension(stream.underway()));
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(idle_timeout));
-        let service = TowerToHyperService::new(axum::Extension(client).layer(router.clone()));
+        let service = TowerToHyperService::new(extensions.layer(router.clone()));
         let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service).into_owned();
         let connection = graceful.watch(connection);
         connections.spawn(async move {

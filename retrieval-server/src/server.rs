@@ -13,12 +13,13 @@ use crate::output::{Head, Stopped};
 use crate::page;
 use crate::parameters::{self, Pairs};
 use crate::routes::{self, ROUTES, Request, Route};
+use crate::sendfile::Underway;
 use crate::short;
 use crate::stream::{self, Stopping, StreamOutput};
 use crate::validator::{Validation, Validator, Validators};
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use engine::read::{Meter, Reader};
@@ -213,6 +214,8 @@ struct Asked {
     encoding: Encoding,
     if_none_match: Option<String>,
     stopping: Option<Stopping>,
+    /// Where the connection can send from files.
+    underway: Option<Underway>,
 }
 
 async fn respond(state: ServerState, route: &'static Route, request: axum::extract::Request) -> Response {
@@ -268,6 +271,8 @@ async fn ask(state: &ServerState, route: &Route, request: axum::extract::Request
         encoding: negotiate::encoding(text(header::ACCEPT_ENCODING)),
         if_none_match: text(header::IF_NONE_MATCH).map(Into::into),
         stopping: head.extensions.get::<Stopping>().cloned(),
+        // Others wrap what an answer consists of.
+        underway: head.extensions.get::<Underway>().filter(|_| head.version <= Version::HTTP_11).cloned(),
     })
 }
 
@@ -338,11 +343,11 @@ async fn run_apart(
     asked: Asked,
     mut timer: RequestTimer,
 ) -> Response {
-    let Asked { client, place, pairs, encoding, if_none_match, stopping } = asked;
+    let Asked { client, place, pairs, encoding, if_none_match, stopping, underway } = asked;
     let validation = state.validation(if_none_match.as_deref());
     let idle_timeout = state.settings.idle_timeout;
     let (mut output, head, body) = match StreamOutput::new(encoding, idle_timeout, stopping, validation) {
-        Ok(ends) => ends,
+        Ok((output, head, body)) => (output.sending(underway), head, body),
         Err(error) => {
             timer.code(503);
             return refusal(&uncompressed(&error));

@@ -2,18 +2,20 @@
 
 use crate::error::ApiError;
 use crate::fairness;
-use crate::limits::{PIECE_BYTES, PIECES_QUEUED_MAX};
+use crate::limits::{PARTS_BYTES, PIECE_BYTES, PIECES_QUEUED_MAX};
 use crate::negotiate::Encoding;
-use crate::output::{Head, Output};
+use crate::output::{Head, Output, copied};
+use crate::sendfile::Underway;
 use crate::validator::{Validation, Validator};
 use axum::body::Bytes;
 use flate2::write::GzEncoder;
 use http_body::{Body, Frame};
+use sstable::Surroundings;
 use std::io::{self, Write as _};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -21,6 +23,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// What travels.
 enum Piece {
     Bytes(Bytes),
+    /// Parts of files, with what stands between them.
+    Parts(Vec<Bytes>),
     /// The answer is whole. A stream that closes without it is broken.
     End,
 }
@@ -28,6 +32,8 @@ enum Piece {
 /// The body of a response: what a [`StreamOutput`] sends. Breaks the connection if that is dropped early.
 pub(crate) struct StreamBody {
     pieces: mpsc::Receiver<Piece>,
+    /// Those that came together, but for the ones that left.
+    parts: std::vec::IntoIter<Bytes>,
     ended: bool,
 }
 
@@ -39,20 +45,23 @@ impl Body for StreamBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if self.ended {
-            return Poll::Ready(None);
+        loop {
+            if let Some(bytes) = self.parts.next() {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            match ready!(self.pieces.poll_recv(context)) {
+                Some(Piece::Bytes(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Some(Piece::Parts(parts)) => self.parts = parts.into_iter(),
+                Some(Piece::End) => self.ended = true,
+                None => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(io::Error::other("the answer broke off"))));
+                }
+            }
         }
-        self.pieces.poll_recv(context).map(|piece| match piece {
-            Some(Piece::Bytes(bytes)) => Some(Ok(Frame::data(bytes))),
-            Some(Piece::End) => {
-                self.ended = true;
-                None
-            }
-            None => {
-                self.ended = true;
-                Some(Err(io::Error::other("the answer broke off")))
-            }
-        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -136,11 +145,14 @@ pub(crate) fn encoded(encoding: Encoding, bytes: Vec<u8>) -> io::Result<Vec<u8>>
 pub(crate) type HeadReceiver = oneshot::Receiver<Result<Head, ApiError>>;
 
 /// Bytes that others hold, too.
-struct SharedBytes(Arc<Vec<u8>>);
+struct SharedBytes(Arc<Surroundings>);
 
 impl AsRef<[u8]> for SharedBytes {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        match &*self.0 {
+            Surroundings::Read(bytes) => bytes,
+            Surroundings::Mapped(..) => &[],
+        }
     }
 }
 
@@ -152,6 +164,10 @@ pub(crate) struct StreamOutput {
     runtime: Handle,
     idle_timeout: Duration,
     stopping: Option<Stopping>,
+    underway: Option<Underway>,
+    /// Parts of files that will leave together: handing over costs as much as sending one.
+    parts: Vec<Bytes>,
+    parts_bytes: usize,
     validation: Validation,
 }
 
@@ -172,8 +188,24 @@ impl StreamOutput {
         let encoder = Encoder::new(encoding)?;
         let runtime = Handle::current();
         let head = Some(head);
-        let output = StreamOutput { head, pieces, encoder, runtime, idle_timeout, stopping, validation };
-        Ok((output, receiver, StreamBody { pieces: taken, ended: false }))
+        let output = StreamOutput {
+            head,
+            pieces,
+            encoder,
+            runtime,
+            idle_timeout,
+            stopping,
+            underway: None,
+            parts: Vec::new(),
+            parts_bytes: 0,
+            validation,
+        };
+        Ok((output, receiver, StreamBody { pieces: taken, parts: Vec::new().into_iter(), ended: false }))
+    }
+
+    /// On a connection that sends from files what is added there.
+    pub(crate) fn sending(self, underway: Option<Underway>) -> StreamOutput {
+        StreamOutput { underway, ..self }
     }
 
     /// Refuses; without effect once the head has left.
@@ -193,8 +225,24 @@ impl StreamOutput {
         }
     }
 
+    /// Hands over the parts of files that wait, then `piece`.
+    fn send(&mut self, piece: Bytes) -> io::Result<()> {
+        self.send_parts()?;
+        send(&self.runtime, &self.pieces, self.idle_timeout, Piece::Bytes(piece))
+    }
+
+    fn send_parts(&mut self) -> io::Result<()> {
+        if self.parts.is_empty() {
+            return Ok(());
+        }
+        self.parts_bytes = 0;
+        let parts = Piece::Parts(std::mem::take(&mut self.parts));
+        send(&self.runtime, &self.pieces, self.idle_timeout, parts)
+    }
+
     /// The answer is whole.
-    pub(crate) fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.send_parts()?;
         let StreamOutput { pieces, encoder, runtime, idle_timeout, .. } = self;
         let rest = encoder.finish()?;
         let send = |piece| send(&runtime, &pieces, idle_timeout, piece);
@@ -247,15 +295,24 @@ impl Output for StreamOutput {
             if ready.len() >= PIECE_BYTES {
                 let room = Vec::with_capacity(PIECE_BYTES);
                 let piece = Bytes::from(std::mem::replace(ready, room));
-                send(&self.runtime, &self.pieces, self.idle_timeout, Piece::Bytes(piece))?;
+                self.send(piece)?;
             }
         }
         Ok(())
     }
 
-    fn shared(&mut self, bytes: &Arc<Vec<u8>>, place: Range<usize>) -> io::Result<()> {
-        if !matches!(self.encoder, Encoder::Identity(_)) {
-            return self.bytes(&bytes[place]);
+    fn shared(&mut self, bytes: &Arc<Surroundings>, place: Range<usize>) -> io::Result<()> {
+        let is_read = matches!(&**bytes, Surroundings::Read(_));
+        if !matches!(self.encoder, Encoder::Identity(_)) || !is_read && self.underway.is_none() {
+            return copied(self, bytes, place);
+        }
+        if let Some(part) = self.underway.as_ref().and_then(|underway| underway.add(bytes, place.clone())) {
+            fairness::pass_on();
+            let before = std::mem::take(self.encoder.ready());
+            self.parts.extend(Some(before).filter(|before| !before.is_empty()).map(Bytes::from));
+            self.parts_bytes += part.len();
+            self.parts.push(part);
+            return if self.parts_bytes < PARTS_BYTES { Ok(()) } else { self.send_parts() };
         }
         self.flush()?;
         let whole = Bytes::from_owner(SharedBytes(bytes.clone()));
@@ -263,7 +320,7 @@ impl Output for StreamOutput {
         while !rest.is_empty() {
             fairness::pass_on();
             let piece = rest.split_to(rest.len().min(PIECE_BYTES));
-            send(&self.runtime, &self.pieces, self.idle_timeout, Piece::Bytes(piece))?;
+            self.send(piece)?;
         }
         Ok(())
     }
@@ -274,12 +331,8 @@ impl Output for StreamOutput {
 
     fn flush(&mut self) -> io::Result<()> {
         self.encoder.flush()?;
-        let ready = self.encoder.ready();
-        if ready.is_empty() {
-            return Ok(());
-        }
-        let piece = Bytes::from(std::mem::take(ready));
-        send(&self.runtime, &self.pieces, self.idle_timeout, Piece::Bytes(piece))
+        let ready = std::mem::take(self.encoder.ready());
+        if ready.is_empty() { self.send_parts() } else { self.send(Bytes::from(ready)) }
     }
 
     fn pause(&mut self, duration: Duration) -> io::Result<bool> {

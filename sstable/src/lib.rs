@@ -49,7 +49,7 @@ pub use format::{
 };
 pub use key::Key;
 pub use known_models::KnownModels;
-pub use reader::{OpenChunk, StoredBytes, StoredChunk};
+pub use reader::{OpenChunk, StoredBytes, StoredChunk, Surroundings};
 pub use record::{
     Archiving, BinColumns, CarriedSample, CarryIn, ChannelChange, ChannelRecord, Connection, DictionaryRow,
     Lineage, NewestReading, ValueDescription, decode_bins, decode_carry_in, decode_channel_records,

@@ -11,7 +11,7 @@ use disk::{BytesError, FormatError};
 pub(crate) use lent::LentTimes;
 use sample::{SampleBlock, TimeRange, Timestamp};
 use std::ops::Range;
-pub use stored::{StoredBytes, StoredChunk};
+pub use stored::{StoredBytes, StoredChunk, Surroundings};
 
 /// Chunks up to this length are read whole, not page by page.
 const WHOLE_BYTES_MAX: u64 = 64 << 10;

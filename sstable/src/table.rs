@@ -9,11 +9,11 @@ use crate::footer::{Footer, TableInfo, TableSummary, decode_prologue};
 use crate::format::*;
 use crate::reader::OpenChunk;
 use crate::record::{DictionaryRow, Lineage};
-use disk::{Disk, File, FormatError};
+use disk::{Disk, File, FormatError, Mapping};
 use sample::{ChannelId, TimeRange, Timestamp};
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An open table. Opening reads the first and last bytes with the block index; the rest is read when asked
 /// for. All reads are positioned, so a table serves any number of threads.
@@ -27,6 +27,8 @@ pub struct Table {
     pub(crate) dictionary_rows: Vec<IndexRow>,
     cache: Arc<BlockCache>,
     cache_key: u64,
+    /// The file in the address space, once somebody passes stretches of it on; `None` where that cannot be had.
+    pub(crate) mapping: OnceLock<Option<Arc<Mapping>>>,
 }
 
 /// One entry of a table: a chunk of samples or a record.
@@ -112,7 +114,8 @@ impl Table {
         check_rows(&rows, &footer).map_err(|what| FormatError::corrupt(path, footer.index_offset, what))?;
         let dictionary_rows = rows.split_off(footer.summary.blocks as usize);
         let cache_key = cache.register();
-        Ok(Table { file, info, footer, rows, dictionary_rows, cache: cache.clone(), cache_key })
+        let (cache, mapping) = (cache.clone(), OnceLock::new());
+        Ok(Table { file, info, footer, rows, dictionary_rows, cache, cache_key, mapping })
     }
 
     /// Whose data it holds.

@@ -112,7 +112,7 @@ impl CountedRun {
         reads.load_ns += ns_since(begun);
         if let Ok(Some(chunk)) = chunk {
             reads.loaded += 1;
-            reads.bytes += chunk.bytes().len() as u64;
+            reads.bytes += chunk.place().len() as u64;
         }
     }
 }

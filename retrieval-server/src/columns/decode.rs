@@ -198,7 +198,9 @@ impl<R: Read> Decoder<R> {
                 self.ended = true;
                 return Ok(Some(Block::End(end)));
             }
-            self.checksum.update(&bytes);
+            for covered in decode_chunks::covered(&bytes, kind).map_err(|what| self.corrupt(what))? {
+                self.checksum.update(covered);
+            }
             let block = match kind {
                 KIND_BATCH => {
                     let batch = batch(&bytes).map_err(|what| self.corrupt(what))?;
@@ -310,6 +312,16 @@ fn column_among(
     wanted: u32,
     entries: Range<usize>,
 ) -> Result<Option<(u32, &[u8])>, &'static str> {
+    let found = place_among(bytes, wanted, entries)?;
+    Ok(found.map(|(element, place)| (element, &bytes[place])))
+}
+
+/// Element type and place inside the block of a column, if it is among some of the block's entries.
+pub(super) fn place_among(
+    bytes: &[u8],
+    wanted: u32,
+    entries: Range<usize>,
+) -> Result<Option<(u32, Range<usize>)>, &'static str> {
     let outside = "a column lies outside";
     for i in entries {
         let entry = BLOCK_HEAD_BYTES + i * COLUMN_ENTRY_BYTES;
@@ -324,7 +336,7 @@ fn column_among(
             return Err("a column is not aligned");
         }
         let end = offset.checked_add(length).ok_or(outside)?;
-        return Ok(Some((element, bytes.get(offset..end).ok_or(outside)?)));
+        return if end <= bytes.len() { Ok(Some((element, offset..end))) } else { Err(outside) };
     }
     Ok(None)
 }

@@ -1,7 +1,7 @@
 //! Reads chunks as they are stored.
 
-use super::decode::{Batch, Entries, Text, fixed, ranks, u32_at, u64_at};
-use super::{ARRAY, EXTENTS, STORED};
+use super::decode::{Batch, Entries, Text, fixed, place_among, ranks, u32_at, u64_at};
+use super::{ARRAY, EXTENTS, KIND_CHUNKS, KIND_LENDERS, STORED};
 use crate::limits::{CHUNKS_BLOCK_MAX, SEGMENT_SAMPLES_MAX};
 use sample::{Kind, ValueType};
 use sstable::ChunksApart;
@@ -22,6 +22,16 @@ fn chunks(bytes: &[u8]) -> Result<Vec<&[u8]>, &'static str> {
         stored.get(start..start.checked_add(len).ok_or(outside)?).ok_or(outside)
     };
     extents.iter().map(chunk).collect()
+}
+
+/// The bytes of a block that the stream's checksum covers: all but stored chunks.
+pub(super) fn covered(bytes: &[u8], kind: u32) -> Result<[&[u8]; 2], &'static str> {
+    let stored = match kind {
+        KIND_CHUNKS | KIND_LENDERS => place_among(bytes, STORED, Entries::all(bytes).places)?,
+        _ => None,
+    };
+    let place = stored.map_or(bytes.len()..bytes.len(), |(_, place)| place);
+    Ok([&bytes[..place.start], &bytes[place.end..]])
 }
 
 /// Keeps the stamps of a block of lenders.

@@ -4,13 +4,13 @@ use super::encode::{BlockHead, type_code};
 use super::{EXTENTS, FLAG_METADATA_KNOWN, KIND_CHUNKS, KIND_LENDERS, STORED, padding};
 use crate::output::{Stopped, Writer};
 use sample::Kind;
-use sstable::StoredChunk;
+use sstable::{StoredChunk, Surroundings};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// A stretch of bytes that go out as they are.
 struct Stretch<'a> {
-    bytes: &'a Arc<Vec<u8>>,
+    bytes: &'a Arc<Surroundings>,
     place: Range<usize>,
 }
 

@@ -3,6 +3,7 @@
 mod archive;
 
 use crate::ask::ask;
+use crate::http::Server;
 use crate::memory::{Channel, Memory};
 use crate::search::Random;
 use archive::{END, NAMES, START, Stored};
@@ -219,11 +220,29 @@ fn the_server_holds_little_of_a_long_answer() {
     assert!(used.bytes_max < 2 << 20, "{} bytes for an answer of {}", used.bytes_max, sent.0);
 }
 
-/// With the checksum at the end made to fit what was changed before it.
-fn resealed(mut bytes: Vec<u8>) -> Vec<u8> {
+/// Where the stored chunks of a stream are, which its checksum does not cover.
+fn unsummed(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+    let mut places = Vec::new();
+    for (_, at) in blocks(bytes).into_iter().filter(|(kind, _)| *kind >= columns::KIND_CHUNKS) {
+        // The second of two columns.
+        let entry = at.start + columns::BLOCK_HEAD_BYTES + columns::COLUMN_ENTRY_BYTES;
+        let start = at.start + number(entry + 8);
+        places.push(start..start + number(entry + 16));
+    }
+    places
+}
+
+/// With the checksum at the end made to fit what was changed before it; `unsummed` as it was before.
+fn resealed(mut bytes: Vec<u8>, unsummed: &[std::ops::Range<usize>]) -> Vec<u8> {
+    let (mut checksum, mut from) = (crc32fast::Hasher::new(), 0);
+    for place in unsummed {
+        checksum.update(&bytes[from..place.start]);
+        from = place.end;
+    }
     let at = bytes.len() - 8;
-    let checksum = u64::from(crc32fast::hash(&bytes[..at]));
-    bytes[at..].copy_from_slice(&checksum.to_le_bytes());
+    checksum.update(&bytes[from..at]);
+    bytes[at..].copy_from_slice(&u64::from(checksum.finalize()).to_le_bytes());
     bytes
 }
 
@@ -237,6 +256,8 @@ fn changed_chunks_are_errors_and_do_no_harm() {
     let expected = format!("{:?}", joined(columns::decode(&bytes).unwrap().0));
     let chunks: Vec<_> = blocks(&bytes).into_iter().filter(|(kind, _)| *kind >= 6).collect();
     assert!(chunks.len() > 3);
+    let unsummed = unsummed(&bytes);
+    assert!(resealed(bytes.clone(), &unsummed) == bytes);
     let (mut refused, mut same) = (0, 0);
     for round in 0..1500 {
         let (_, at) = random.of(&chunks).clone();
@@ -255,7 +276,7 @@ fn changed_chunks_are_errors_and_do_no_harm() {
                 continue;
             }
         }
-        let changed = resealed(changed);
+        let changed = resealed(changed, &unsummed);
         let mut outcome = None;
         let used = allocation_counter::measure(|| outcome = Some(columns::decode(&changed)));
         assert!(used.bytes_max < 256 << 20, "{} bytes", used.bytes_max);
@@ -301,6 +322,64 @@ fn streams_for_clients_are_written() {
         out.write_all(&bytes).unwrap();
         out.finish().unwrap();
     }
+}
+
+/// What a client got over HTTP/2.
+fn over_http2(server: &Server, path: &str) -> Vec<u8> {
+    server.runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+        let (io, executor) = (hyper_util::rt::TokioIo::new(stream), hyper_util::rt::TokioExecutor::new());
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+        tokio::spawn(connection);
+        let request = hyper::Request::get(server.url(path)).body(String::new()).unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        axum::body::to_bytes(axum::body::Body::new(response.into_body()), 1 << 30).await.unwrap().to_vec()
+    })
+}
+
+#[test]
+fn chunks_go_from_the_files_to_whoever_asks() {
+    let directory = tempfile::tempdir().unwrap();
+    let stored = Stored::steady_in(directory.path());
+    let server = Server::over(stored.state());
+    let names: String = NAMES.iter().map(|name| format!("channel={name}&")).collect();
+    let path = |format: &str| format!("/api/v1/samples?{names}from_ns={START}&to_ns={END}&format={format}");
+    let read = |path: &str, headers: &[(&str, &str)]| {
+        server.get(path, headers).body_mut().with_config().limit(1 << 30).read_to_vec().unwrap()
+    };
+    let plain = read(&path("columns"), &[]);
+    let expected = format!("{:?}", joined(columns::decode(&plain).unwrap().0));
+    let stored = read(&path("chunks"), &[]);
+    let from_files = unsummed(&stored).iter().filter(|place| place.len() > 32 << 10).count();
+    assert!(from_files > 2, "{from_files}");
+    let zipped = read(&path("chunks"), &[("accept-encoding", "gzip")]);
+    let mut gzip = Vec::new();
+    flate2::read::GzDecoder::new(&*zipped).read_to_end(&mut gzip).unwrap();
+    let zstd = zstd::decode_all(&*read(&path("chunks"), &[("accept-encoding", "zstd")])).unwrap();
+    let http2 = over_http2(&server, &path("chunks"));
+    let slow = slowly(&server, &path("chunks"));
+    for answer in [stored, gzip, zstd, http2, slow] {
+        assert!(format!("{:?}", joined(columns::decode(&answer).unwrap().0)) == expected);
+    }
+}
+
+/// Reads an answer over HTTP/1.0, which has no chunks of its own, in small pieces of any length, with pauses.
+fn slowly(server: &Server, path: &str) -> Vec<u8> {
+    let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
+    let (mut bytes, mut random) = (Vec::new(), Random(3));
+    let mut buffer = vec![0; 50_000];
+    loop {
+        let most = 1 + random.below(buffer.len());
+        let count = stream.read(&mut buffer[..most]).unwrap();
+        if count == 0 {
+            break;
+        }
+        bytes.extend_from_slice(&buffer[..count]);
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    bytes.split_off(head + 4)
 }
 
 #[test]

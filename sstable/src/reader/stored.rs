@@ -4,17 +4,72 @@ use crate::Key;
 use crate::chunk::{ChunkHeader, TimeReference};
 use crate::format::BLOCK_HEADER_BYTES;
 use crate::table::{Entry, Table, read_exactly};
-use disk::FormatError;
+use disk::{FormatError, Mapping};
 use sample::TimeRange;
+use std::borrow::Cow;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes of a table, as they stand there, that were read at once.
+/// So many bytes are worth leaving in the page cache.
+const MAPPED_BYTES_MIN: u64 = 32 << 10;
+/// The most that is left there at once.
+const MAPPED_BYTES_MAX: u64 = 4 << 20;
+
+/// Consecutive bytes of a table, as they stand there.
+#[derive(Debug)]
+pub enum Surroundings {
+    /// Read.
+    Read(Vec<u8>),
+    /// Left in the page cache: the file, and where they are there.
+    Mapped(Arc<Mapping>, Range<usize>),
+}
+
+impl Surroundings {
+    /// How many.
+    #[expect(clippy::len_without_is_empty, reason = "nothing is never read")]
+    pub fn len(&self) -> usize {
+        match self {
+            Surroundings::Read(bytes) => bytes.len(),
+            Surroundings::Mapped(_, stretch) => stretch.len(),
+        }
+    }
+
+    /// Those in `place`.
+    ///
+    /// # Errors
+    /// When they have to be read and cannot be.
+    ///
+    /// # Panics
+    /// When `place` lies outside.
+    pub fn get(&self, place: Range<usize>) -> io::Result<Cow<'_, [u8]>> {
+        match self {
+            Surroundings::Read(bytes) => Ok(Cow::Borrowed(&bytes[place])),
+            Surroundings::Mapped(mapping, stretch) => {
+                let mut bytes = vec![0; place.len()];
+                mapping.read(stretch.start + place.start, &mut bytes)?;
+                Ok(Cow::Owned(bytes))
+            }
+        }
+    }
+
+    /// The file, and where it has those in `place`; `None` where they are in memory.
+    pub fn mapped(&self, place: Range<usize>) -> Option<(&Arc<Mapping>, Range<usize>)> {
+        match self {
+            Surroundings::Read(_) => None,
+            Surroundings::Mapped(mapping, stretch) => {
+                Some((mapping, stretch.start + place.start..stretch.start + place.end))
+            }
+        }
+    }
+}
+
+/// Bytes of a table, as they stand there, that were taken at once.
 #[derive(Clone, Debug)]
 pub struct StoredBytes {
     /// Where they begin in the file.
     offset: u64,
-    bytes: Arc<Vec<u8>>,
+    bytes: Arc<Surroundings>,
 }
 
 impl StoredBytes {
@@ -30,7 +85,7 @@ impl StoredBytes {
 #[derive(Clone, Debug)]
 pub struct StoredChunk {
     header: ChunkHeader,
-    bytes: Arc<Vec<u8>>,
+    bytes: Arc<Surroundings>,
     place: Range<usize>,
 }
 
@@ -41,7 +96,7 @@ impl StoredChunk {
     }
 
     /// The whole chunk, and perhaps what stands around it: [`StoredChunk::place`] says where it is.
-    pub fn surroundings(&self) -> &Arc<Vec<u8>> {
+    pub fn surroundings(&self) -> &Arc<Surroundings> {
         &self.bytes
     }
 
@@ -50,38 +105,50 @@ impl StoredChunk {
         self.place.clone()
     }
 
-    /// Whether nothing was read behind it.
+    /// Whether nothing was taken behind it.
     pub fn ends_what_was_read(&self) -> bool {
         self.place.end == self.bytes.len()
-    }
-
-    /// The chunk.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes[self.place.clone()]
     }
 }
 
 impl Table {
-    /// Reads the blocks of `entries` that are one chunk each and lie one behind the other, from the first on and
-    /// `bytes_max` at most; `None` where not even the first is that.
+    /// Takes the blocks of `entries` that are one chunk each and lie one behind the other, from the first on; `None` where
+    /// not even the first is that. No block is longer than `bytes_max`, nor are all together where they are read.
     ///
     /// # Errors
     /// When they cannot be read.
     pub fn read_chunks(&self, entries: &[Entry], bytes_max: u64) -> Result<Option<StoredBytes>, FormatError> {
         let Some(offset) = entries.first().map(|entry| entry.locator.offset) else { return Ok(None) };
-        let mut len = 0;
-        for locator in entries.iter().map(|entry| entry.locator) {
-            let next = locator.slot.is_none() && locator.offset == offset.saturating_add(len);
-            if !next || locator.len > bytes_max - len {
-                break;
+        let extent = |most: u64| {
+            let mut len = 0;
+            for locator in entries.iter().map(|entry| entry.locator) {
+                let next = locator.slot.is_none() && locator.offset == offset.saturating_add(len);
+                if !next || locator.len > bytes_max || locator.len > most - len {
+                    break;
+                }
+                len += locator.len;
             }
-            len += locator.len;
+            len
+        };
+        // What is mapped takes no memory.
+        let bytes = match (self.mapped(offset, extent(MAPPED_BYTES_MAX.max(bytes_max))), extent(bytes_max)) {
+            (Some(mapped), _) => mapped,
+            (None, 0) => return Ok(None),
+            (None, len) => Surroundings::Read(read_exactly(&*self.file, offset, len)?),
+        };
+        Ok(Some(StoredBytes { offset, bytes: Arc::new(bytes) }))
+    }
+
+    /// A stretch that is worth leaving in the page cache, once that has it. What fails shows again when it is read.
+    fn mapped(&self, offset: u64, len: u64) -> Option<Surroundings> {
+        if len < MAPPED_BYTES_MIN {
+            return None;
         }
-        if len == 0 {
-            return Ok(None);
-        }
-        let bytes = Arc::new(read_exactly(&*self.file, offset, len)?);
-        Ok(Some(StoredBytes { offset, bytes }))
+        let mapping = self.mapping.get_or_init(|| self.file.map().map(Arc::new)).as_ref()?;
+        let start = usize::try_from(offset).ok()?;
+        let place = start..start.checked_add(usize::try_from(len).ok()?)?;
+        mapping.fetch(place.clone()).ok()?;
+        Some(Surroundings::Mapped(mapping.clone(), place))
     }
 
     /// The chunk of `entry` as it stands in `read`, or in its shared block; `None` where it is in neither.
@@ -97,7 +164,7 @@ impl Table {
         let (bytes, place) = if locator.slot.is_some() {
             let bytes = self.payload(entry)?;
             let place = 0..bytes.len();
-            (Arc::new(bytes), place)
+            (Arc::new(Surroundings::Read(bytes)), place)
         } else {
             let found = read.and_then(|read| Some((read, read.place(locator.offset, locator.len)?)));
             let Some((read, place)) = found else { return Ok(None) };
@@ -105,9 +172,15 @@ impl Table {
             (read.bytes.clone(), start..place.end)
         };
         let damaged = |what| FormatError::corrupt(self.path(), locator.offset, what);
-        let header = ChunkHeader::parse(&bytes[place.clone()])
-            .map_err(|error| error.in_file(self.path(), locator.offset))?;
-        self.check_entry(entry, &header).map_err(damaged)?;
+        let header = match &*bytes {
+            Surroundings::Read(bytes) => {
+                let header = ChunkHeader::parse(&bytes[place.clone()]);
+                let header = header.map_err(|error| error.in_file(self.path(), locator.offset))?;
+                self.check_entry(entry, &header).map_err(damaged)?;
+                header
+            }
+            Surroundings::Mapped(..) => self.chunk_header(entry)?,
+        };
         if header.chunk_len != place.len() as u64 {
             return Err(damaged("a chunk is not as long as it says"));
         }

@@ -1,7 +1,7 @@
 //! An archive whose tables are flushed, merged, sealed and overlapped, of channels of every sort.
 
 use crate::search::Random;
-use disk::{Disk, SimDisk};
+use disk::{Disk, RealDisk, SimDisk};
 use engine::clock::ManualClock;
 use engine::read::{Member, Reader};
 use engine::recovery::{Opening, Recovered, open};
@@ -22,7 +22,8 @@ pub(crate) const END: i64 = START + WEEKS * WEEK_NS;
 pub(crate) const NAMES: [&str; 7] = ["F", "G", "N", "T", "E", "A", "M"];
 
 pub(crate) struct Stored {
-    disk: SimDisk,
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
     clock: ManualClock,
     recovered: Recovered,
     ids: Vec<ChannelId>,
@@ -69,7 +70,11 @@ fn value(random: &mut Random, name: &str, time: i64) -> Value {
 
 impl Stored {
     fn new(seed: u64) -> Stored {
-        let (disk, clock) = (SimDisk::new(seed), ManualClock::new(Timestamp(START)));
+        Stored::over(Arc::new(SimDisk::new(seed)), "/archive".into())
+    }
+
+    fn over(disk: Arc<dyn Disk>, directory: PathBuf) -> Stored {
+        let clock = ManualClock::new(Timestamp(START));
         let settings = StorageSettings {
             merge_fan_in: 3,
             reserve_bytes: 0,
@@ -77,9 +82,9 @@ impl Stored {
             ..StorageSettings::default()
         };
         let mut recovered = open(Opening {
-            disk: Arc::new(disk.clone()),
+            disk: disk.clone(),
             clock: Arc::new(clock.clone()),
-            directory: "/archive".into(),
+            directory: directory.clone(),
             create: true,
             pinned: None,
             fresh_id: None,
@@ -96,7 +101,7 @@ impl Stored {
             id
         };
         let ids = NAMES.iter().map(register).collect();
-        Stored { disk, clock, recovered, ids }
+        Stored { disk, directory, clock, recovered, ids }
     }
 
     fn append(&mut self, channel: usize, sample: Sample) {
@@ -196,7 +201,16 @@ impl Stored {
 
     /// Doubles at 30 s, two channels of the same stamps, all of it sealed.
     pub(crate) fn steady() -> Stored {
-        let mut stored = Stored::new(1);
+        Stored::new(1).filled_steadily()
+    }
+
+    /// The same in a directory of the machine.
+    pub(crate) fn steady_in(directory: &Path) -> Stored {
+        Stored::over(Arc::new(RealDisk), directory.to_path_buf()).filled_steadily()
+    }
+
+    fn filled_steadily(self) -> Stored {
+        let mut stored = self;
         let mut random = Random(1);
         for step in 0..(END - START) / 30_000_000_000 {
             let time = START + step * 30_000_000_000;
@@ -237,7 +251,7 @@ impl Stored {
     /// Changes a bit of `bytes` in every table that holds them; says in how many.
     pub(crate) fn spoil(&self, bytes: &[u8]) -> usize {
         let mut spoilt = 0;
-        for path in files(&self.disk, Path::new("/archive")) {
+        for path in files(&*self.disk, &self.directory) {
             let file = self.disk.open_write(&path).unwrap();
             let mut content = vec![0; file.len().unwrap() as usize];
             file.read_at(0, &mut content).unwrap();
@@ -250,7 +264,7 @@ impl Stored {
     }
 }
 
-fn files(disk: &SimDisk, directory: &Path) -> Vec<PathBuf> {
+fn files(disk: &dyn Disk, directory: &Path) -> Vec<PathBuf> {
     let entries = disk.list(directory).unwrap();
     let below = |entry: &disk::Entry| {
         let path = directory.join(&entry.name);
