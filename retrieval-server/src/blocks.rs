@@ -1,11 +1,10 @@
 //! One channel's samples block by block, planned anew when files that were planned have gone.
 
 use crate::fairness;
-use crate::limits::REPLANS_MAX;
 use crate::selection::Selection;
 use crate::undecoded::{Lent, Undecoded};
 use engine::read::{
-    ChannelView, Enough, Facts, Order, Part, Position, ReadError, Reader, Samples, Scan, Step,
+    ChannelView, Enough, Facts, Order, Part, Position, REPLANS_MAX, ReadError, Reader, Samples, Scan, Step,
 };
 use sample::{SampleBlock, TimeRange};
 use std::sync::Arc;

@@ -100,8 +100,6 @@ pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// Bytes of `Varve-Problems` and of `Varve-Next`.
 pub const HEADER_BYTES_MAX: usize = 8 << 10;
-/// Plans made anew, without progress between, after planned files were replaced.
-pub const REPLANS_MAX: usize = 5;
 /// Stored chunks of one block.
 pub const CHUNKS_BLOCK_MAX: usize = 16;
 /// Bytes of stored chunks after which a block ends.

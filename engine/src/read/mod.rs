@@ -33,4 +33,4 @@ pub use scan::{Order, Scan};
 pub use spare::{Crew, Spare, Work};
 pub use stretches::{StoredNodes, Stretch, Stretches};
 pub use union::Union;
-pub use view::{ChannelView, Samples, Version};
+pub use view::{ChannelView, REPLANS_MAX, Samples, Version};

@@ -60,6 +60,11 @@ impl Reader {
         Reader { spare: Some(spare), ..self.clone() }
     }
 
+    /// On what samples are loaded ahead.
+    pub(super) fn spare(&self) -> Option<&Arc<dyn Spare>> {
+        self.spare.as_ref()
+    }
+
     /// The archives by priority.
     pub fn members(&self) -> &[Member] {
         &self.members
@@ -181,7 +186,7 @@ impl Reader {
         }
         match (snapshots.is_empty(), failure) {
             (true, Some(error)) => Err(error),
-            _ => Ok(ChannelView::new(name.clone(), snapshots, problems, self.spare.clone())),
+            _ => Ok(ChannelView::new(name.clone(), snapshots, problems, (self, range))),
         }
     }
 }

@@ -6,7 +6,7 @@ pub use version::Version;
 
 use super::edge::{first_from, last_before, last_type_before};
 use super::{
-    Enough, Kept, Part, Position, Problem, ProblemCode, ReadError, Scan, Snapshot, Spare, Step, Stretches,
+    Enough, Kept, Part, Position, Problem, ProblemCode, ReadError, Reader, Scan, Snapshot, Step, Stretches,
     Union, with_parts,
 };
 use decimator::coverage::{self, Coverage};
@@ -14,14 +14,18 @@ use decimator::fold::Folding;
 use sample::{ChannelName, Event, Metadata, Sample, SampleBlock, TimeRange, Timestamp, ValueType};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// How often an answer is planned anew because files that it needed have gone.
+pub const REPLANS_MAX: usize = 5;
+
 /// One channel at one moment: what every answer about it is made from.
 pub struct ChannelView {
     name: ChannelName,
     /// In order of priority, the winner first; never empty.
     snapshots: Vec<Snapshot>,
     problems: Arc<Mutex<Vec<Problem>>>,
-    /// On what samples are loaded ahead.
-    spare: Option<Arc<dyn Spare>>,
+    /// Who is asked again where files have gone meanwhile, and for which range.
+    reader: Reader,
+    range: TimeRange,
 }
 
 /// A scan of a [`ChannelView`]; see [`Scan`].
@@ -68,7 +72,7 @@ impl ChannelView {
         name: ChannelName,
         mut snapshots: Vec<Snapshot>,
         mut problems: Vec<Problem>,
-        spare: Option<Arc<dyn Spare>>,
+        (reader, range): (&Reader, TimeRange),
     ) -> Option<ChannelView> {
         if snapshots.is_empty() {
             return None;
@@ -76,7 +80,23 @@ impl ChannelView {
         for snapshot in &mut snapshots {
             problems.append(&mut snapshot.problems);
         }
-        Some(ChannelView { name, snapshots, problems: Arc::new(Mutex::new(problems)), spare })
+        let problems = Arc::new(Mutex::new(problems));
+        Some(ChannelView { name, snapshots, problems, reader: reader.clone(), range })
+    }
+
+    /// What `ask` finds here, or, where files have gone that this moment needs, a moment later.
+    fn lasting<T>(&self, ask: impl Fn(&ChannelView) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let mut found = ask(self);
+        for _ in 0..REPLANS_MAX {
+            if !matches!(found, Err(ReadError::Vanished(_))) {
+                break;
+            }
+            // What was looked at before is what has gone.
+            let reader = self.reader.for_one_answer();
+            let Some(later) = reader.view(&self.name, self.range)? else { break };
+            found = ask(&later);
+        }
+        found
     }
 
     /// The stored name.
@@ -87,7 +107,7 @@ impl ChannelView {
     /// Samples as [`Scan`] says.
     pub fn samples(&self, scan: &Scan) -> Samples {
         let union = Union::new(self.snapshots.iter().map(|snapshot| snapshot.runs.as_slice()), *scan);
-        let union = union.ahead(self.spare.as_ref());
+        let union = union.ahead(self.reader.spare());
         Samples { union, range: scan.range, problems: self.problems.clone() }
     }
 
@@ -97,6 +117,10 @@ impl ChannelView {
     /// # Errors
     /// When an archive cannot say where it has samples.
     pub fn stretches<'a>(&self, folding: &'a Folding) -> Result<Stretches<'a>, ReadError> {
+        self.lasting(|view| view.planned(folding))
+    }
+
+    fn planned<'a>(&self, folding: &'a Folding) -> Result<Stretches<'a>, ReadError> {
         let range = folding.range;
         let has_some = |snapshot: &&Snapshot| {
             snapshot.runs.iter().map(|run| run.span()).any(|(first, last)| range.touches(first, last))
@@ -110,6 +134,10 @@ impl ChannelView {
 
     /// The last sample before `time`, or at or before it if `inclusive`.
     pub fn last_before(&self, time: Timestamp, inclusive: bool) -> Result<Option<Sample>, ReadError> {
+        self.lasting(|view| view.found_before(time, inclusive))
+    }
+
+    fn found_before(&self, time: Timestamp, inclusive: bool) -> Result<Option<Sample>, ReadError> {
         let mut found: Option<Sample> = None;
         for snapshot in &self.snapshots {
             let mut best: Option<Sample> = None;
@@ -137,6 +165,10 @@ impl ChannelView {
 
     /// The type of the last value before `time`. Samples are read only where values of several types may be the last.
     pub fn type_before(&self, time: Timestamp) -> Result<Option<ValueType>, ReadError> {
+        self.lasting(|view| view.type_found_before(time))
+    }
+
+    fn type_found_before(&self, time: Timestamp) -> Result<Option<ValueType>, ReadError> {
         let mut last: Option<(Part, ValueType)> = None;
         let mut others: Vec<(Part, ValueType)> = Vec::new();
         for run in self.snapshots.iter().flat_map(|s| &s.runs) {
@@ -150,7 +182,7 @@ impl ChannelView {
         }
         let Some((part, value_type)) = last else { return Ok(None) };
         if others.iter().any(|(other, of)| *of != value_type && other.last.time >= part.first.time) {
-            return Ok(self.last_before(time, false)?.map(|sample| sample.run_type().value));
+            return Ok(self.found_before(time, false)?.map(|sample| sample.run_type().value));
         }
         Ok(Some(value_type))
     }
@@ -158,6 +190,10 @@ impl ChannelView {
     /// Types of the samples inside `range`, each once. Of chunks that lie wholly inside only the headers are read; of
     /// damage nothing is said, who reads the samples meets it.
     pub fn types_in(&self, range: TimeRange) -> Result<Vec<ValueType>, ReadError> {
+        self.lasting(|view| view.types_found_in(range))
+    }
+
+    fn types_found_in(&self, range: TimeRange) -> Result<Vec<ValueType>, ReadError> {
         let mut types = Vec::new();
         for run in self.snapshots.iter().flat_map(|s| &s.runs) {
             let (first, last) = run.span();
@@ -190,6 +226,10 @@ impl ChannelView {
 
     /// The first sample at or after `time`.
     pub fn first_from(&self, time: Timestamp) -> Result<Option<Sample>, ReadError> {
+        self.lasting(|view| view.found_from(time))
+    }
+
+    fn found_from(&self, time: Timestamp) -> Result<Option<Sample>, ReadError> {
         let mut found: Option<Sample> = None;
         for snapshot in &self.snapshots {
             let mut best: Option<Sample> = None;
@@ -262,11 +302,7 @@ impl ChannelView {
 
     /// About how many samples `range` holds: those of every chunk that touches it.
     pub fn estimate(&self, range: TimeRange) -> Result<u64, ReadError> {
-        let mut count = 0;
-        for run in self.snapshots.iter().flat_map(|s| &s.runs) {
-            count += run.count(range)?;
-        }
-        Ok(count)
+        self.lasting(|view| view.snapshots.iter().flat_map(|s| &s.runs).map(|run| run.count(range)).sum())
     }
 
     /// What is known to be missing so far; grows while scans skip damage.

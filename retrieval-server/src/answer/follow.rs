@@ -6,7 +6,7 @@ use crate::error::{ApiError, Code};
 use crate::follow::{FollowCursor, Moment, Place};
 use crate::limits::{
     FOLLOW_CHANNELS_MAX, FOLLOW_END_NS, FOLLOW_HEARTBEAT, FOLLOW_PERIOD, FOLLOW_PERIOD_MAX,
-    FOLLOW_TURN_BYTES, FOLLOW_TURN_SAMPLES, REPLANS_MAX,
+    FOLLOW_TURN_BYTES, FOLLOW_TURN_SAMPLES,
 };
 use crate::names::{self, Target};
 use crate::output::{Output, Stopped, Writer};
@@ -15,7 +15,7 @@ use crate::render::{FollowFormat, Notice};
 use crate::segments;
 use crate::server::ServerState;
 use crate::transform::Transform;
-use engine::read::{Position, Problem, ReadError};
+use engine::read::{Position, Problem, REPLANS_MAX, ReadError};
 use sample::{ChannelName, Event, SampleBlock, TimeRange, Timestamp};
 use serde_json::{Value, json};
 use std::collections::VecDeque;

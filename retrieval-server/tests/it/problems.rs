@@ -101,6 +101,26 @@ fn replaced_files_are_planned_again() {
 }
 
 #[test]
+fn edges_and_single_values_are_planned_again() {
+    // The second block of five is the one whose file has gone.
+    let of =
+        |vanish| Memory::of([("X", Channel { samples: samples(20), vanish, ..Channel::default() })]).state();
+    let at = "channel=X&time_ns=7";
+    for (path, query) in [
+        ("/api/v1/at", at),
+        ("/api/v1/samples", "channel=X&from_ns=9&to_ns=12&edge=true"),
+        ("/api/v1/samples", "channel=X&from_ns=10&to_ns=12&edge=true"),
+        ("/api/v1/samples", "channel=X&from_ns=2&to_ns=5&after=true"),
+        ("/api/v1/bins", "channel=X&from_ns=9&to_ns=12&bins=2&empty=true"),
+        ("/api/v1/table", "channel=X&from_ns=9&to_ns=12&grid=1ns&fill=linear"),
+    ] {
+        assert_eq!(json(&of(3), path, query), json(&of(0), path, query), "{path} {query}");
+    }
+    let never = refused(&of(1000), "/api/v1/at", at);
+    assert_eq!((never.code, never.status), (Code::Unavailable, 503));
+}
+
+#[test]
 fn gaps_of_pages_fill_the_range_once() {
     let state = damaged().state();
     let query = "channel=BAD&from_ns=0&to_ns=20&damaged=skip&limit=4";
