@@ -32,6 +32,14 @@ pub fn reopened_on(
     open(Opening { disk, ..opening }).expect("the archive")
 }
 
+/// As [`reopened`], by `clock`.
+///
+/// # Panics
+/// When there is none.
+pub fn reopened_by(clock: &ManualClock, directory: &Path, settings: StorageSettings) -> Recovered {
+    open(opening(directory, clock, false, settings)).expect("the archive")
+}
+
 /// A fresh archive in `directory`, by `clock`.
 ///
 /// # Panics
