@@ -54,6 +54,7 @@ mod table_run;
 mod tail;
 mod view;
 pub mod wal;
+mod week_sums;
 mod writer;
 
 pub use archive_copy::{Copied, copy_archive};

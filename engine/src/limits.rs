@@ -18,6 +18,10 @@ pub const AHEAD_BYTES_MAX: usize = 4 << 20;
 pub const AHEAD_PARTS_MAX: usize = 32;
 /// Parts that a scan which could pass over some has loaded whole, one after the other, before it loads ahead.
 pub const WHOLE_BEFORE_AHEAD: usize = 4;
+/// Parts that such a scan has loaded whole before it looks into one of so many only.
+pub const WHOLE_BEFORE_SELDOM: usize = 16;
+/// One of how many.
+pub const LOOKED_INTO_SELDOM: usize = 4;
 /// Value bytes after which a block that readers hand over ends (plus one sample).
 pub const BLOCK_VALUE_BYTES_MAX: usize = 1 << 20;
 /// Samples of the first chunk that a channel fills in the memtable; each further one is twice as large.

@@ -22,6 +22,7 @@ pub(crate) fn of(shared: &Shared, slot: &Slot, range: TimeRange) -> Result<Snaps
 pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot, ReadError> {
     let timeline = Timeline::read(view, tail.channel, range)?;
     let mut runs: Vec<Arc<dyn Run>> = timeline.carried.into_iter().chain(tail.runs).collect();
+    let sums = view.week_sums(tail.channel, range);
     for (table, _) in view.tables_for(tail.channel, range) {
         let entry = &view.manifest.tables[table];
         if entry.samples == 0 {
@@ -31,7 +32,9 @@ pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot
         if entry.late {
             runs.push(Arc::new(TableRun::new(indexed.clone(), entry, tail.channel, true, &view.damage)));
         }
-        runs.push(Arc::new(TableRun::new(indexed, entry, tail.channel, false, &view.damage)));
+        let sum = sums.as_ref().and_then(|sums| view.week_sum(sums, table, tail.channel));
+        let run = TableRun::new(indexed, entry, tail.channel, false, &view.damage);
+        runs.push(Arc::new(run.summed_up_by(sum)));
     }
     let rows = decimated(view, tail.channel, range);
     let base = view.base_week(Week::containing(range.from));

@@ -4,7 +4,10 @@ use crate::damage::DamageLog;
 use crate::indexed_table::IndexedTable;
 use crate::limits::STORED_BYTES_MAX;
 use crate::manifest::TableEntry;
-use crate::read::{Enough, Extent, Facts, Kept, Numbers, Part, Piece, Position, ReadError, Run, RunVersion};
+use crate::read::{
+    Enough, Extent, Facts, Kept, Numbers, Part, Piece, Position, ReadError, Run, RunVersion, Scope,
+};
+use crate::week_sums::WeekSum;
 use disk::FormatError;
 use sample::{ChannelId, SampleBlock, Severity, TimeRange, Timestamp, ValueType};
 use sstable::{
@@ -24,6 +27,8 @@ pub(crate) struct TableRun {
     late: bool,
     span: (Timestamp, Timestamp),
     version: RunVersion,
+    /// What the master index says of its samples.
+    sum: Option<WeekSum>,
     /// Chunks that [`Run::parts`] named.
     named: Mutex<Named>,
     /// The chunk that was looked into last, with its place.
@@ -48,10 +53,16 @@ impl TableRun {
             late,
             span: entry.samples_span.unwrap_or((Timestamp::MAX, Timestamp::MIN)),
             version: version(entry.id, entry.footer_crc, entry.sealed),
+            sum: None,
             named: Mutex::default(),
             opened: Mutex::default(),
             stored: Mutex::default(),
         }
+    }
+
+    /// With what the master index says of exactly its samples.
+    pub(crate) fn summed_up_by(self, sum: Option<WeekSum>) -> TableRun {
+        TableRun { sum, ..self }
     }
 
     /// Of a table that no manifest needs to name.
@@ -65,6 +76,7 @@ impl TableRun {
             late,
             span,
             version,
+            sum: None,
             named: Mutex::default(),
             opened: Mutex::default(),
             stored: Mutex::default(),
@@ -224,6 +236,27 @@ impl Run for TableRun {
         Ok(self.entries(range)?.iter().map(of).sum())
     }
 
+    fn whole(&self) -> Option<(Part, Facts)> {
+        let summary = self.sum.as_ref()?.get()?;
+        let statistics = summary.statistics.as_ref()?;
+        // Without numbers these may be texts, or not all of one kind.
+        let numeric = statistics.numeric.as_ref()?;
+        let numbers = Numbers {
+            bounds: numeric.extremes.map(|extremes| (extremes.min, extremes.max)),
+            nan: numeric.nan > 0,
+            positive_infinite: numeric.positive_infinite > 0,
+            negative_infinite: numeric.negative_infinite > 0,
+        };
+        let severity = severities(statistics.invalid == statistics.count, statistics.worst);
+        let part = Part {
+            first: Position { time: summary.first.0, rank: 0 },
+            last: Position { time: summary.last.0, rank: u32::MAX },
+            count: u32::try_from(statistics.count).unwrap_or(u32::MAX),
+            token: Part::JOINED,
+        };
+        Some((part, Facts { scope: Scope::Joined, run: None, severity, numbers: Some(numbers) }))
+    }
+
     fn forget(&self, part: &Part) {
         self.named().forget(Token::of(part.token).place);
     }
@@ -364,10 +397,13 @@ fn pieces_of(place: usize, part: &Part, header: &ChunkHeader, enough: &mut Enoug
     pieces
 }
 
+/// The least and the greatest severity that samples may have.
+fn severities(all_invalid: bool, worst: Severity) -> (Severity, Severity) {
+    (if all_invalid { Severity::Invalid } else { Severity::NoAlarm }, worst)
+}
+
 /// What statistics say of every sample of a chunk.
 fn facts_of(statistics: &Statistics) -> Facts {
-    let all_invalid = statistics.invalid == statistics.count;
-    let least = if all_invalid { Severity::Invalid } else { Severity::NoAlarm };
     let numbers = |of: &NumericStatistics| Numbers {
         bounds: of.extremes.map(|extremes| (extremes.min, extremes.max)),
         nan: of.nan > 0,
@@ -375,8 +411,9 @@ fn facts_of(statistics: &Statistics) -> Facts {
         negative_infinite: of.negative_infinite > 0,
     };
     Facts {
+        scope: Scope::Chunk,
         run: None,
-        severity: (least, statistics.worst),
+        severity: severities(statistics.invalid == statistics.count, statistics.worst),
         numbers: statistics.numeric.as_ref().map(numbers),
     }
 }
@@ -385,6 +422,7 @@ fn facts_of(statistics: &Statistics) -> Facts {
 fn of_page(of_chunk: &Facts, header: &ChunkHeader, page: &Page) -> Facts {
     let finite = |bounds: &(f64, f64)| *bounds != (f64::INFINITY, f64::NEG_INFINITY);
     Facts {
+        scope: Scope::Pages,
         run: Some((header.run.value, header.run.metadata_known)),
         severity: (of_chunk.severity.0.min(page.worst), page.worst),
         numbers: of_chunk.numbers.map(|of| Numbers { bounds: page.bounds.filter(finite), ..of }),

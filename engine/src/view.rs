@@ -2,11 +2,12 @@
 
 use crate::damage::DamageLog;
 use crate::indexed_table::{Covering, IndexedTable};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, PartitionIndexEntry};
 use crate::open_indexes::OpenIndexes;
 use crate::planted::{Bug, planted};
+use crate::week_sums::{WeekSum, WeekSums};
 use index::{Partitions, TableSpan};
-use sample::{TimeRange, Week};
+use sample::{ChannelId, TimeRange, Week};
 use sstable::Table;
 use std::sync::Arc;
 
@@ -60,18 +61,44 @@ impl View {
     }
 
     /// The channel that a name stands for, if the master index knows it.
-    pub(crate) fn channel(&self, name: &str) -> Option<sample::ChannelId> {
+    pub(crate) fn channel(&self, name: &str) -> Option<ChannelId> {
         self.indexes.as_ref()?.channel(&self.manifest, name)
     }
 
+    /// What the master index says of the weeks of a channel, for a range so long that it may tell of whole weeks.
+    pub(crate) fn week_sums(&self, channel: ChannelId, range: TimeRange) -> Option<Arc<WeekSums>> {
+        let files = self.indexes.as_ref()?;
+        let segments = &self.manifest.master_segments;
+        let tells = !segments.is_empty() && Week::containing(range.from) < Week::containing(range.to);
+        tells.then(|| WeekSums::new(files.clone(), segments.clone(), channel))
+    }
+
+    /// What `sums` says of all samples that a table has of `channel`, where the index of its week tells of no others.
+    pub(crate) fn week_sum(&self, sums: &Arc<WeekSums>, table: usize, channel: ChannelId) -> Option<WeekSum> {
+        let (entry, of) = (&self.manifest.tables[table], self.index_of(table)?);
+        let of_week = self.partitions.week(entry.week);
+        let has_some = |span: &&TableSpan| {
+            span.samples.is_some() && span.channels.0 <= channel && channel <= span.channels.1
+        };
+        let live = |id: &u64| of_week.iter().any(|span| self.manifest.tables[span.table].id == *id);
+        let alone = of_week.iter().filter(has_some).count() == 1 && of.tables.iter().all(live);
+        let partition = (of.week, of.generation);
+        (alone && !entry.late).then(|| WeekSum { sums: sums.clone(), partition, index: of.id })
+    }
+
     fn covering(&self, table: usize) -> Option<Covering> {
-        let (files, entry) = (self.indexes.as_ref()?, &self.manifest.tables[table]);
-        let covers = |of: &&crate::manifest::PartitionIndexEntry| {
+        let (files, of) = (self.indexes.as_ref()?, self.index_of(table)?);
+        Some(Covering { id: of.id, index: files.partition(of)?, files: files.clone() })
+    }
+
+    /// The index that holds the entries of a table.
+    fn index_of(&self, table: usize) -> Option<&PartitionIndexEntry> {
+        let entry = &self.manifest.tables[table];
+        let covers = |of: &&PartitionIndexEntry| {
             of.week == entry.week
                 && (of.tables.binary_search(&entry.id).is_ok() || planted(Bug::StaleIndexUsed))
         };
-        let of = self.manifest.partition_indexes.iter().find(covers)?;
-        Some(Covering { id: of.id, index: files.partition(of)?, files: files.clone() })
+        self.manifest.partition_indexes.iter().find(covers)
     }
 
     /// The latest week at or before `week` whose partition begins with carry-in; everything about times
@@ -91,7 +118,7 @@ impl View {
 
     /// Tables that matter for a channel's `range`, its edge and its successor: from the base week on, and
     /// any other whose samples touch the range.
-    pub fn tables_for(&self, channel: sample::ChannelId, range: TimeRange) -> Vec<(usize, Week)> {
+    pub fn tables_for(&self, channel: ChannelId, range: TimeRange) -> Vec<(usize, Week)> {
         let base = self.base_week(Week::containing(range.from));
         let wanted = |span: &&TableSpan| {
             span.channels.0 <= channel

@@ -38,9 +38,14 @@ impl Partitions {
 
     /// Tables of `week` that may hold `channel`.
     pub fn of_week(&self, week: Week, channel: ChannelId) -> impl Iterator<Item = &TableSpan> {
+        self.week(week).iter().filter(move |span| holds(span, channel))
+    }
+
+    /// Tables of `week`.
+    pub fn week(&self, week: Week) -> &[TableSpan] {
         let from = self.tables.partition_point(|span| span.week < week);
         let to = self.tables.partition_point(|span| span.week <= week);
-        self.tables[from..to].iter().filter(move |span| holds(span, channel))
+        &self.tables[from..to]
     }
 
     /// Tables whose samples may touch `range` for `channel`, of any week.

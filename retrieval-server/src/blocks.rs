@@ -4,7 +4,8 @@ use crate::fairness;
 use crate::selection::Selection;
 use crate::undecoded::{Lent, Undecoded};
 use engine::read::{
-    ChannelView, Enough, Facts, Order, Part, Position, REPLANS_MAX, ReadError, Reader, Samples, Scan, Step,
+    ChannelView, Enough, Facts, Order, Part, Position, REPLANS_MAX, ReadError, Reader, Samples, Scan, Scope,
+    Step,
 };
 use sample::{SampleBlock, TimeRange};
 use std::sync::Arc;
@@ -116,8 +117,8 @@ impl<'a> Blocks<'a> {
     ) -> Result<Option<Found>, ReadError> {
         loop {
             let (view, range) = (self.view.clone(), self.scan.range);
-            // Of pages, which have a type, nothing can be passed on.
-            let mut enough = |part: &Part, facts: &Facts| facts.run.is_none() && wanted(&view, part);
+            // Chunks are passed on one by one.
+            let mut enough = |part: &Part, facts: &Facts| facts.scope == Scope::Chunk && wanted(&view, part);
             let passed = match self.step(Some(&mut enough))? {
                 None => return Ok(None),
                 Some(Step::Samples(block)) => return Ok(Some(Found::Samples(block))),

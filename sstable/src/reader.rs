@@ -15,6 +15,8 @@ pub use stored::{StoredBytes, StoredChunk, Surroundings};
 
 /// Chunks up to this length are read whole, not page by page.
 const WHOLE_BYTES_MAX: u64 = 64 << 10;
+/// Chunks up to this length are read whole to decode some of their pages: copying more takes longer than asking again.
+const SEARCHED_BYTES_MAX: u64 = 32 << 10;
 
 /// A chunk of which at least the header has been read.
 #[derive(Clone, PartialEq, Debug)]
@@ -34,12 +36,12 @@ impl OpenChunk {
 }
 
 impl Table {
-    /// Opens a chunk: its header is read, of its pages those that come with it anyway.
+    /// Opens a chunk, of which some pages will be decoded: its header is read, a short one whole.
     ///
     /// # Errors
     /// When the entry is no chunk, cannot be read or is damaged.
     pub fn chunk(&self, entry: &Entry) -> Result<OpenChunk, FormatError> {
-        self.open_chunk(entry, false)
+        self.open_chunk(entry, entry.locator.len <= SEARCHED_BYTES_MAX)
     }
 
     /// The samples of `pages` of a chunk of this table that lie in `range`; only those pages are read.

@@ -1,10 +1,11 @@
 //! Merges the runs of one channel by (time, rank): each sample exactly once, streaming, both ways.
 
 mod cursor;
+mod pass;
 
 use self::cursor::{Coming, Cursor, Loaded, is_behind, wanted_of};
 use super::ahead::Ahead;
-use super::{Enough, Order, Part, Passed, Piece, Position, ReadError, Run, Scan, Spare};
+use super::{Enough, Order, Passed, Position, ReadError, Run, Scan, Spare};
 use crate::limits::{BLOCK_SAMPLES_JOINED, BLOCK_SAMPLES_MAX, BLOCK_VALUE_BYTES_MAX, WHOLE_BEFORE_AHEAD};
 use sample::{SampleBlock, TimeRange, Timestamp};
 use std::cmp::Reverse;
@@ -235,70 +236,6 @@ impl Merge {
             cursor.loaded = Some(Loaded { block, lo: inside.start, hi: inside.end });
         }
         Ok(())
-    }
-
-    /// Steps over the first part of cursor `at` if it is that of all cursors and `enough` is known of it.
-    fn pass(&mut self, at: usize, enough: &mut Enough<'_>) -> Option<Passed> {
-        let range = self.scan.range;
-        let first =
-            |cursor: &Cursor| cursor.parts.as_ref().and_then(|parts| parts.front().map(|p| *p.part()));
-        let part = first(&self.cursors[at]).filter(|_| self.ascending())?;
-        let begins_inside =
-            range.contains(Timestamp(part.first.time)) && self.last.is_none_or(|l| l < part.first);
-        if !begins_inside || !self.alone(at, &part) {
-            return None;
-        }
-        let Cursor { run, parts: Some(parts), announced, .. } = &mut self.cursors[at] else { return None };
-        if matches!(parts.front(), Some(Coming::Named(_))) {
-            let known = run.facts(&part).filter(|facts| enough(&part, facts));
-            let pieces = match known {
-                Some(_) => Vec::new(),
-                // What is wrong shows again when the part is loaded.
-                None => run.pieces(&part, enough).unwrap_or_default(),
-            };
-            if known.is_none() && pieces.is_empty() {
-                return None;
-            }
-            parts.pop_front();
-            self.whole = 0;
-            if let Some(ahead) = &mut self.ahead {
-                ahead.forget(run, &part);
-            }
-            *announced = announced.saturating_sub(1);
-            if let Some(facts) = known {
-                return Some(Passed { part, facts, run: run.clone() });
-            }
-            // Nobody loads them in advance.
-            *announced += pieces.len();
-            pieces.into_iter().rev().for_each(|piece| parts.push_front(Coming::Piece(piece)));
-        }
-        let Some(Coming::Piece(Piece::Known(part, facts))) = parts.front() else { return None };
-        let passed = Passed { part: *part, facts: *facts, run: run.clone() };
-        parts.pop_front();
-        *announced = announced.saturating_sub(1);
-        Some(passed)
-    }
-
-    /// Whether what the other cursors have lies behind `part`, which cursor `at` has.
-    fn alone(&mut self, at: usize, part: &Part) -> bool {
-        // Behind those that begin inside lies nothing that overlaps.
-        let begun = self.cursors.partition_point(|cursor| cursor.begin <= part.last);
-        for other in (0..begun).filter(|other| *other != at) {
-            let overlaps = |merge: &Merge| {
-                merge.cursors[other].head(&merge.scan).is_some_and(|(head, _)| head <= part.last)
-            };
-            if !overlaps(self) {
-                continue;
-            }
-            // Where it begins is not known exactly before its parts are listed.
-            if self.cursors[other].parts.is_some() {
-                return false;
-            }
-            if self.cursors[other].list(self.scan.range).is_err() || overlaps(self) {
-                return false;
-            }
-        }
-        true
     }
 
     /// Advances cursors until the one with the first head is known exactly, with the head of the runner-up, before

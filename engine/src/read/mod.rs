@@ -28,7 +28,7 @@ pub use meter::{Meter, Reads};
 pub use reader::{Member, Reader};
 pub use rows::{RowRecord, Rows};
 use run::with_parts;
-pub use run::{Enough, Extent, Facts, Kept, Numbers, Part, Passed, Piece, Position, Run, RunVersion};
+pub use run::{Enough, Extent, Facts, Kept, Numbers, Part, Passed, Piece, Position, Run, RunVersion, Scope};
 pub use scan::{Order, Scan};
 pub use spare::{Crew, Spare, Work};
 pub use stretches::{StoredNodes, Stretch, Stretches};

@@ -23,8 +23,19 @@ pub struct Part {
     pub last: Position,
     /// Number of samples.
     pub count: u32,
-    /// What [`Run::load`] needs to find it.
+    /// What [`Run::load`] needs to find it; [`Part::JOINED`] where that cannot load it.
     pub token: u64,
+}
+
+impl Part {
+    /// The token of what several parts are together: it is passed over or not, and loaded by its parts.
+    pub const JOINED: u64 = u64::MAX;
+
+    /// Both together; `other` comes next.
+    pub(super) fn joined(&self, other: &Part) -> Part {
+        let count = self.count.saturating_add(other.count);
+        Part { first: self.first, last: other.last, count, token: Part::JOINED }
+    }
 }
 
 /// What loading takes from a file.
@@ -56,9 +67,22 @@ pub struct RunVersion {
     pub kept: Kept,
 }
 
+/// What a part is that facts are told of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Some pages of a chunk.
+    Pages,
+    /// A chunk.
+    Chunk,
+    /// Several of these, one behind the other, or a whole run.
+    Joined,
+}
+
 /// What holds for every sample of a part, known before it is loaded.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Facts {
+    /// What the part is.
+    pub scope: Scope,
     /// Type of the values and whether metadata was known, where that is known.
     pub run: Option<(ValueType, bool)>,
     /// No severity lies below the first or above the second.
@@ -79,6 +103,39 @@ pub struct Numbers {
     pub positive_infinite: bool,
     /// Whether there may be negative infinities.
     pub negative_infinite: bool,
+}
+
+impl Facts {
+    /// What holds for both; `None` where that is not known of the values.
+    pub(super) fn joined(&self, other: &Facts) -> Option<Facts> {
+        let numbers = match (&self.numbers, &other.numbers) {
+            (Some(a), Some(b)) => Some(a.joined(b)),
+            (None, None) => None,
+            _ => return None,
+        };
+        let ((least, worst), (least_too, worst_too)) = (self.severity, other.severity);
+        Some(Facts {
+            scope: Scope::Joined,
+            run: self.run.filter(|run| other.run == Some(*run)),
+            severity: (least.min(least_too), worst.max(worst_too)),
+            numbers,
+        })
+    }
+}
+
+impl Numbers {
+    fn joined(&self, other: &Numbers) -> Numbers {
+        let bounds = match (self.bounds, other.bounds) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+        Numbers {
+            bounds,
+            nan: self.nan || other.nan,
+            positive_infinite: self.positive_infinite || other.positive_infinite,
+            negative_infinite: self.negative_infinite || other.negative_infinite,
+        }
+    }
 }
 
 /// Says whether the samples of a part need not be loaded: what holds for all of them is all that is asked.
@@ -102,7 +159,7 @@ impl Piece {
     }
 }
 
-/// A part that was not loaded, all of it.
+/// A part, or several together, that was not loaded, all of it.
 #[derive(Clone)]
 pub struct Passed {
     /// The part.
@@ -141,6 +198,11 @@ pub trait Run: Send + Sync {
     /// How many samples those parts have.
     fn count(&self, range: TimeRange) -> Result<u64, ReadError> {
         Ok(self.parts(range)?.iter().map(|part| u64::from(part.count)).sum())
+    }
+    /// All parts as one, with what is known of it, where that is known without naming them. Its first and last times
+    /// are those of samples. Cheap.
+    fn whole(&self) -> Option<(Part, Facts)> {
+        None
     }
     /// None of the parts that were named together with `part` is asked for any more.
     fn forget(&self, part: &Part) {

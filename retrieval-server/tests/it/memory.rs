@@ -2,8 +2,8 @@
 
 use engine::read::{
     Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Enough, Evidence,
-    Facts, Kept, Live, Member, Numbers, Part, Piece, Position, ReadError, Reader, Run, RunVersion, Snapshot,
-    Verdict, Why,
+    Facts, Kept, Live, Member, Numbers, Part, Piece, Position, ReadError, Reader, Run, RunVersion, Scope,
+    Snapshot, Verdict, Why,
 };
 use retrieval_server::{HttpSettings, ServerState};
 use sample::{
@@ -85,7 +85,12 @@ fn facts(samples: &[Sample], run: Option<(ValueType, bool)>) -> Facts {
             negative_infinite: values.contains(&f64::NEG_INFINITY),
         }
     });
-    Facts { run, severity: (least, worst), numbers }
+    Facts {
+        scope: if run.is_some() { Scope::Pages } else { Scope::Chunk },
+        run,
+        severity: (least, worst),
+        numbers,
+    }
 }
 
 fn rows(block: &SampleBlock) -> Vec<Sample> {
@@ -124,6 +129,19 @@ impl Run for Blocks {
 
     fn facts(&self, part: &Part) -> Option<Facts> {
         Some(facts(&rows(&self.parts[part.token as usize]), None))
+    }
+
+    fn whole(&self) -> Option<(Part, Facts)> {
+        let (first, last) = (self.parts.first()?, self.parts.last()?);
+        let alike = self.parts.iter().all(|block| block.run.value == first.run.value);
+        let samples: Vec<Sample> = self.parts.iter().flat_map(|block| rows(block)).collect();
+        let part = Part {
+            first: Position { time: first.first().0, rank: 0 },
+            last: Position { time: last.last().0, rank: u32::MAX },
+            count: samples.len() as u32,
+            token: Part::JOINED,
+        };
+        alike.then(|| (part, Facts { scope: Scope::Joined, ..facts(&samples, None) }))
     }
 
     fn pieces(&self, part: &Part, enough: &mut Enough<'_>) -> Result<Vec<Piece>, ReadError> {

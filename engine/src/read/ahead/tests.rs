@@ -1,7 +1,9 @@
 //! Scans that load ahead against scans that do not.
 
 use super::*;
-use crate::read::{Crew, Enough, Facts, Merge, Numbers, Order, Passed, Piece, Position, Scan, Step, Work};
+use crate::read::{
+    Crew, Enough, Facts, Merge, Numbers, Order, Passed, Piece, Position, Scan, Scope, Step, Work,
+};
 use proptest::prelude::*;
 use sample::{Sample, Severity, Timestamp, Value, ValueType};
 use std::thread;
@@ -36,7 +38,12 @@ const PIECES: u64 = 1 << 20;
 fn of(part: &Part) -> Facts {
     let bounds = Some((part.first.time as f64, part.last.time as f64));
     let numbers = Numbers { bounds, nan: false, positive_infinite: false, negative_infinite: false };
-    Facts { run: None, severity: (Severity::NoAlarm, Severity::NoAlarm), numbers: Some(numbers) }
+    Facts {
+        scope: Scope::Chunk,
+        run: None,
+        severity: (Severity::NoAlarm, Severity::NoAlarm),
+        numbers: Some(numbers),
+    }
 }
 
 impl Run for Made {

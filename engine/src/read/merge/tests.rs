@@ -1,6 +1,7 @@
 //! The merge against a sorted set, on random runs with overlaps and twins.
 
 use super::*;
+use crate::read::Part;
 use crate::read::edge::{first_from, last_before};
 use proptest::prelude::*;
 use sample::{RunType, Sample, Value};
