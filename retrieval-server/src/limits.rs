@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-/// Samples of one JSON segment or `columns` batch.
+/// Samples of one JSON segment or `columns` batch, as the formats have it.
 pub const SEGMENT_SAMPLES_MAX: usize = 65_536;
+/// Samples after which a segment or batch is sent: it stays in memory until the client has taken nearly all of it.
+pub const SEGMENT_SAMPLES: usize = 8192;
 /// Value bytes after which a segment or batch ends; one larger sample stands alone.
 pub const SEGMENT_BYTES_MAX: usize = 4 << 20;
 /// Estimated samples above which JSON and CSV are refused.
@@ -37,11 +39,16 @@ pub const SPOILT_MAX: usize = 65_536;
 /// How long a client may take an answer from sealed weeks for true without asking, s.
 pub const SEALED_AGE_S: u64 = 60;
 /// Bytes of one piece of an answer on its way to the client.
-pub const PIECE_BYTES: usize = 256 << 10;
+pub const PIECE_BYTES: usize = 64 << 10;
 /// Bytes of files that are handed over together; they are in the page cache, not in memory.
 pub const PARTS_BYTES: usize = 2 << 20;
-/// Pieces that wait for a slow client; with the one being filled about 1 MiB.
-pub const PIECES_QUEUED_MAX: usize = 3;
+/// Pieces that wait for a slow client, beside the one being filled.
+pub const PIECES_QUEUED_MAX: usize = 2;
+/// Bytes that a connection has taken over and the operating system has not, but for one piece; and of the head of a
+/// request, whose target may have 64 KiB.
+pub const CONNECTION_BYTES_MAX: usize = 80 << 10;
+/// How long a client takes nothing before what was decoded ahead for it is let go.
+pub const STALL: Duration = Duration::from_millis(100);
 /// Requests answered at the same time, by all clients; one client has at most as many as are free.
 pub const DATA_REQUESTS_MAX: usize = 64;
 /// Requests of one client that wait for a place; one more is told to come back.

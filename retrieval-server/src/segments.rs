@@ -2,7 +2,9 @@
 
 use crate::blocks::{Blocks, Found};
 use crate::json::Elements;
-use crate::limits::{CHUNKS_BLOCK_BYTES_MAX, CHUNKS_BLOCK_MAX, SEGMENT_BYTES_MAX, SEGMENT_SAMPLES_MAX};
+use crate::limits::{
+    CHUNKS_BLOCK_BYTES_MAX, CHUNKS_BLOCK_MAX, SEGMENT_BYTES_MAX, SEGMENT_SAMPLES, SEGMENT_SAMPLES_MAX,
+};
 use crate::selection::Selection;
 use crate::transform::Transform;
 use crate::undecoded::{Lent, Undecoded};
@@ -146,8 +148,13 @@ impl<'a> Segments<'a> {
             return Err(error);
         }
         let mut open: Option<Open> = None;
-        loop {
+        // What comes next is not read before the client has taken what is there.
+        while !open.as_ref().is_some_and(Open::is_full) {
             let mut piece = match self.piece() {
+                Ok(Some(Piece::Samples(piece))) if open.is_none() && Open::holds(&piece) => {
+                    open = Some(Open::whole(piece));
+                    continue;
+                }
                 Ok(Some(Piece::Samples(piece))) => piece,
                 Ok(Some(Piece::Chunks(chunks))) if open.is_none() => {
                     return Ok(Some(Piece::Chunks(self.chunks(chunks))));
@@ -347,6 +354,21 @@ impl Open {
         Open { segment, bytes: 0, others: Vec::new(), unknown: piece.metadata.is_none() }
     }
 
+    /// Whether a segment may have all of `piece`.
+    fn holds(piece: &Segment) -> bool {
+        piece.block.len() <= SEGMENT_SAMPLES && piece.block.values.byte_len() <= SEGMENT_BYTES_MAX
+    }
+
+    /// One that has all of a piece that it holds.
+    fn whole(piece: Segment) -> Open {
+        let (bytes, unknown) = (piece.block.values.byte_len(), piece.metadata.is_none());
+        Open { segment: piece, bytes, others: Vec::new(), unknown }
+    }
+
+    fn is_full(&self) -> bool {
+        self.segment.block.len() >= SEGMENT_SAMPLES
+    }
+
     fn admits(&self, piece: &Segment, widened: bool) -> bool {
         let same = same(&self.segment.metadata, &piece.metadata);
         self.segment.block.run == piece.block.run && (same || widened)
@@ -354,7 +376,7 @@ impl Open {
 
     /// Appends as many samples as fit, at least one to an empty segment; says how many.
     fn append(&mut self, piece: &Segment) -> usize {
-        let room = SEGMENT_SAMPLES_MAX - self.segment.block.len();
+        let room = SEGMENT_SAMPLES - self.segment.block.len();
         let mut count = piece.block.len().min(room);
         let bytes = piece.block.values.byte_len();
         if self.bytes + bytes <= SEGMENT_BYTES_MAX {
@@ -377,7 +399,7 @@ impl Open {
             if block.is_empty() {
                 block.reserve(count);
             } else if block.time.capacity() < block.len() + count {
-                block.reserve((2 * block.len()).max(count).min(SEGMENT_SAMPLES_MAX - block.len()));
+                block.reserve((2 * block.len()).max(count).min(SEGMENT_SAMPLES - block.len()));
             }
             block.append(&piece.block, 0, count);
             match &piece.metadata {

@@ -3,7 +3,8 @@
 use crate::error::{ApiError, Code};
 use crate::fairness::{Client, Places, Share};
 use crate::limits::{
-    CONNECTIONS_FACTOR, CONNECTIONS_MAX, HEADER_READ_TIMEOUT, REFUSAL_LINGERS, SHUTDOWN_GRACE,
+    CONNECTION_BYTES_MAX, CONNECTIONS_FACTOR, CONNECTIONS_MAX, HEADER_READ_TIMEOUT, REFUSAL_LINGERS,
+    SHUTDOWN_GRACE,
 };
 use crate::sendfile::SendingStream;
 use crate::stream::Stopping;
@@ -26,7 +27,11 @@ use tower::Layer as _;
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .max_buf_size(CONNECTION_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -2,7 +2,7 @@
 
 use crate::error::ApiError;
 use crate::fairness;
-use crate::limits::{PARTS_BYTES, PIECE_BYTES, PIECES_QUEUED_MAX};
+use crate::limits::{PARTS_BYTES, PIECE_BYTES, PIECES_QUEUED_MAX, STALL};
 use crate::negotiate::Encoding;
 use crate::output::{Head, Output, copied};
 use crate::sendfile::Underway;
@@ -259,9 +259,18 @@ fn send(runtime: &Handle, pieces: &mpsc::Sender<Piece>, idle: Duration, piece: P
         Err(mpsc::error::TrySendError::Closed(_)) => return Err(io::ErrorKind::BrokenPipe.into()),
         Err(mpsc::error::TrySendError::Full(piece)) => piece,
     };
-    let waiting = || runtime.block_on(async { tokio::time::timeout(idle, pieces.send(piece)).await });
+    let room = |wait| runtime.block_on(async { tokio::time::timeout(wait, pieces.reserve()).await });
+    let waiting = || {
+        room(STALL.min(idle)).or_else(|_| {
+            engine::read::stand_still();
+            room(idle.saturating_sub(STALL))
+        })
+    };
     match fairness::rest(waiting) {
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(room)) => {
+            room.send(piece);
+            Ok(())
+        }
         Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client took nothing for too long")),
     }
@@ -293,9 +302,10 @@ impl Output for StreamOutput {
             self.encoder.write(chunk)?;
             let ready = self.encoder.ready();
             if ready.len() >= PIECE_BYTES {
-                let room = Vec::with_capacity(PIECE_BYTES);
-                let piece = Bytes::from(std::mem::replace(ready, room));
+                let piece = Bytes::from(std::mem::take(ready));
                 self.send(piece)?;
+                // Only then: the client may take long.
+                self.encoder.ready().reserve_exact(PIECE_BYTES);
             }
         }
         Ok(())

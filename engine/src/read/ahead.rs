@@ -8,9 +8,10 @@
 use super::{Part, ReadError, Run, Spare};
 use crate::limits::{AHEAD_BYTES_MAX, AHEAD_PARTS_MAX};
 use sample::{SampleBlock, TimeRange};
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, Thread};
 
 type Block = Result<SampleBlock, ReadError>;
@@ -79,8 +80,12 @@ impl Slot {
 /// What scan and lent thread share.
 #[derive(Default)]
 struct Shared {
+    /// What was announced and not taken, in the order of the scan, which alone changes it.
+    announced: Mutex<VecDeque<Arc<Slot>>>,
     /// Slots that nobody began, perhaps with some that somebody did.
     waiting: Mutex<VecDeque<Arc<Slot>>>,
+    /// Whether nothing is to be loaded: nobody takes what the scan delivers.
+    still: AtomicBool,
     /// Bytes of blocks that were loaded and not taken.
     bytes: AtomicUsize,
     /// Threads that load for it.
@@ -103,7 +108,7 @@ impl Shared {
                 }
             }
         }
-        if self.bytes.load(Ordering::Relaxed) >= AHEAD_BYTES_MAX {
+        if self.is_still() || self.bytes.load(Ordering::Relaxed) >= AHEAD_BYTES_MAX {
             return false;
         }
         let next = || self.waiting().pop_front();
@@ -113,9 +118,45 @@ impl Shared {
             let block = slot.run.load(&slot.part, slot.range);
             self.bytes.fetch_add(bytes_of(&block), Ordering::Relaxed);
             slot.set(State::Loaded(Box::new(block)));
+            if self.is_still() {
+                self.unload(slot);
+            }
         }
         begun.0 = None;
         true
+    }
+
+    fn announced(&self) -> MutexGuard<'_, VecDeque<Arc<Slot>>> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_still(&self) -> bool {
+        self.still.load(Ordering::SeqCst)
+    }
+
+    /// Lets go of what was loaded; whoever wants it loads it again.
+    fn unload(&self, slot: &Slot) {
+        let mut state = slot.state();
+        if let State::Loaded(block) = &*state {
+            self.bytes.fetch_sub(bytes_of(block), Ordering::Relaxed);
+            *state = State::Waiting;
+        }
+    }
+}
+
+thread_local! {
+    /// Scans that load ahead of the thread.
+    static SCANS: RefCell<Vec<Weak<Shared>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What the calling thread's scans deliver is not taken any more: they let go of what was loaded ahead of them, and go
+/// on without until they have delivered for a while.
+pub fn stand_still() {
+    let scans: Vec<_> = SCANS.with_borrow(|scans| scans.iter().filter_map(Weak::upgrade).collect());
+    for shared in scans {
+        shared.still.store(true, Ordering::SeqCst);
+        shared.waiting().clear();
+        shared.announced().iter().for_each(|slot| shared.unload(slot));
     }
 }
 
@@ -123,25 +164,23 @@ impl Shared {
 pub(super) struct Ahead {
     spare: Arc<dyn Spare>,
     shared: Arc<Shared>,
-    /// What was announced and not taken, in the order of the scan.
-    announced: VecDeque<Arc<Slot>>,
     /// Bytes of one sample, as loaded last.
     sample_bytes: usize,
     /// About how many bytes the announced parts are in memory.
     announced_bytes: usize,
     begun: bool,
+    /// Parts that were loaded since it stands still.
+    alone: usize,
 }
 
 impl Ahead {
     pub(super) fn new(spare: Arc<dyn Spare>) -> Ahead {
-        Ahead {
-            spare,
-            shared: Arc::default(),
-            announced: VecDeque::new(),
-            sample_bytes: 0,
-            announced_bytes: 0,
-            begun: false,
-        }
+        let shared: Arc<Shared> = Arc::default();
+        SCANS.with_borrow_mut(|scans| {
+            scans.retain(|scan| scan.strong_count() > 0);
+            scans.push(Arc::downgrade(&shared));
+        });
+        Ahead { spare, shared, sample_bytes: 0, announced_bytes: 0, begun: false, alone: 0 }
     }
 
     fn bytes(&self, part: &Part) -> usize {
@@ -151,13 +190,15 @@ impl Ahead {
     /// Whether parts should be announced now: some were loaded and few are left.
     pub(super) fn wants_more(&self) -> bool {
         self.begun
-            && self.announced.len() <= AHEAD_PARTS_MAX / 2
+            && !self.shared.is_still()
+            && self.shared.announced().len() <= AHEAD_PARTS_MAX / 2
             && self.announced_bytes <= AHEAD_BYTES_MAX / 2
     }
 
     /// Whether `part` may be announced.
     pub(super) fn has_room(&self, part: &Part) -> bool {
-        self.announced.len() < AHEAD_PARTS_MAX && self.announced_bytes + self.bytes(part) <= AHEAD_BYTES_MAX
+        self.shared.announced().len() < AHEAD_PARTS_MAX
+            && self.announced_bytes + self.bytes(part) <= AHEAD_BYTES_MAX
     }
 
     /// `part` of `run` will be loaded for `range`.
@@ -165,13 +206,16 @@ impl Ahead {
         let (bytes, state) = (self.bytes(&part), Mutex::new(State::Waiting));
         let slot = Arc::new(Slot { run: run.clone(), part, range, bytes, state });
         self.announced_bytes += bytes;
-        self.announced.push_back(slot.clone());
+        self.shared.announced().push_back(slot.clone());
         self.shared.waiting().push_back(slot);
     }
 
     /// Has what was announced loaded, if a processor has nothing to do.
     pub(super) fn lend(&self) {
-        if self.announced.len() < 2 || self.shared.lent.load(Ordering::Acquire) > 0 {
+        if self.shared.announced().len() < 2
+            || self.shared.is_still()
+            || self.shared.lent.load(Ordering::Acquire) > 0
+        {
             return;
         }
         /// Counts the thread until its work ends, however that is.
@@ -188,7 +232,11 @@ impl Ahead {
 
     fn announced(&mut self, run: &Arc<dyn Run>, part: &Part) -> Option<Arc<Slot>> {
         let is = |slot: &Arc<Slot>| Arc::ptr_eq(&slot.run, run) && slot.part.token == part.token;
-        let slot = self.announced.remove(self.announced.iter().position(is)?)?;
+        let slot = {
+            let mut announced = self.shared.announced();
+            let at = announced.iter().position(is)?;
+            announced.remove(at)?
+        };
         self.announced_bytes -= slot.bytes;
         Some(slot)
     }
@@ -205,7 +253,7 @@ impl Ahead {
     /// A part that may have been announced is not needed, and perhaps neither is what comes behind it: nobody begins to
     /// load that.
     pub(super) fn forget(&mut self, run: &Arc<dyn Run>, part: &Part) {
-        if !self.announced.is_empty() {
+        if !self.shared.announced().is_empty() {
             self.discard(run, part);
             self.shared.waiting().clear();
         }
@@ -222,6 +270,13 @@ impl Ahead {
 
     /// Loads a part, or takes it where it was loaded.
     pub(super) fn load(&mut self, run: &Arc<dyn Run>, part: &Part, range: TimeRange) -> Block {
+        if self.shared.is_still() {
+            self.alone += 1;
+            if self.alone > AHEAD_PARTS_MAX {
+                self.alone = 0;
+                self.shared.still.store(false, Ordering::SeqCst);
+            }
+        }
         let block = match self.announced(run, part) {
             None => run.load(part, range),
             Some(slot) => self.take(&slot),
@@ -258,6 +313,7 @@ impl Ahead {
 impl Drop for Ahead {
     fn drop(&mut self) {
         self.shared.waiting().clear();
+        self.shared.announced().clear();
     }
 }
 

@@ -17,6 +17,7 @@ mod stretches;
 mod union;
 mod view;
 
+pub use ahead::stand_still;
 pub use archive::{
     Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Evidence, Ledger, Live,
     Problem, ProblemCode, ReadError, Snapshot, Verdict, Why,

@@ -129,13 +129,13 @@ fn values<'a>(columns: &mut Columns<'a>, column: &'a Column) {
     columns.push((VALUE, column.kind() as u32, bytes));
 }
 
-/// Writes one batch. `edge` is absent where the stream has no such column; `json` describes it.
+/// Writes one batch. `edge` is absent where the stream has no such column; `json`, an object as text, describes it.
 pub fn batch(
     out: &mut Writer<'_>,
     channel: (u32, &str),
     block: &SampleBlock,
     edge: Option<bool>,
-    json: &Value,
+    json: &[u8],
 ) -> Result<(), Stopped> {
     let mut columns: Columns<'_> = vec![(TIME, Kind::Int64 as u32, little(&block.time, i64::to_le_bytes))];
     values(&mut columns, &block.values);
@@ -174,11 +174,11 @@ fn put(
     out: &mut Writer<'_>,
     head: &BlockHead<'_>,
     columns: &Columns<'_>,
-    json: &Value,
+    json: &[u8],
 ) -> Result<(), Stopped> {
     let entries: Vec<_> =
         columns.iter().map(|(tag, element, bytes)| (*tag, *element, bytes.get().len())).collect();
-    out.put(&head.bytes(&entries, json.to_string().as_bytes(), 0))?;
+    out.put(&head.bytes(&entries, json, 0))?;
     for (_, _, bytes) in columns {
         let bytes = bytes.get();
         out.put(bytes)?;
@@ -232,7 +232,7 @@ pub(crate) fn bins(
         name: of.name.as_bytes(),
         ..BlockHead::default()
     };
-    put(out, &head, &columns, json)
+    put(out, &head, &columns, json.to_string().as_bytes())
 }
 
 /// Writes rows of a table; `of` describes each channel. Which column entries are whose stands in the description.
@@ -253,7 +253,7 @@ pub(crate) fn table(out: &mut Writer<'_>, block: &RowBlock, of: &[Value]) -> Res
         descriptions.push(description);
     }
     let head = BlockHead { kind: KIND_TABLE, samples: block.times.len() as u64, ..BlockHead::default() };
-    put(out, &head, &columns, &json!({"columns": descriptions}))
+    put(out, &head, &columns, json!({"columns": descriptions}).to_string().as_bytes())
 }
 
 /// Writes a block without columns; `channel` is the one that it concerns.
@@ -271,7 +271,7 @@ pub(crate) fn notice(
         durable_until: durable_until.0,
         ..BlockHead::default()
     };
-    put(out, &head, &Vec::new(), json)
+    put(out, &head, &Vec::new(), json.to_string().as_bytes())
 }
 
 /// Writes the end block, whose last eight bytes are the checksum of all before; the writer has computed it from the

@@ -33,6 +33,8 @@ impl ArrowStream {
         if let Some(stream) = &mut self.0 {
             stream.write(&batch).map_err(|error| broken(out, &error))?;
         }
+        // The client may take long.
+        drop(batch);
         self.hand_over(out)
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct ColumnsFormat {
     edge: bool,
     /// Whether chunks are sent as they are stored.
     undecoded: bool,
-    /// What described the last chunks.
+    /// What described the last samples inside the range.
     described: Option<Described>,
     range: TimeRange,
     /// What the end block says of each channel.
@@ -27,7 +27,7 @@ pub(crate) struct ColumnsFormat {
     samples: u64,
 }
 
-/// The description of some chunks.
+/// The description of some samples.
 #[derive(Debug)]
 struct Described {
     channel: usize,
@@ -66,22 +66,45 @@ impl ColumnsFormat {
         ColumnsFormat { undecoded: true, ..self }
     }
 
-    fn batch(
-        &self,
-        out: &mut Writer<'_>,
-        segment: &Segment,
-        held: Option<Option<bool>>,
-    ) -> Result<(), Stopped> {
-        let target = self.channels.last().cloned().unwrap_or_default();
-        let mut json = description(self.numbers, &target, &segment.block.run, segment.metadata.as_deref());
-        if let Some(Some(held)) = held {
+    /// A batch of samples beside the range.
+    fn batch_beside(&self, out: &mut Writer<'_>, beside: &Beside) -> Result<(), Stopped> {
+        let Segment { block, metadata } = &beside.segment;
+        let (index, target) = self.present();
+        let mut json = description(self.numbers, target, &block.run, metadata.as_deref());
+        if let Some(held) = beside.held {
             json["held"] = json!(held);
         }
-        let index = u32::try_from(self.channels.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let name = target["name"].as_str().unwrap_or_default();
-        let edge = self.edge.then_some(held.is_some());
-        columns::batch(out, (index, name), &segment.block, edge, &json)
+        let json = json.to_string();
+        columns::batch(out, (index, name_of(target)), block, self.edge.then_some(true), json.as_bytes())
     }
+
+    /// The present channel: its place, and how the answer calls it.
+    fn present(&self) -> (u32, &Value) {
+        let index = u32::try_from(self.channels.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        (index, self.channels.last().unwrap_or(&Value::Null))
+    }
+
+    /// Makes `described` fit samples of the present channel.
+    fn describe(&mut self, run: &RunType, metadata: Option<&Arc<Metadata>>) {
+        let at = self.channels.len().saturating_sub(1);
+        if self.described.as_ref().is_some_and(|described| described.is_of(at, run, metadata)) {
+            return;
+        }
+        let json = description(self.numbers, self.present().1, run, metadata.map(|metadata| &**metadata));
+        let json = json.to_string().into_bytes();
+        let (run, metadata) = (run.clone(), metadata.cloned());
+        self.described = Some(Described { channel: at, run, metadata, json });
+    }
+
+    /// The description of the samples that it was made for.
+    fn description(&self) -> &[u8] {
+        self.described.as_ref().map_or(b"{}".as_slice(), |described| &described.json)
+    }
+}
+
+/// The name by which a channel was asked for.
+fn name_of(target: &Value) -> &str {
+    target["name"].as_str().unwrap_or_default()
 }
 
 /// What describes a batch of the channel that answers call `target`.
@@ -133,35 +156,29 @@ impl Format for ColumnsFormat {
 
     fn beside(&mut self, out: &mut Writer<'_>, _side: Side, sample: Option<&Beside>) -> Result<(), Stopped> {
         match sample {
-            Some(beside) => self.batch(out, &beside.segment, Some(beside.held)),
+            Some(beside) => self.batch_beside(out, beside),
             None => Ok(()),
         }
     }
 
     fn segment(&mut self, out: &mut Writer<'_>, segment: &Segment) -> Result<(), Stopped> {
         self.samples += segment.block.len() as u64;
-        self.batch(out, segment, None)
+        self.describe(&segment.block.run, segment.metadata.as_ref());
+        let (index, target) = self.present();
+        let edge = self.edge.then_some(false);
+        columns::batch(out, (index, name_of(target)), &segment.block, edge, self.description())
     }
 
     fn chunks(&mut self, out: &mut Writer<'_>, segment: &ChunkSegment) -> Result<(), Stopped> {
         let Some(first) = segment.chunks.first() else { return Ok(()) };
-        let (run, metadata) = (&first.chunk.header().run, segment.metadata.as_ref());
-        let at = self.channels.len().saturating_sub(1);
-        let target = self.channels.get(at).unwrap_or(&Value::Null);
-        if !self.described.as_ref().is_some_and(|described| described.is_of(at, run, metadata)) {
-            let json = description(self.numbers, target, run, metadata.map(|metadata| &**metadata));
-            let json = json.to_string().into_bytes();
-            let (run, metadata) = (run.clone(), metadata.cloned());
-            self.described = Some(Described { channel: at, run, metadata, json });
-        }
-        let json = self.described.as_ref().map_or(b"{}".as_slice(), |described| &described.json);
+        self.describe(&first.chunk.header().run, segment.metadata.as_ref());
         self.samples += segment.samples() as u64;
         if segment.chunks.iter().any(|of| !of.lenders.is_empty()) {
             columns::lenders(out, segment.chunks.iter().flat_map(|of| &of.lenders))?;
         }
-        let index = u32::try_from(at).unwrap_or(u32::MAX);
-        let name = target["name"].as_str().unwrap_or_default();
-        columns::chunks(out, (index, name), segment.chunks.iter().map(|of| &of.chunk), json)
+        let (index, target) = self.present();
+        let chunks = segment.chunks.iter().map(|of| &of.chunk);
+        columns::chunks(out, (index, name_of(target)), chunks, self.description())
     }
 
     fn close(&mut self, _out: &mut Writer<'_>, closing: &Closing) -> Result<(), Stopped> {

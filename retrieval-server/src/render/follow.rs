@@ -116,7 +116,7 @@ impl FollowFormat {
             json["late"] = json!(true);
         }
         json["cursor"] = json!(cursor.encode());
-        columns::batch(out, (index(channel), name(target)), block, None, &json)
+        columns::batch(out, (index(channel), name(target)), block, None, json.to_string().as_bytes())
     }
 
     fn event(&self, out: &mut Writer<'_>, kind: &str, cursor: &str) {

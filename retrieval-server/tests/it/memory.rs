@@ -134,7 +134,7 @@ impl Run for Blocks {
     fn whole(&self) -> Option<(Part, Facts)> {
         let (first, last) = (self.parts.first()?, self.parts.last()?);
         let alike = self.parts.iter().all(|block| block.run.value == first.run.value);
-        let samples: Vec<Sample> = self.parts.iter().flat_map(|block| rows(block)).collect();
+        let samples: Vec<Sample> = self.parts.iter().flat_map(rows).collect();
         let part = Part {
             first: Position { time: first.first().0, rank: 0 },
             last: Position { time: last.last().0, rank: u32::MAX },
