@@ -97,6 +97,16 @@ pub enum EventKind {
     },
 }
 
+impl Event {
+    /// From when on it can matter: only a lost connection says something of the time before it was noticed.
+    pub fn begins(&self) -> Timestamp {
+        match self.kind {
+            EventKind::Disconnected { last_heard } => last_heard.min(self.time),
+            _ => self.time,
+        }
+    }
+}
+
 impl EventKind {
     /// The HTTP interface's name.
     pub fn name(&self) -> &'static str {

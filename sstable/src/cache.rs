@@ -68,6 +68,12 @@ impl BlockCache {
         Some(block.clone())
     }
 
+    /// Whether what lies at `offset` of `table` is here. That is no use of it.
+    pub(crate) fn holds(&self, table: u64, offset: u64) -> bool {
+        let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        content.blocks.contains_key(&(table, offset))
+    }
+
     /// Keeps what lies at `offset` of `table`, letting others go.
     pub(crate) fn insert(&self, table: u64, offset: u64, block: Cached) {
         if block.memory_bytes() > self.bytes_max {

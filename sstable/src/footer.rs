@@ -59,6 +59,9 @@ pub struct TableSummary {
     pub channel_range: Option<(ChannelId, ChannelId)>,
     /// Rows of the dictionary.
     pub channels: u64,
+    /// How many seconds before its week the events of the table begin to matter, rounded up; `u32::MAX` where that is
+    /// not known or more.
+    pub events_reach_s: u32,
 }
 
 /// The footer: the summary and where the dictionary and the index are.
@@ -160,7 +163,7 @@ impl Footer {
         put_u64(&mut out, channels.0.0);
         put_u64(&mut out, channels.1.0);
         put_u64(&mut out, summary.channels);
-        put_u32(&mut out, 0);
+        put_u32(&mut out, summary.events_reach_s);
         let crc = checksum(&out);
         put_u32(&mut out, crc);
         (out, crc)
@@ -200,8 +203,8 @@ fn read_footer(fields: &[u8], file_len: u64, footer_crc: u32) -> Result<Footer, 
     let (records, samples) = (cursor.u64()?, cursor.u64()?);
     let span = (Timestamp(cursor.i64()?), Timestamp(cursor.i64()?));
     let range = (ChannelId(cursor.u64()?), ChannelId(cursor.u64()?));
-    let channels = cursor.u64()?;
-    if zeros != 0 || cursor.u32()? != 0 {
+    let (channels, events_reach_s) = (cursor.u64()?, cursor.u32()?);
+    if zeros != 0 {
         return Err(cursor.error("a footer with bits that mean nothing yet"));
     }
     let summary = TableSummary {
@@ -215,6 +218,7 @@ fn read_footer(fields: &[u8], file_len: u64, footer_crc: u32) -> Result<Footer, 
         span: (samples > 0).then_some(span),
         channel_range: (blocks > 0).then_some(range),
         channels,
+        events_reach_s,
     };
     Ok(Footer { prologue_crc, dictionary_offset, index_offset, index_len, summary })
 }

@@ -26,6 +26,7 @@ mod format;
 mod golden_tests;
 mod key;
 mod known_models;
+mod reach;
 mod reader;
 mod record;
 mod salvage;

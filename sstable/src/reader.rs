@@ -44,6 +44,14 @@ impl Table {
         self.open_chunk(entry, entry.locator.len <= SEARCHED_BYTES_MAX)
     }
 
+    /// As [`Table::chunk`], with all its bytes where they are no more than one read should take.
+    ///
+    /// # Errors
+    /// As [`Table::chunk`].
+    pub fn chunk_with_body(&self, entry: &Entry) -> Result<OpenChunk, FormatError> {
+        self.open_chunk(entry, true)
+    }
+
     /// The samples of `pages` of a chunk of this table that lie in `range`; only those pages are read.
     ///
     /// # Errors

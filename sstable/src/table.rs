@@ -7,6 +7,7 @@ use crate::cache::{BlockCache, Cached};
 use crate::chunk::{ChunkHeader, Statistics};
 use crate::footer::{Footer, TableInfo, TableSummary, decode_prologue};
 use crate::format::*;
+use crate::reach::matters_from;
 use crate::reader::OpenChunk;
 use crate::record::{DictionaryRow, Lineage};
 use disk::{Disk, File, FormatError, Mapping};
@@ -128,6 +129,11 @@ impl Table {
         &self.footer.summary
     }
 
+    /// From when on its events may matter to an answer: at its week's begin or before it.
+    pub fn events_matter_from(&self) -> Timestamp {
+        matters_from(self.info.week, self.footer.summary.events_reach_s)
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         self.file.path()
@@ -202,16 +208,29 @@ impl Table {
         channel: ChannelId,
         range: TimeRange,
     ) -> impl Iterator<Item = Result<Entry, FormatError>> + '_ {
-        let least = Key::least(rate, channel);
-        let from = self.rows.partition_point(|row| row.last_key < least);
         let wanted = move |key: Key, last: Timestamp| {
             key.rate == rate && key.channel == channel && range.touches(Timestamp(key.bin), last)
         };
-        self.rows[from..]
-            .iter()
-            .take_while(move |row| row.first_key < Key::new(rate, channel, range.to.0))
-            .filter(move |row| row.last >= range.from)
-            .flat_map(move |row| self.row_entries(row, wanted))
+        let rows = self.rows_between(Key::least(rate, channel), Key::new(rate, channel, range.to.0));
+        rows.filter(move |row| row.last >= range.from).flat_map(move |row| self.row_entries(row, wanted))
+    }
+
+    /// Whether [`Table::entries`] reads at most blocks that hold something of the channel: the block index names each
+    /// large chunk, shared blocks that may hold something are in the cache or begin with the channel.
+    pub fn knows_entries(&self, rate: u64, channel: ChannelId, range: TimeRange) -> bool {
+        let mut rows = self.rows_between(Key::least(rate, channel), Key::new(rate, channel, range.to.0));
+        rows.all(|row| {
+            row.chunk.is_some()
+                || row.last < range.from
+                || (row.first_key.rate, row.first_key.channel) == (rate, channel)
+                || self.cache.holds(self.cache_key, row.offset)
+        })
+    }
+
+    /// The rows of blocks that may hold keys from `least` on, up to but without `end`.
+    fn rows_between(&self, least: Key, end: Key) -> impl Iterator<Item = &IndexRow> {
+        let from = self.rows.partition_point(|row| row.last_key < least);
+        self.rows[from..].iter().take_while(move |row| row.first_key < end)
     }
 
     /// All entries in the order of their keys.

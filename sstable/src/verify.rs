@@ -4,6 +4,7 @@ use crate::block_index::{ChunkFacts, IndexRow};
 use crate::cache::BlockCache;
 use crate::chunk::{self, ChunkHeader, Statistics};
 use crate::format::PROLOGUE_BYTES;
+use crate::reach::reach_s;
 use crate::record::{
     DictionaryRow, decode_bins, decode_carry_in, decode_channel_records, decode_events, decode_metadata,
 };
@@ -51,6 +52,7 @@ struct Verifier<'a> {
     table: Option<Table>,
     found: Verification,
     next_row: usize,
+    events_reach_s: u32,
     channels: HashMap<ChannelId, Tally>,
     dictionary: Vec<(ChannelId, Tally)>,
 }
@@ -69,6 +71,7 @@ pub fn verify(disk: &dyn Disk, path: &Path, deep: bool) -> Result<Verification, 
         table: None,
         found: Verification::default(),
         next_row: 0,
+        events_reach_s: 0,
         channels: HashMap::new(),
         dictionary: Vec::new(),
     };
@@ -192,6 +195,10 @@ impl Verifier<'_> {
             }
             return Ok(());
         }
+        if let Some(table) = self.table.as_ref().filter(|_| self.deep) {
+            self.events_reach_s =
+                self.events_reach_s.max(reach_s(table.info().week, entry.key, &entry.payload));
+        }
         let decoded: Result<(), BytesError> = match entry.key.rate {
             _ if !self.deep => Ok(()),
             Key::EVENTS => decode_events(&entry.payload).map(drop),
@@ -270,6 +277,9 @@ impl Verifier<'_> {
             != (self.found.samples, self.found.chunks, self.found.records)
         {
             self.wrong(footer_offset, "the footer counts other chunks, samples or records than there are");
+        }
+        if self.deep && summary.events_reach_s != self.events_reach_s {
+            self.wrong(footer_offset, "the footer says that events reach back to another time than they do");
         }
         let dictionary = std::mem::take(&mut self.dictionary);
         if dictionary.len() as u64 != summary.channels {

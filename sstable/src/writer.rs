@@ -10,11 +10,12 @@ use crate::codec::Profile;
 use crate::footer::{Footer, TableInfo, TableSummary, encode_prologue};
 use crate::format::*;
 use crate::known_models::KnownModels;
+use crate::reach::reach_s;
 use crate::record::{DictionaryRow, Lineage, encode_lineage};
 use crate::table::WholeChunk;
 use crate::tally::ChannelTally;
 use disk::{Disk, File, FormatError};
-use sample::{ChannelId, SampleBlock, Timestamp};
+use sample::{ChannelId, SampleBlock, Timestamp, Week};
 use siblings::Siblings;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
@@ -45,6 +46,7 @@ const SIBLING_BYTE_SAMPLES: usize = 8;
 #[derive(Debug)]
 pub struct TableWriter {
     file: Arc<dyn File>,
+    week: Week,
     profile: Profile,
     choices: ColumnChoices,
     offset: u64,
@@ -75,6 +77,7 @@ impl TableWriter {
         crc.copy_from_slice(&prologue[PROLOGUE_BYTES - 4..]);
         Ok(TableWriter {
             file: disk.create(path)?,
+            week: info.week,
             profile: Profile::Hot,
             choices: ColumnChoices::default(),
             offset: 0,
@@ -95,6 +98,7 @@ impl TableWriter {
                 span: None,
                 channel_range: None,
                 channels: 0,
+                events_reach_s: 0,
             },
             channels: VecDeque::new(),
             times: HashMap::new(),
@@ -254,6 +258,8 @@ impl TableWriter {
         }
         self.check_order(key, 0)?;
         self.summary.records += 1;
+        let reach_s = reach_s(self.week, key, &payload);
+        self.summary.events_reach_s = self.summary.events_reach_s.max(reach_s);
         if payload.len() < SHARED_ENTRY_BYTES_MAX {
             return self.share(key, last, payload);
         }
@@ -397,9 +403,16 @@ impl TableWriter {
     }
 
     fn share(&mut self, key: Key, last: Timestamp, payload: Vec<u8>) -> Result<(), FormatError> {
+        let begins_records = key.rate != Key::SAMPLES
+            && self.shared.last().is_some_and(|(before, ..)| before.rate == Key::SAMPLES);
+        if begins_records && self.shared_bytes >= CHUNKS_APART_BYTES_MIN {
+            self.close_shared()?;
+        }
         self.shared_bytes += payload.len();
         self.shared.push((key, last, payload));
-        if self.shared_bytes >= SHARED_BLOCK_BYTES { self.close_shared() } else { Ok(()) }
+        let bytes_max =
+            if (1..Key::DECIMATED).contains(&key.rate) { RECORD_BLOCK_BYTES } else { SHARED_BLOCK_BYTES };
+        if self.shared_bytes >= bytes_max { self.close_shared() } else { Ok(()) }
     }
 
     fn close_shared(&mut self) -> Result<(), FormatError> {

@@ -11,6 +11,10 @@ pub(crate) const TABLE_FILE: FileHeader =
 pub(crate) const SHARED_ENTRY_BYTES_MAX: usize = 4 << 10;
 /// A shared block is closed when its payloads reach this size.
 pub(crate) const SHARED_BLOCK_BYTES: usize = 64 << 10;
+/// A shared block of records is closed when its payloads reach this size: who asks for one channel reads all of it.
+pub(crate) const RECORD_BLOCK_BYTES: usize = 16 << 10;
+/// Chunks of so many bytes share no block with the records behind them: its first key says which there are.
+pub(crate) const CHUNKS_APART_BYTES_MIN: usize = 1 << 10;
 /// Most bytes of a block body after decompression.
 pub(crate) const UNPACKED_BYTES_MAX: usize = 1 << 20;
 /// Longest name of a retention class.
@@ -73,7 +77,7 @@ pub(crate) const FOOTER_FIELDS: [(&str, usize, usize); 18] = [
     ("least channel", 96, 8),
     ("greatest channel", 104, 8),
     ("channels", 112, 8),
-    ("more zeros", 120, 4),
+    ("events reach back", 120, 4),
     ("crc", 124, 4),
 ];
 const _: () = assert!(contiguous(&FOOTER_FIELDS, FOOTER_BYTES));

@@ -1,7 +1,7 @@
 //! What tells two states of a channel apart without reading its samples.
 
 use super::{ChannelView, Kept, Snapshot};
-use sample::{Event, EventKind, TimeRange, Timestamp, Week};
+use sample::{TimeRange, Timestamp, Week};
 use std::fmt::{self, Debug, Write as _};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -28,14 +28,6 @@ impl Printed {
     fn add(&mut self, value: &dyn Debug) {
         // Hashing does not fail.
         let _ = write!(self, "{value:?};");
-    }
-}
-
-/// From when on an event can matter.
-fn begins(event: &Event) -> Timestamp {
-    match event.kind {
-        EventKind::Disconnected { last_heard } => last_heard.min(event.time),
-        _ => event.time,
     }
 }
 
@@ -75,7 +67,7 @@ fn add(snapshot: &Snapshot, range: TimeRange, state: &mut Printed) -> Option<boo
     }
     // Where the runs end and the events begin.
     u8::MAX.hash(&mut state.0);
-    for event in snapshot.events.iter().filter(|event| begins(event) < range.to) {
+    for event in snapshot.events.iter().filter(|event| event.begins() < range.to) {
         state.add(event);
     }
     let changes = &snapshot.metadata;
