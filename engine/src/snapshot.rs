@@ -20,7 +20,11 @@ pub(crate) fn of(shared: &Shared, slot: &Slot, range: TimeRange) -> Result<Snaps
 
 /// A channel from its tail with the live files that lack it, or with later ones.
 pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot, ReadError> {
-    let timeline = Timeline::read(view, tail.channel, range)?;
+    let base = view.base_week(Week::containing(range.from));
+    let of_archive: Vec<Event> =
+        archive_events(view)?.into_iter().filter(|event| matters_from(base, event)).collect();
+    let elsewhere = of_archive.iter().chain(&tail.events).chain(&tail.archive_events);
+    let timeline = Timeline::read(view, tail.channel, range, newest_before(range, elsewhere))?;
     let mut runs: Vec<Arc<dyn Run>> = timeline.carried.into_iter().chain(tail.runs).collect();
     let sums = view.week_sums(tail.channel, range);
     for (table, _) in view.tables_for(tail.channel, range) {
@@ -37,9 +41,8 @@ pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot
         runs.push(Arc::new(run.summed_up_by(sum)));
     }
     let rows = decimated(view, tail.channel, range);
-    let base = view.base_week(Week::containing(range.from));
     let mut events = timeline.events;
-    events.extend(archive_events(view)?.into_iter().filter(|event| matters_from(base, event)));
+    events.extend(of_archive);
     let recorded = events.len();
     events.extend(tail.events);
     events.extend(tail.archive_events.into_iter().filter(|event| matters_from(base, event)));
@@ -85,6 +88,12 @@ fn matters_from(base: Option<Week>, event: &Event) -> bool {
     }
 }
 
+/// The highest place in the order of receipt of events that may matter before the end of `range`.
+fn newest_before<'e>(range: TimeRange, events: impl Iterator<Item = &'e Event>) -> u64 {
+    let matters = |event: &&Event| event.begins() < range.to && event.sequence < u64::MAX;
+    events.filter(matters).map(|event| event.sequence).max().unwrap_or(0)
+}
+
 /// Events by sequence, each once. The first `recorded` are from tables: a run of drops that memory still
 /// calls open may stand among them already.
 fn each_once(mut events: Vec<Event>, recorded: usize) -> Vec<Event> {
@@ -109,12 +118,14 @@ struct Timeline {
 }
 
 impl Timeline {
-    /// From the carry-in of the latest partition at or before the range on.
-    fn read(view: &View, channel: ChannelId, range: TimeRange) -> Result<Timeline, ReadError> {
+    /// From the carry-in of the latest partition at or before the range on. `newest` is the highest place in the order
+    /// of receipt of what stands elsewhere and may matter before the end of the range.
+    fn read(view: &View, channel: ChannelId, range: TimeRange, newest: u64) -> Result<Timeline, ReadError> {
         let mut timeline = Timeline::default();
         let base = view.base_week(Week::containing(range.from));
         // An event stands in the week of its time; what it says may reach back across one week's begin.
         let last = Week::containing(range.to).next();
+        let mut following: Option<(Week, bool)> = None;
         for span in view.partitions.all() {
             if view.manifest.tables[span.table].decimated {
                 continue;
@@ -122,6 +133,15 @@ impl Timeline {
             let outside = base.is_some_and(|base| span.week < base) || span.week > last;
             if outside || channel < span.channels.0 || span.channels.1 < channel {
                 continue;
+            }
+            // Tables come week by week.
+            if span.week.start() >= range.to {
+                if following.is_none_or(|(week, _)| week != span.week) {
+                    following = Some((span.week, timeline.needs(view, span.week, channel, range, newest)));
+                }
+                if following == Some((span.week, false)) {
+                    continue;
+                }
             }
             let records = Records { view, table: span.table, channel };
             if view.manifest.tables[span.table].holds_carry_in && Some(span.week) == base {
@@ -134,6 +154,25 @@ impl Timeline {
             timeline.metadata.extend(changes.into_iter().flatten().map(|(time, m)| (time, Arc::new(m))));
         }
         Ok(timeline)
+    }
+
+    /// Whether `week`, which begins behind `range`, may tell more about it than what was found up to its end: events
+    /// that reach back or were received earlier, whether a source served the channel, metadata of samples that stand
+    /// in that week.
+    fn needs(&self, view: &View, week: Week, channel: ChannelId, range: TimeRange, newest: u64) -> bool {
+        let is_own =
+            |event: &Event| !matches!(event.kind, EventKind::EngineDown { .. } | EventKind::Dropped { .. });
+        let newest = newest.max(newest_before(range, self.events.iter()));
+        let described = self.metadata.iter().any(|(from, _)| *from < range.to);
+        !self.events.iter().any(is_own)
+            || view.partitions.of_week(week, channel).any(|span| {
+                let entry = &view.manifest.tables[span.table];
+                let received_earlier = entry.sequence_span.1 > 0 && entry.sequence_span.0 < newest;
+                let holds_earlier = span.samples.is_some_and(|(first, _)| first < range.to);
+                view.tables[span.table].events_matter_from() < range.to
+                    || received_earlier
+                    || (!described && holds_earlier)
+            })
     }
 
     /// A carry-in as the events and the sample that it stands for.

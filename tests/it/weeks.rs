@@ -1,13 +1,13 @@
 //! Weeks and retention classes apart: each week answers for itself, whatever became of older ones.
 
-use crate::rig::{DAY, HOUR, MINUTE, MONDAY, Rig, SECOND, WEEK, name, reader_of};
+use crate::rig::{DAY, HOUR, MINUTE, MONDAY, Rig, SECOND, WEEK, double, name, reader_of, samples_of};
 use engine::config::ChannelSettings;
 use engine::layout::Layout;
 use engine::manifest::Manifest;
 use engine::read::Reader;
 use engine::recovery::open_read_only;
 use engine::source::Arrival;
-use sample::{ChannelName, Metadata, Sample, TimeRange, Timestamp};
+use sample::{ChannelName, EventKind, Metadata, Sample, TimeRange, Timestamp, Week};
 use std::sync::Arc;
 
 pub(crate) const CHANNELS: [&str; 5] = ["busy", "quiet", "gone", "old", "short"];
@@ -149,4 +149,93 @@ fn a_late_sample_behind_one_from_the_next_week_is_what_that_week_begins_with() {
     let edge = rig.view("A", TimeRange::new(Timestamp(monday), Timestamp(monday + HOUR)));
     let edge = edge.last_before(Timestamp(monday), false).unwrap().unwrap();
     assert_eq!(edge.value.as_f64(), Some(3.0));
+}
+
+/// What is said of a range, as text.
+fn said(rig: &Rig, channel: &str, range: TimeRange) -> String {
+    let view = rig.view(channel, range);
+    let times: Vec<i64> = samples_of(&view, range).iter().map(|sample| sample.time.0).collect();
+    format!("{channel}: {times:?} {:?} {:?} {:?}", view.coverage(range), view.metadata(), view.events(range))
+}
+
+/// Lets events of one channel arrive, with a sample, if one comes, behind them.
+fn tell(rig: &mut Rig, events: &[(i64, EventKind)], sample: Option<i64>) {
+    let now = Timestamp(rig.now());
+    let writer = &mut rig.ingest().writer;
+    writer.at(now);
+    let id = writer.register(&name("it"));
+    for (time, kind) in events {
+        writer.event(id, Timestamp(*time), kind.clone());
+    }
+    if let Some(time) = sample {
+        writer.append(id, double(time, 1.0), !events.is_empty());
+    }
+    writer.commit();
+}
+
+#[test]
+fn a_week_is_told_what_the_next_one_learnt_of_it() {
+    let end = MONDAY + WEEK;
+    let (before, behind) = (end - 2 * HOUR, end + 20 * SECOND);
+    let connected = || EventKind::Connected { host: "ioc:5064".into() };
+    let lost = EventKind::Disconnected { last_heard: Timestamp(end - MINUTE) };
+    type Told = (Vec<(i64, EventKind)>, Option<i64>);
+    let cases: [(&str, Told, Told); 4] = [
+        // The connection turns out to have been lost.
+        (
+            "Unknown",
+            (vec![(before, EventKind::Started), (before, connected())], Some(before)),
+            (vec![(behind, lost)], None),
+        ),
+        // Found with an old value and its units.
+        (
+            "units: Some",
+            (vec![(before, EventKind::Started)], None),
+            (vec![(behind, connected())], Some(end - 30 * MINUTE)),
+        ),
+        // Imported, and archived only from then on.
+        ("NotArchived", (vec![], Some(before)), (vec![(behind, EventKind::Started)], None)),
+        // Its clock ran ahead: what was received afterwards takes effect later.
+        (
+            "Disconnected",
+            (
+                vec![
+                    (before, EventKind::Started),
+                    (end + MINUTE, connected()),
+                    (end - HOUR, EventKind::Paused),
+                ],
+                None,
+            ),
+            (vec![], None),
+        ),
+    ];
+    for (expected, first, second) in cases {
+        let mut rig = Rig::new(1, before);
+        rig.open();
+        tell(&mut rig, &first.0, first.1);
+        rig.flush();
+        rig.clock.set(Timestamp(behind));
+        if expected.starts_with("units") {
+            let metadata = Metadata { units: Some(b"mA".as_slice().into()), ..Metadata::default() };
+            let writer = &mut rig.ingest().writer;
+            writer.at(Timestamp(behind));
+            let id = writer.register(&name("it"));
+            writer.metadata(id, Timestamp(behind), metadata);
+        }
+        tell(&mut rig, &second.0, second.1);
+        let ranges = [(end - HOUR, end), (end - 90 * MINUTE, end - 1)];
+        let ranges = ranges.map(|(from, to)| TimeRange::new(Timestamp(from), Timestamp(to)));
+        let all = |rig: &Rig| ranges.map(|range| said(rig, "it", range));
+        let in_memory = all(&rig);
+        assert!(in_memory[0].contains(expected), "{in_memory:#?}");
+        rig.flush();
+        assert_eq!(all(&rig), in_memory);
+        rig.restart(SECOND);
+        rig.advance(3 * WEEK);
+        for week in [MONDAY, end] {
+            crate::sealing::seal(rig.keeper(), Week::containing(Timestamp(week)));
+        }
+        while rig.keeper().index(&|| false).unwrap() {}
+        assert_eq!(all(&rig), in_memory);
+    }
 }
