@@ -2,6 +2,7 @@
 
 use crate::layout::ROLLUP_NAME;
 use crate::limits::INDEXED_SAMPLES_MIN;
+use crate::manifest::PartitionIndexEntry;
 use crate::open_indexes::OpenIndexes;
 use disk::FormatError;
 use index::PartitionIndex;
@@ -14,21 +15,21 @@ use std::sync::Arc;
 pub(crate) struct IndexedTable {
     table: Arc<Table>,
     index: Option<Covering>,
+    /// Whether no other table of its week has the same channels.
+    sealed: bool,
 }
 
-/// An index that holds the entries of a table.
+/// An index that holds the entries of a table; it is opened when it is asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Covering {
-    /// Number of the index file.
-    pub(crate) id: u64,
-    pub(crate) index: Arc<PartitionIndex>,
-    /// Where it is given up when it turns out to be damaged.
+    pub(crate) of: PartitionIndexEntry,
+    /// Where it is opened, and given up when it turns out to be damaged.
     pub(crate) files: Arc<OpenIndexes>,
 }
 
 impl IndexedTable {
-    pub(crate) fn new(table: Arc<Table>, index: Option<Covering>) -> IndexedTable {
-        IndexedTable { table, index }
+    pub(crate) fn new(table: Arc<Table>, index: Option<Covering>, sealed: bool) -> IndexedTable {
+        IndexedTable { table, index, sealed }
     }
 
     /// The table.
@@ -45,7 +46,8 @@ impl IndexedTable {
         inside.display().to_string()
     }
 
-    /// The entries of one channel at one rate whose times touch `range`, in the order of their keys.
+    /// The entries of one channel at one rate whose times touch `range`, in the order of their keys. The index is
+    /// asked only where the table would read more to find them.
     ///
     /// # Errors
     /// When the table cannot be read or is damaged; an index that is so is given up.
@@ -55,28 +57,42 @@ impl IndexedTable {
         channel: ChannelId,
         range: TimeRange,
     ) -> Result<Vec<Entry>, FormatError> {
-        if let Some(covering) = &self.index {
-            match self.found(covering, rate, channel, range) {
+        if let Some(covering) = self.index.as_ref().filter(|_| !self.finds(rate, channel, range))
+            && let Some(index) = covering.files.partition(&covering.of)
+        {
+            match self.found(&index, rate, channel, range) {
                 Ok(entries) => return Ok(entries),
-                Err(error) => covering.files.give_up(covering.id, &error),
+                Err(error) => covering.files.give_up(covering.of.id, &error),
             }
         }
         self.table.entries(rate, channel, range).collect()
     }
 
+    /// Whether the table finds entries by reading less than pages of the index.
+    fn finds(&self, rate: u64, channel: ChannelId, range: TimeRange) -> bool {
+        match rate {
+            // Nearly every channel has one.
+            Key::CARRY_IN => true,
+            // A block of records is smaller than a page, and where there are any it is read behind that, too. Among
+            // many tables there may be few.
+            Key::EVENTS..Key::DECIMATED if self.sealed => true,
+            _ => self.table.knows_entries(rate, channel, range),
+        }
+    }
+
     fn found(
         &self,
-        covering: &Covering,
+        index: &PartitionIndex,
         rate: u64,
         channel: ChannelId,
         range: TimeRange,
     ) -> Result<Vec<Entry>, FormatError> {
         let mut entries = Vec::new();
-        let mut found = covering.index.entries(rate, channel, range)?;
+        let mut found = index.entries(rate, channel, range)?;
         while let Some(row) = found.next_row()? {
             // Those of other tables are not unpacked.
             if row.locator()?.table == self.table.info().table {
-                entries.push(of_index(&covering.index, &self.table, row.entry()?)?);
+                entries.push(of_index(index, &self.table, row.entry()?)?);
             }
         }
         Ok(entries)
@@ -85,7 +101,7 @@ impl IndexedTable {
 
 impl From<Arc<Table>> for IndexedTable {
     fn from(table: Arc<Table>) -> IndexedTable {
-        IndexedTable::new(table, None)
+        IndexedTable::new(table, None, false)
     }
 }
 

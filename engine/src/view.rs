@@ -57,7 +57,11 @@ impl View {
 
     /// A table by its place in the manifest, with the index of its week if that holds its entries.
     pub(crate) fn indexed(&self, table: usize) -> IndexedTable {
-        IndexedTable::new(self.tables[table].clone(), self.covering(table))
+        IndexedTable::new(
+            self.tables[table].clone(),
+            self.covering(table),
+            self.manifest.tables[table].sealed,
+        )
     }
 
     /// The channel that a name stands for, if the master index knows it.
@@ -88,7 +92,7 @@ impl View {
 
     fn covering(&self, table: usize) -> Option<Covering> {
         let (files, of) = (self.indexes.as_ref()?, self.index_of(table)?);
-        Some(Covering { id: of.id, index: files.partition(of)?, files: files.clone() })
+        Some(Covering { of: of.clone(), files: files.clone() })
     }
 
     /// The index that holds the entries of a table.
