@@ -11,8 +11,8 @@ use crate::week_sums::WeekSum;
 use disk::FormatError;
 use sample::{ChannelId, SampleBlock, Severity, TimeRange, Timestamp, ValueType};
 use sstable::{
-    ChunkHeader, Entry, Key, NumericStatistics, OpenChunk, Page, Statistics, StoredBytes, StoredChunk, Table,
-    TimeReference,
+    ChunkHeader, Entry, Key, Locator, NumericStatistics, OpenChunk, Page, Statistics, StoredBytes,
+    StoredChunk, Table, TimeReference,
 };
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -31,8 +31,8 @@ pub(crate) struct TableRun {
     sum: Option<WeekSum>,
     /// Chunks that [`Run::parts`] named.
     named: Mutex<Named>,
-    /// The chunk that was looked into last, with its place.
-    opened: Mutex<Option<(usize, Arc<OpenChunk>)>>,
+    /// The chunk that was looked into last, or that the last samples before a time stood in.
+    opened: Mutex<Option<(Locator, Arc<OpenChunk>)>>,
     /// What was read last of chunks that are passed on undecoded.
     stored: Mutex<Option<StoredBytes>>,
     damage: Arc<DamageLog>,
@@ -101,15 +101,40 @@ impl TableRun {
         self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The chunk at `place`, from memory if it was looked into last.
-    fn opened(&self, place: usize, entry: &Entry) -> Result<Arc<OpenChunk>, FormatError> {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, chunk)) = opened.as_ref().filter(|(of, _)| *of == place) {
-            return Ok(chunk.clone());
+    /// A chunk, from memory if it was looked into last.
+    fn opened(&self, entry: &Entry) -> Result<Arc<OpenChunk>, FormatError> {
+        match self.kept(entry) {
+            Some(chunk) => Ok(chunk),
+            None => Ok(self.keep(entry, self.table.table().chunk(entry)?)),
         }
-        let chunk = Arc::new(self.table.table().chunk(entry)?);
-        *opened = Some((place, chunk.clone()));
-        Ok(chunk)
+    }
+
+    /// A chunk that was looked into last.
+    fn kept(&self, entry: &Entry) -> Option<Arc<OpenChunk>> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.as_ref().filter(|(of, _)| *of == entry.locator).map(|(_, chunk)| chunk.clone())
+    }
+
+    fn keep(&self, entry: &Entry, chunk: OpenChunk) -> Arc<OpenChunk> {
+        let chunk = Arc::new(chunk);
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = Some((entry.locator, chunk.clone()));
+        chunk
+    }
+
+    /// The samples of a chunk that lie in `range`. One that goes on behind the range is kept: who asked for the last
+    /// sample before a time asks for what follows.
+    fn samples(&self, entry: &Entry, range: TimeRange) -> Result<SampleBlock, FormatError> {
+        let table = self.table.table();
+        let goes_on = range.to <= entry.last && entry.locator.slot.is_none();
+        let chunk = match self.kept(entry) {
+            None if goes_on => self.keep(entry, table.chunk_with_body(entry)?),
+            None => return table.samples(entry, range),
+            Some(chunk) => chunk,
+        };
+        if !goes_on {
+            *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        table.page_samples(&chunk, 0..chunk.header().pages().len(), range)
     }
 
     fn entries(&self, range: TimeRange) -> Result<Vec<Entry>, ReadError> {
@@ -276,7 +301,7 @@ impl Run for TableRun {
     fn pieces(&self, part: &Part, enough: &mut Enough<'_>) -> Result<Vec<Piece>, ReadError> {
         let Token { place, pages: None } = Token::of(part.token) else { return Ok(Vec::new()) };
         let entry = self.entry(part)?;
-        let chunk = self.opened(place, &entry).map_err(|error| self.failed(error, span_of(part)))?;
+        let chunk = self.opened(&entry).map_err(|error| self.failed(error, span_of(part)))?;
         Ok(pieces_of(place, part, chunk.header(), enough))
     }
 
@@ -306,21 +331,14 @@ impl Run for TableRun {
     }
 
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
-        let Token { place, pages } = Token::of(part.token);
         let entry = self.entry(part)?;
-        let table = self.table.table();
         // Who loads samples holds no chunks ahead beside them.
         *self.stored.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let samples = match (pages, opened) {
-            (Some(pages), _) => {
-                let read = |chunk: Arc<OpenChunk>| table.page_samples(&chunk, pages, range);
-                self.opened(place, &entry).and_then(read)
+        let samples = match Token::of(part.token).pages {
+            Some(pages) => {
+                self.opened(&entry).and_then(|chunk| self.table.table().page_samples(&chunk, pages, range))
             }
-            (None, Some((of, chunk))) if of == place => {
-                table.page_samples(&chunk, 0..chunk.header().pages().len(), range)
-            }
-            (None, _) => table.samples(&entry, range),
+            None => self.samples(&entry, range),
         };
         samples.map_err(|error| self.failed(error, span_of(part)))
     }
