@@ -3,15 +3,15 @@
 //! `cargo bench -p benches --bench hour [-- WEEKS]`: an archive of 1,000 channels over WEEKS (52) weeks, three of them at
 //! 10, 1 and 0.1 Hz, the others with a sample an hour; every week is sealed and indexed. It is opened anew for each
 //! question, which is the first about its week: another week's was asked for before. Random hours of each of the three are
-//! asked for with their edge, and hours that begin up to ten seconds after a week does, whose edge is the week's carry-in. Index reads are those of index
-//! files; data reads are stretches of tables, where what begins less than a block of the disk behind what was read, or
-//! inside it, goes on with that. CPU is that of the whole answer, in process, in `columns`; the mean over ASKED.
+//! asked for with their edge, and hours that begin up to ten seconds after a week does, whose edge is the week's carry-in.
+//! Index reads are pages of index files, footers apart; data reads are stretches of tables, where what begins less than a
+//! block of the disk behind what was read, or inside it, goes on with that. CPU is that of the whole answer, in process,
+//! in `columns`; the mean over ASKED.
 
 use benches::archive::{fresh, reopened, reopened_on};
-use benches::counting::{CountingDisk, Read};
 use benches::cpu_s;
 use benches::index_load::Random;
-use disk::RealDisk;
+use disk::{CountedRead, CountingDisk, Disk, RealDisk};
 use engine::clock::ManualClock;
 use engine::read::{Archive, Member, Reader};
 use engine::{LiveArchive, SealStep, StorageSettings};
@@ -76,14 +76,18 @@ fn measure(directory: &Path, weeks: i64, name: &str, step: i64, at_week: bool) {
         ask(&state, name, week, inside);
         cpu += cpu_s() - before;
         let (mut of_index, mut of_data, mut read_bytes) = (0, 0, 0);
-        let mut regions: Vec<Read> = Vec::new();
+        let mut regions: Vec<CountedRead> = Vec::new();
         for read in disk.take() {
-            read_bytes += read.bytes;
-            if read.path.file_name().is_some_and(|name| name.to_string_lossy().contains("index")) {
-                of_index += 1;
+            if read.path.extension().is_some_and(|ending| ending == "index") {
+                let len = RealDisk.open(&read.path).and_then(|file| file.len()).expect("its length");
+                if read.offset > 0 && read.offset + read.bytes < len {
+                    of_index += 1;
+                    read_bytes += read.bytes;
+                }
                 continue;
             }
-            let goes_on = |region: &&mut Read| {
+            read_bytes += read.bytes;
+            let goes_on = |region: &&mut CountedRead| {
                 let end = region.offset + region.bytes;
                 region.path == read.path && (region.offset..=end + DISK_BLOCK).contains(&read.offset)
             };

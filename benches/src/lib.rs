@@ -1,7 +1,6 @@
 //! What the benchmarks share.
 
 pub mod archive;
-pub mod counting;
 pub mod index_load;
 pub mod index_own;
 pub mod mix;

@@ -16,6 +16,7 @@
 
 mod bytes;
 mod checksum;
+mod counting;
 mod directory;
 #[cfg(any(test, feature = "sim"))]
 pub mod document;
@@ -33,6 +34,7 @@ mod slow_sync;
 
 pub use bytes::{BytesError, Cursor};
 pub use checksum::{Checksum, checksum};
+pub use counting::{CountedRead, CountingDisk};
 pub use directory::create_dir_durable;
 pub use encode::{
     put_bytes, put_f32, put_f64, put_i64, put_str, put_u8, put_u16, put_u32, put_u64, put_u128, put_varint,

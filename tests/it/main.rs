@@ -11,6 +11,8 @@ mod sync_failure;
 /// Type, length and enum states change at any time: every sample comes back bit-equal.
 mod type_changes;
 
+/// How much of an archive one hour reads.
+mod cold_hour;
 /// Coverage follows the script of what happened.
 mod coverage;
 /// A chunk that is damaged under a running download.

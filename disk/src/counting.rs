@@ -1,12 +1,12 @@
-//! A disk that notes what is read of its files.
+//! A disk that notes what is read of its files: what benchmarks and tests count.
 
-use disk::{Disk, DiskError, Entry, File, Lock, Space};
+use crate::{Disk, DiskError, Entry, File, Lock, Space};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One read of a file.
-#[derive(Clone, Debug)]
-pub struct Read {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CountedRead {
     /// The file.
     pub path: PathBuf,
     /// First byte.
@@ -19,7 +19,7 @@ pub struct Read {
 #[derive(Clone, Debug)]
 pub struct CountingDisk {
     inner: Arc<dyn Disk>,
-    reads: Arc<Mutex<Vec<Read>>>,
+    reads: Arc<Mutex<Vec<CountedRead>>>,
 }
 
 impl CountingDisk {
@@ -29,7 +29,7 @@ impl CountingDisk {
     }
 
     /// What was read since this was asked last.
-    pub fn take(&self) -> Vec<Read> {
+    pub fn take(&self) -> Vec<CountedRead> {
         std::mem::take(&mut *self.reads.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -99,13 +99,13 @@ impl Disk for CountingDisk {
 #[derive(Debug)]
 struct CountingFile {
     inner: Arc<dyn File>,
-    reads: Arc<Mutex<Vec<Read>>>,
+    reads: Arc<Mutex<Vec<CountedRead>>>,
 }
 
 impl File for CountingFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
         let bytes = self.inner.read_at(offset, buffer)?;
-        let read = Read { path: self.inner.path().to_path_buf(), offset, bytes: bytes as u64 };
+        let read = CountedRead { path: self.inner.path().to_path_buf(), offset, bytes: bytes as u64 };
         self.reads.lock().unwrap_or_else(PoisonError::into_inner).push(read);
         Ok(bytes)
     }
