@@ -216,11 +216,12 @@ fn large_answers_are_cut_into_bounded_segments() {
     let query = "channel=X&from_ns=0&to_ns=99999&format=columns";
     let (batches, end) = columns::decode(&ask(&state, "/api/v1/samples", query).bytes).unwrap();
     let counts: Vec<usize> = batches.iter().map(|b| b.block.len()).collect();
-    assert_eq!(counts, [65_536, 70_000 - 65_536, 1, 1, 1, 1]);
+    let expected = [&[8192; 8][..], &[70_000 - 8 * 8192, 1, 1, 1, 1]].concat();
+    assert_eq!(counts, expected);
     assert_eq!(end.samples, 70_004);
     let answer = json(&state, "/api/v1/samples", "channel=X&from_ns=0&to_ns=80000");
     let segments = answer["channels"][0]["segments"].as_array().unwrap();
-    assert_eq!(segments.len(), 2);
+    assert_eq!(segments.len(), 9);
 }
 
 #[test]

@@ -8,9 +8,10 @@ mod allocated;
 mod memory;
 
 use memory::{Channel, Memory};
-use retrieval_server::{HttpSettings, router, serve};
+use retrieval_server::{HttpSettings, columns, router, serve};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -46,8 +47,8 @@ fn settled() -> usize {
     least
 }
 
-#[test]
-fn a_slow_client_holds_at_most_a_mebibyte() {
+/// Runs `ask` beside a server on a free port.
+fn served(ask: impl FnOnce(SocketAddr)) {
     let channel = Channel { generated: Some(SAMPLES), ..Channel::default() };
     let state = Memory::of([("X", channel)]).state_with(HttpSettings::default());
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -57,6 +58,45 @@ fn a_slow_client_holds_at_most_a_mebibyte() {
     let running = runtime.spawn(serve(listener, router(state), Duration::from_secs(600), async {
         let _ = stopped.await;
     }));
+    ask(address);
+    let _ = stop.send(());
+    runtime.block_on(running).unwrap();
+}
+
+/// Both look at what the process has allocated, or change it.
+static ALONE: Mutex<()> = Mutex::new(());
+
+#[test]
+fn a_client_that_stood_still_gets_the_whole_answer() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    served(|address| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        // Without chunks of HTTP the body is what follows the head.
+        let target = format!("/api/v1/samples?channel=X&from_ns=0&to_ns={SAMPLES}&format=columns");
+        stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = vec![0; 1 << 20];
+        for _ in 0..4 {
+            let at = answer.len() - (1 << 20);
+            stream.read_exact(&mut answer[at..]).unwrap();
+            answer.resize(answer.len() + (1 << 20), 0);
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        answer.truncate(answer.len() - (1 << 20));
+        stream.read_to_end(&mut answer).unwrap();
+        let body = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+        let (batches, end) = columns::decode(&answer[body..]).unwrap();
+        assert_eq!(end.samples, SAMPLES as u64);
+        assert!(batches.iter().flat_map(|batch| &batch.block.time).copied().eq(0..SAMPLES as i64));
+    });
+}
+
+#[test]
+fn a_slow_client_holds_at_most_a_mebibyte() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    served(hold);
+}
+
+fn hold(address: SocketAddr) {
     for format in ["columns", "arrow", "csv", "json"] {
         let query = format!("to_ns={SAMPLES}&format={format}");
         drop(slow_client(address, &query));
@@ -70,6 +110,4 @@ fn a_slow_client_holds_at_most_a_mebibyte() {
             client.read_exact(&mut [0]).unwrap();
         }
     }
-    let _ = stop.send(());
-    runtime.block_on(running).unwrap();
 }
