@@ -6,7 +6,7 @@ use engine::config::{Config, ConfigErrors, Plan};
 use engine::read::{Member, Reader};
 use engine::source::Source;
 use engine::{Engine, EngineParts};
-use retrieval_server::{HttpSettings, Opening, ServerState, router, serve};
+use retrieval_server::{HttpSettings, Opening, ServerState, listen, router, serve};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -84,7 +84,7 @@ impl Running {
         let wanted = config.http.listen;
         let unheard = |source| StartError::Listen { address: wanted, source };
         // First of all: a port in use must leave the archive untouched.
-        let listener = runtime.block_on(tokio::net::TcpListener::bind(wanted)).map_err(unheard)?;
+        let listener = runtime.block_on(async { listen(wanted) }).map_err(unheard)?;
         let address = listener.local_addr().map_err(unheard)?;
         let idle_timeout = config.http.idle_timeout;
         let settings = HttpSettings {

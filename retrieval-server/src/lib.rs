@@ -57,7 +57,7 @@ pub use pattern::Pattern;
 pub use program::main;
 pub use render::{ARROW_METADATA_KEY, ArrowRows, CsvRows};
 pub use routes::{Kind, Parameter, ROUTES, Request, Route};
-pub use serve::serve;
+pub use serve::{listen, serve};
 pub use server::{HttpSettings, ServerState, router};
 pub use time::{IsoWriter, TimeContext, TimeError, parse as parse_time};
 pub use validator::Validator;

@@ -1,7 +1,7 @@
 //! The program `archserver` from its arguments to its exit code.
 
 use crate::archives;
-use crate::{HttpSettings, ServerState, router, serve, tail};
+use crate::{HttpSettings, ServerState, listen, router, serve, tail};
 use clap::Parser;
 use disk::{Disk, RealDisk};
 use engine::clock::{Clock, SystemClock};
@@ -153,7 +153,7 @@ fn run(config: &ServerConfig) -> Result<(), RunError> {
 async fn serve_until(config: &ServerConfig, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let address = config.http.listen;
     let unheard = |source| RunError::Listen { address, source };
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(unheard)?;
+    let listener = listen(address).map_err(unheard)?;
     let reader = archives(config);
     let idle_timeout = config.http.idle_timeout;
     let settings = HttpSettings {

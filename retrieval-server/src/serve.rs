@@ -15,11 +15,13 @@ use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
@@ -72,10 +74,23 @@ async fn refuse(mut stream: TcpStream) {
         // Bytes that nobody read would make the system take the answer back.
         let mut request = [0; 4096];
         while stream.read(&mut request).await? > 0 {}
-        std::io::Result::Ok(())
+        io::Result::Ok(())
     };
     // Nobody waits for a client that does not listen.
     let _ = tokio::time::timeout(REFUSAL_LINGERS, told).await;
+}
+
+/// Listens at `address`. As many connections as are served at once may wait to be accepted: the system lets who comes in
+/// a burst beyond that wait for a second.
+///
+/// # Errors
+/// The system's, as when somebody else listens there.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // The port of a process that has just ended is free.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(CONNECTIONS_MAX as u32)
 }
 
 /// Serves until `shutdown` resolves, then lets running answers go on for a few seconds.

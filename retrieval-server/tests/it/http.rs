@@ -1,7 +1,7 @@
 //! Real HTTP through a socket: streaming, slow and leaving clients, compression, HTTP/2.
 
 use crate::memory::{Channel, Memory, impatient};
-use retrieval_server::{HttpSettings, ServerState, columns, router, serve};
+use retrieval_server::{HttpSettings, ServerState, columns, listen, router, serve};
 use sample::{Sample, Timestamp, Value};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -269,6 +269,20 @@ fn a_csv_answer_that_meets_damage_never_looks_whole() {
     let json = body(server.get(path, &[])).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(json["complete"], false);
+}
+
+#[test]
+fn a_burst_of_connections_waits_for_nobody() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // Nobody accepts.
+    let listener = runtime.block_on(async { listen("127.0.0.1:0".parse().unwrap()) }).unwrap();
+    let address = listener.local_addr().unwrap();
+    let patience = Duration::from_millis(900);
+    let connected = |_| TcpStream::connect_timeout(&address, patience).unwrap();
+    // No more than the system lets wait anywhere.
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap_or(128);
+    let all: Vec<TcpStream> = (0..700.min(most)).map(connected).collect();
+    drop((all, listener));
 }
 
 #[test]
