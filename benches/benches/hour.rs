@@ -179,6 +179,8 @@ fn fill(directory: &Path, weeks: i64) {
         if shared.memory.load(Ordering::Relaxed) >= shared.settings.memtable_bytes {
             let frozen = writer.freeze().expect("samples to flush");
             opened.keeper.flush(frozen).expect("a flush");
+            // The log holds on to files that it has to sync.
+            opened.keeper.sync_log().expect("a sync");
         }
     }
     let frozen = writer.freeze().expect("samples to flush");
