@@ -13,7 +13,7 @@ const WAIT_FIRST: u32 = 4;
 const WAIT_MAX: u32 = 64;
 
 /// What pco writes decodes more slowly: it has to be smaller than what does not by more than one part in so many.
-const GAIN: usize = 16;
+const GAIN: usize = 256;
 
 /// What was learnt about the columns of a channel while its chunks were written one after the other. Only the cold
 /// profile looks at it.

@@ -103,7 +103,7 @@ pub(crate) fn encode_with(
 ) -> Result<EncodedChunk, FormatError> {
     check_limits(block)?;
     let (value_bytes, elements) = total_size(block);
-    let shift = page_shift(value_bytes, block.len());
+    let shift = page_shift(value_bytes, block.len(), profile);
     let pages: Vec<Range<usize>> = (0..block.len())
         .step_by(1 << shift)
         .map(|from| from..(from + (1 << shift)).min(block.len()))
@@ -190,9 +190,13 @@ fn check_limits(block: &SampleBlock) -> Result<(), FormatError> {
 }
 
 /// Binary logarithm of the samples of a page: fewer where the values are large.
-fn page_shift(value_bytes: usize, count: usize) -> u8 {
+fn page_shift(value_bytes: usize, count: usize, profile: Profile) -> u8 {
     let mean = value_bytes / count.max(1);
-    (0..=PAGE_SHIFT).rev().find(|shift| mean << shift <= PAGE_VALUE_BYTES).unwrap_or(0)
+    let most = match profile {
+        Profile::Hot => PAGE_SHIFT_HOT,
+        Profile::Cold => PAGE_SHIFT_COLD,
+    };
+    (0..=most).rev().find(|shift| mean << shift <= PAGE_VALUE_BYTES).unwrap_or(0)
 }
 
 /// Each page: the segment of every column that has one, with its length before it.

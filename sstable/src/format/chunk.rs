@@ -18,9 +18,10 @@ pub(crate) const DESCRIPTOR_BYTES_MAX: usize = 1 << 19;
 pub(crate) const SIBLING_CHUNKS_MAX: usize = 16;
 /// Binary logarithm of the most samples of a page.
 pub(crate) const PAGE_SHIFT_MAX: u8 = 13;
-/// Binary logarithm of the samples of a page: a search that finds one sample decodes a page, and in the cold profile
-/// each has its own table of codes.
-pub(crate) const PAGE_SHIFT: u8 = 10;
+/// Binary logarithm of the samples of a page in the hot profile.
+pub(crate) const PAGE_SHIFT_HOT: u8 = 10;
+/// Binary logarithm of the samples of a page in the cold profile: each has its own table of codes.
+pub(crate) const PAGE_SHIFT_COLD: u8 = 12;
 /// Raw value bytes that a page of large values should hold.
 pub(crate) const PAGE_VALUE_BYTES: usize = 64 << 10;
 /// Longest dictionary of a text column, entries with their lengths.
