@@ -31,6 +31,7 @@ mod replace;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 mod slow_sync;
+mod watched;
 
 pub use bytes::{BytesError, Cursor};
 pub use checksum::{Checksum, checksum};

@@ -80,7 +80,7 @@ fn damage(error: ReadError, table: &Table) -> Error {
 }
 
 /// Bins that are the nodes of one level.
-fn folding(level: usize) -> Folding {
+pub(super) fn folding(level: usize) -> Folding {
     Folding {
         range: TimeRange::ALL,
         grid: Grid::of_width(WIDTHS_NS[level]),

@@ -1,25 +1,17 @@
 //! Nodes come back from their columns, and impossible ones are refused.
 
+use super::fold::folding;
 use super::rows::{columns, nodes};
-use decimator::bins::{Bin, Empty};
-use decimator::fold::{Fold, Folding, Samples};
-use decimator::grid::Grid;
-use decimator::holds::Holds;
-use decimator::node::{Held, Node};
+use decimator::bins::Bin;
+use decimator::fold::{Fold, Samples};
+use decimator::node::Node;
 use decimator::tree::{WIDTHS_NS, node_at};
 use proptest::prelude::*;
-use sample::{Column, TimeRange};
+use sample::Column;
 use sstable::{BinField, decode_bins, encode_bins};
 
 fn folded(level: usize, blocks: &[(Vec<i64>, Option<Vec<f64>>)]) -> Vec<Node> {
-    let folding = Folding {
-        range: TimeRange::ALL,
-        grid: Grid::of_width(WIDTHS_NS[level]),
-        holds: Holds::default(),
-        exclude_invalid: false,
-        empty: Empty::Skip,
-        held: Held::Nothing,
-    };
+    let folding = folding(level);
     let mut out = Vec::new();
     let mut fold = Fold::new(&folding);
     for (times, numbers) in blocks {
