@@ -415,11 +415,11 @@ pub(crate) fn extend_fixed(column: &mut Column, bytes: &[u8]) -> Result<(), &'st
         bytes: &[u8],
         from: fn([u8; N]) -> T,
     ) -> Result<(), &'static str> {
-        let chunks = bytes.chunks_exact(N);
-        if !chunks.remainder().is_empty() {
+        let (values, rest) = bytes.as_chunks::<N>();
+        if !rest.is_empty() {
             return Err("bytes that are no whole number of values");
         }
-        to.extend(chunks.filter_map(|chunk| chunk.try_into().ok()).map(from));
+        to.extend(values.iter().copied().map(from));
         Ok(())
     }
     match column {

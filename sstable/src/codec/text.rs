@@ -185,7 +185,11 @@ pub(crate) fn read_compressed(
             let small = cursor.counted_bytes()?;
             let bytes = zstd::decompress(small, len)
                 .ok_or_else(|| cursor.error("compressed bytes do not unpack to their length"))?;
-            out.extend_from_slice(&bytes);
+            if out.is_empty() {
+                *out = bytes;
+            } else {
+                out.extend_from_slice(&bytes);
+            }
         }
         _ => return Err(cursor.error("an unknown way of compressing bytes")),
     }
