@@ -185,11 +185,7 @@ impl ValueModel {
             return extend_fixed(out, &bytes).map_err(|what| cursor.error(what));
         }
         if let ValueModel::Pco(column) = self {
-            return by_class!(out,
-                integers v => column.decode(cursor, count, v),
-                floats v => column.decode(cursor, count, v),
-                texts _v => Err(cursor.error(NOT_OF_TYPE)),
-                arrays _ends _elements => Err(cursor.error(NOT_OF_TYPE)));
+            return decode_pco(column, cursor, count, 0..count, out);
         }
         by_class!(out,
         integers v => {
@@ -229,6 +225,7 @@ impl ValueModel {
         match (self, &mut *out) {
             (ValueModel::Floats(model), Column::Float32(v)) => model.decode_rows(cursor, count, rows, v),
             (ValueModel::Floats(model), Column::Float64(v)) => model.decode_rows(cursor, count, rows, v),
+            (ValueModel::Pco(column), _) => decode_pco(column, cursor, count, rows, out),
             _ => {
                 let mut page = Column::new(out.value_type());
                 self.decode(cursor, count, limits, &mut page)?;
@@ -309,6 +306,21 @@ impl ValueModel {
         let model = ValueModel::parse(codec, value_type, &mut parameters);
         model.and_then(|model| parameters.finish().map(|()| model)).map_err(|error| cursor.error(error.what))
     }
+}
+
+/// Appends the numbers `rows` of a page of `count` that pco wrote.
+fn decode_pco(
+    column: &PcoColumn,
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    rows: Range<usize>,
+    out: &mut Column,
+) -> Result<(), BytesError> {
+    by_class!(out,
+        integers v => column.decode(cursor, count, rows, v),
+        floats v => column.decode(cursor, count, rows, v),
+        texts _v => Err(cursor.error(NOT_OF_TYPE)),
+        arrays _ends _elements => Err(cursor.error(NOT_OF_TYPE)))
 }
 
 const NOT_OF_TYPE: &str = "a codec that does not suit the type of the values";

@@ -60,7 +60,8 @@ pub(crate) fn blocks() -> Vec<SampleBlock> {
 }
 
 /// Larger blocks, which the cold profile codes otherwise than the hot one: with integers about a centre, with
-/// differences about one, with doubles whose every bit counts, with stamps and values that only pco follows.
+/// differences about one, with doubles whose every bit counts, with stamps and values that only pco follows. As elements
+/// of arrays they are not offered to pco as a column.
 pub(crate) fn dense_blocks() -> Vec<SampleBlock> {
     // Half are 0, a quarter 1, and so on.
     let geometric = |i: u64| i64::from(mixed(i).leading_zeros());
@@ -72,7 +73,17 @@ pub(crate) fn dense_blocks() -> Vec<SampleBlock> {
         _ => geometric(i),
     };
     let apart = |i: u64| [1.0, 1e9][i as usize % 2] * (1.0 + ((mixed(i) >> 44) as f64).sqrt() * 1e-9);
+    let two = |i: u64| ((mixed(i) & 1) << 60 | mixed(i) >> 44) as i64;
+    let array = |column: Column| Value::Array(Box::new(column));
+    let row = |i: u64| 8 * i..8 * (i + 1);
     vec![
+        block_of(
+            (0..25).map(|i| array(Column::Int32(row(i).map(|i| geometric(i) as i32 * 7).collect()))),
+            true,
+            false,
+        ),
+        block_of((0..25).map(|i| array(Column::Int64(row(i).map(|i| sum(i) * 1000).collect()))), true, false),
+        block_of((0..25).map(|i| array(Column::Int64(row(i).map(two).collect()))), true, false),
         block_of((0..200).map(|i| Value::Int32(geometric(i) as i32 * 7)), true, false),
         block_of((0..200).map(|i| Value::Int64(sum(i) * 1000)), false, false),
         block_of((0..200).map(|i| Value::Float64(apart(i))), true, false),

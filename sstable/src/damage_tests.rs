@@ -227,12 +227,14 @@ fn the_corpus_covers_the_tag_tables() {
     assert!(missing.is_empty(), "{missing:?}; codec/integer/tests.rs makes the others");
 }
 
-/// Tags of the first blocks of those columns of a cold chunk of one page that are nothing but integer streams.
+/// Tags of the first blocks of those columns of a cold chunk of one page that begin with an integer stream; those of
+/// arrays are of equal length.
 fn block_codecs(block: &SampleBlock) -> Vec<u8> {
     let bytes = encode(ChannelId(1), block, false, None, Profile::Cold).unwrap();
     let header = ChunkHeader::parse(&bytes).unwrap();
     let mut page = Cursor::new(&bytes[header.header_len..]);
-    let streams = [ColumnCodec::Integers, ColumnCodec::Double, ColumnCodec::Steps].map(|codec| codec as u8);
+    let streams = [ColumnCodec::Integers, ColumnCodec::Double, ColumnCodec::Steps, ColumnCodec::Array];
+    let streams = streams.map(|codec| codec as u8);
     let mut tags = Vec::new();
     for (_, codec) in header.column_tags().filter(|(_, codec)| codec & CODEC_IN_PAGES != 0) {
         let segment = page.counted_bytes().unwrap();

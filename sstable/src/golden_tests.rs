@@ -6,11 +6,18 @@ use disk::{Cursor, Disk, RealDisk};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Tags of the first block of each integer stream that is a segment by itself, in the first page of a chunk.
+/// Tags of the first block of each segment that begins with an integer stream, in the first page of a chunk. Those of
+/// arrays do unless their elements are compressed, where the first byte is 0 or 1, a tag that is there anyway.
 fn first_tags(bytes: &[u8]) -> Vec<u8> {
     let header = ChunkHeader::parse(bytes).unwrap();
     let mut page = Cursor::new(&bytes[header.header_len..]);
-    let streams = [ColumnCodec::Integers, ColumnCodec::Single, ColumnCodec::Double, ColumnCodec::Steps];
+    let streams = [
+        ColumnCodec::Integers,
+        ColumnCodec::Single,
+        ColumnCodec::Double,
+        ColumnCodec::Steps,
+        ColumnCodec::Array,
+    ];
     let mut tags = Vec::new();
     for (_, codec) in header.column_tags().filter(|(_, codec)| codec & CODEC_IN_PAGES != 0) {
         let segment = page.counted_bytes().unwrap();

@@ -1,19 +1,21 @@
 //! Which columns of a channel pco writes smaller, as far as that was tried.
 
 use super::columns::EncodedColumn;
-use crate::format::{ColumnCodec, ColumnTag};
+use crate::format::{CHUNK_SAMPLES_MAX, ColumnCodec, ColumnTag};
 use pco::DeltaSpec;
 use sample::{ChannelId, Kind};
 
 /// Columns of fewer bytes are not tried.
 const TRIED_BYTES_MIN: usize = 24;
+/// Stamps on a grid of fewer bytes are not tried: they are near it.
+const GRID_BYTES_MIN: usize = 2 * CHUNK_SAMPLES_MAX;
 /// Chunks between the first trials of a column; four times as many after each that ends as the one before, up to the
 /// most.
 const WAIT_FIRST: u32 = 4;
 const WAIT_MAX: u32 = 64;
 
-/// What pco writes decodes more slowly: it has to be smaller than what does not by more than one part in so many.
-const GAIN: usize = 256;
+/// Where the two differ by less than one part in so many, the next chunk may turn it: both are written of each.
+const NEAR: usize = 400;
 
 /// What was learnt about the columns of a channel while its chunks were written one after the other. Only the cold
 /// profile looks at it.
@@ -29,6 +31,8 @@ const COLUMNS: usize = ColumnTag::ALL.len() + 1;
 #[derive(Clone, Debug, Default)]
 struct Choice {
     pco: bool,
+    /// Whether the other was hardly larger.
+    near: bool,
     /// The differences that pco took last, looked for at a trial only.
     delta: DeltaSpec,
     /// Chunks until the next trial.
@@ -53,23 +57,31 @@ impl ColumnChoices {
         pco: impl FnOnce(&mut DeltaSpec) -> Option<EncodedColumn>,
     ) -> EncodedColumn {
         let Some(choice) = self.columns.get_mut(tag as usize) else { return own() };
-        if choice.wait > 0 {
+        let trial = choice.wait == 0;
+        if !trial {
             choice.wait -= 1;
-            return if choice.pco { pco(&mut choice.delta).unwrap_or_else(own) } else { own() };
+            if !choice.near {
+                return if choice.pco { pco(&mut choice.delta).unwrap_or_else(own) } else { own() };
+            }
         }
         let own = own();
         // Near a grid nothing is left for pco to find.
         let grid = matches!(own.codec, ColumnCodec::Grid | ColumnCodec::GridStrays);
-        if own.bytes() < TRIED_BYTES_MIN || grid {
+        if own.bytes() < if grid { GRID_BYTES_MIN } else { TRIED_BYTES_MIN } {
             return own;
         }
-        let gain = if own.pco { 0 } else { own.bytes() / GAIN };
-        choice.delta = DeltaSpec::Auto;
-        let pco = pco(&mut choice.delta).filter(|pco| pco.bytes() + gain < own.bytes());
-        let same = choice.waited > 0 && choice.pco == pco.is_some();
+        if trial {
+            choice.delta = DeltaSpec::Auto;
+        }
+        let pco = pco(&mut choice.delta);
+        choice.near = pco.as_ref().is_some_and(|pco| pco.bytes().abs_diff(own.bytes()) < own.bytes() / NEAR);
+        let pco = pco.filter(|pco| pco.bytes() < own.bytes());
+        if trial {
+            let same = choice.waited > 0 && choice.pco == pco.is_some();
+            choice.waited = if same { (choice.waited * 4).min(WAIT_MAX) } else { WAIT_FIRST };
+            choice.wait = choice.waited;
+        }
         choice.pco = pco.is_some();
-        choice.waited = if same { (choice.waited * 4).min(WAIT_MAX) } else { WAIT_FIRST };
-        choice.wait = choice.waited;
         pco.unwrap_or(own)
     }
 }

@@ -19,7 +19,7 @@ use std::ops::Range;
 /// Bytes that a value in a column takes at most as a rule.
 const BYTES_EXPECTED: usize = 2;
 /// Columns of fewer numbers are not tried with pco, whose tables take too much of them.
-const PCO_VALUES_MIN: usize = 256;
+const PCO_VALUES_MIN: usize = 64;
 /// Differences from a sibling's stamps, slower to decode, have to be smaller by more than one part in so many.
 const SIBLING_GAIN: usize = 8;
 
@@ -32,8 +32,6 @@ pub(super) struct EncodedColumn {
     pub(super) data: Vec<u8>,
     /// Where each page's segment ends in `data`; empty where the column has none.
     pub(super) ends: Vec<usize>,
-    /// Whether pco decodes it.
-    pub(super) pco: bool,
 }
 
 impl EncodedColumn {
@@ -44,7 +42,7 @@ impl EncodedColumn {
 }
 
 pub(super) fn header_column(tag: ColumnTag, codec: ColumnCodec, parameters: Vec<u8>) -> EncodedColumn {
-    EncodedColumn { tag, codec, parameters, data: Vec::new(), ends: Vec::new(), pco: false }
+    EncodedColumn { tag, codec, parameters, data: Vec::new(), ends: Vec::new() }
 }
 
 pub(super) fn reference_column(channel: ChannelId) -> EncodedColumn {
@@ -170,7 +168,7 @@ pub(super) fn value_column_of(
     pco_or(own, tag, values, pages, profile, choices)
 }
 
-/// What `own` writes, or in the cold profile pco where that is smaller.
+/// What `own` writes, or in the cold profile pco, in `pages`, where that is smaller.
 pub(super) fn pco_or(
     own: impl FnOnce() -> EncodedColumn,
     tag: ColumnTag,
@@ -257,7 +255,6 @@ fn pages_of_values(
         model.encode(values, page.clone(), integers, &mut column.data);
         column.ends.push(column.data.len());
     }
-    column.pco = integers.wrote_pco();
     // What no model makes smaller is copied fastest.
     let plain =
         values.kind().width().filter(|_| ValueModel::outlasts(values)).map(|width| width * values.len());

@@ -103,15 +103,31 @@ pub(crate) fn encode_with(
 ) -> Result<EncodedChunk, FormatError> {
     check_limits(block)?;
     let (value_bytes, elements) = total_size(block);
-    let shift = page_shift(value_bytes, block.len(), profile);
-    let pages: Vec<Range<usize>> = (0..block.len())
-        .step_by(1 << shift)
-        .map(|from| from..(from + (1 << shift)).min(block.len()))
-        .collect();
+    let shift_at_most = |most| page_shift(value_bytes, block.len(), most);
+    let mut shift = shift_at_most(match profile {
+        Profile::Hot => PAGE_SHIFT_HOT,
+        Profile::Cold => PAGE_SHIFT_COLD,
+    });
+    let mut pages = pages_of(block.len(), shift);
 
     let Learnt { known, choices } = learnt;
     choices.expect(channel, block.run.value.kind);
     let in_parts = block.len() == 1 && large::needs_parts(block.values.byte_len(), elements);
+    let (value, parts) = if in_parts {
+        let (units, parts) = large::encode_parts(&block.values, profile);
+        let mut parameters = Vec::new();
+        put_varint(&mut parameters, units as u64);
+        (header_column(ColumnTag::Value, ColumnCodec::Parts, parameters), parts)
+    } else {
+        let own = || known_column(&block.values, &pages, profile, known);
+        let dense = shift_at_most(PAGE_SHIFT_DENSE);
+        let whole = pages_of(block.len(), dense);
+        let value = pco_or(own, ColumnTag::Value, &block.values, &whole, profile, choices);
+        if value.codec == ColumnCodec::Pco {
+            (shift, pages) = (dense, whole);
+        }
+        (value, Vec::new())
+    };
     let sibling = match stamps {
         Stamps::Near(sibling) if profile == Profile::Cold => Some(sibling),
         _ => None,
@@ -126,17 +142,7 @@ pub(crate) fn encode_with(
     if block.rank.iter().any(|rank| *rank != 0) {
         columns.push(column(ColumnTag::Rank, &Column::UInt32(block.rank.clone()), choices));
     }
-    let parts = if in_parts {
-        let (units, parts) = large::encode_parts(&block.values, profile);
-        let mut parameters = Vec::new();
-        put_varint(&mut parameters, units as u64);
-        columns.push(header_column(ColumnTag::Value, ColumnCodec::Parts, parameters));
-        parts
-    } else {
-        let own = || known_column(&block.values, &pages, profile, known);
-        columns.push(pco_or(own, ColumnTag::Value, &block.values, &pages, profile, choices));
-        Vec::new()
-    };
+    columns.push(value);
     columns.push(column(ColumnTag::Severity, &Column::UInt8(block.severity.clone()), choices));
     columns.push(column(ColumnTag::Status, &Column::UInt16(block.status.clone()), choices));
     if block.run.user_tag {
@@ -189,14 +195,15 @@ fn check_limits(block: &SampleBlock) -> Result<(), FormatError> {
     )
 }
 
-/// Binary logarithm of the samples of a page: fewer where the values are large.
-fn page_shift(value_bytes: usize, count: usize, profile: Profile) -> u8 {
+/// Binary logarithm of the samples of a page, at most `most`: less where the values are large.
+fn page_shift(value_bytes: usize, count: usize, most: u8) -> u8 {
     let mean = value_bytes / count.max(1);
-    let most = match profile {
-        Profile::Hot => PAGE_SHIFT_HOT,
-        Profile::Cold => PAGE_SHIFT_COLD,
-    };
     (0..=most).rev().find(|shift| mean << shift <= PAGE_VALUE_BYTES).unwrap_or(0)
+}
+
+/// The rows of each page.
+fn pages_of(count: usize, shift: u8) -> Vec<Range<usize>> {
+    (0..count).step_by(1 << shift).map(|from| from..(from + (1 << shift)).min(count)).collect()
 }
 
 /// Each page: the segment of every column that has one, with its length before it.

@@ -1,7 +1,9 @@
 //! Chunks of every type come back as they were.
 
+use super::header::ColumnModel;
 use super::*;
 use crate::codec::Profile;
+use crate::format::{CHUNK_SAMPLES_MAX, ColumnCodec, ColumnTag};
 use proptest::prelude::*;
 use sample::*;
 
@@ -204,6 +206,35 @@ fn ranges_of_many_pages_are_slices_and_touch_only_their_pages() {
     let early = TimeRange::new(Timestamp(0), Timestamp(500));
     assert_eq!(decode_range(&damaged, early), decode_range(&bytes, early));
     assert!(decode_range(&damaged, TimeRange::ALL).is_err());
+}
+
+/// Doubles that are noise, which pco writes, or steps.
+fn full(noise: bool) -> SampleBlock {
+    let mut block = SampleBlock::new(RunType::plain(ValueType::scalar(Kind::Float64)));
+    let mut random = 7u64;
+    for i in 0..CHUNK_SAMPLES_MAX as i64 {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let value = if noise { ((random >> 40) as f64).sqrt().sin() } else { (i / 100 % 7) as f64 };
+        assert!(block.push(&Sample::new(Timestamp(i * 1000), Value::Float64(value))));
+    }
+    block
+}
+
+#[test]
+fn values_of_pco_lie_in_one_page_of_which_parts_are_read() {
+    for (noise, codec, pages) in [(true, ColumnCodec::Pco, 1), (false, ColumnCodec::Scaled, 2)] {
+        let block = full(noise);
+        let bytes = check_profile(&block, Profile::Cold);
+        let header = ChunkHeader::parse(&bytes).unwrap();
+        let value = header.columns.iter().find(|column| column.tag == Some(ColumnTag::Value)).unwrap();
+        let ColumnModel::Values(model) = &value.model else { panic!("values") };
+        assert_eq!((model.codec(), header.pages().len()), (codec, pages));
+        for (from, to) in [(0, 1), (255, 257), (4000, 4100), (8191, 8192), (0, 8192), (5, 5)] {
+            let range = TimeRange::new(Timestamp(from * 1000), Timestamp(to * 1000));
+            let inside = block.indices(range);
+            assert_eq!(decode_range(&bytes, range), Ok(block.slice(inside.start, inside.end)), "{range:?}");
+        }
+    }
 }
 
 #[test]

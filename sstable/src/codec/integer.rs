@@ -47,8 +47,6 @@ pub(crate) struct IntegerEncoder {
     profile: Profile,
     deltas_won: bool,
     trust: u8,
-    /// Whether a stream went through pco.
-    pco: bool,
     /// Bits counted so far, where nothing is written.
     counted: Option<usize>,
     /// Room for the differences of a block, and for its offsets.
@@ -85,7 +83,6 @@ impl IntegerEncoder {
             profile,
             deltas_won: false,
             trust: 0,
-            pco: false,
             counted: None,
             deltas: Vec::new(),
             offsets: Vec::new(),
@@ -117,11 +114,6 @@ impl IntegerEncoder {
         (self.deltas_won, self.trust) = (trial.deltas_won, trial.trust);
     }
 
-    /// Whether a stream was written that pco has to decode.
-    pub(crate) fn wrote_pco(&self) -> bool {
-        self.pco
-    }
-
     /// For whom the streams are written.
     pub(crate) fn profile(&self) -> Profile {
         self.profile
@@ -134,7 +126,7 @@ impl IntegerEncoder {
             self.encode_block(block, out);
         }
         if self.profile == Profile::Cold && values.len() >= DENSE_VALUES_MIN {
-            self.pco |= shrink(values, start, out);
+            shrink(values, start, out);
         }
     }
 
@@ -176,24 +168,21 @@ impl IntegerEncoder {
     }
 }
 
-/// Replaces the stream that begins at `start` by an entropy-coded one where that is smaller; says whether it is pco's.
-fn shrink(values: &[i64], start: usize, out: &mut Vec<u8>) -> bool {
+/// Replaces the stream that begins at `start` by an entropy-coded one where that is smaller.
+fn shrink(values: &[i64], start: usize, out: &mut Vec<u8>) {
     let replace = |dense: &[u8], out: &mut Vec<u8>| {
-        let smaller = dense.len() + dense.len() / DENSE_GAIN < out.len() - start;
-        if smaller {
+        if dense.len() + dense.len() / DENSE_GAIN < out.len() - start {
             out.truncate(start);
             out.extend_from_slice(dense);
         }
-        smaller
     };
     if let Some(dense) = split::encode(values) {
         replace(&dense, out);
     }
-    if out.len() - start <= values.len() * PCO_VALUE_BYTES_MIN {
-        return false;
-    }
     let mut dense = vec![BlockCodec::Pco as u8];
-    pco::encode(values, &mut dense) && replace(&dense, out)
+    if out.len() - start > values.len() * PCO_VALUE_BYTES_MIN && pco::encode(values, &mut dense) {
+        replace(&dense, out);
+    }
 }
 
 /// Bits of a number as a varint.

@@ -78,6 +78,9 @@ const MODE_DICTIONARY: u8 = 4;
 /// Values that a lookback may reach back; more than a chunk has.
 const WINDOW_LOG_MAX: u32 = 15;
 
+/// pco reads so many values at a time, except at the end of a page.
+const READ_MULTIPLE: usize = 256;
+
 thread_local! {
     static SCRATCH: RefCell<DecompressorScratch> = RefCell::new(DecompressorScratch::default());
 }
@@ -120,23 +123,31 @@ impl PcoColumn {
         Some(PcoColumn { meta, tables: OnceLock::new() })
     }
 
-    /// Appends the `count` numbers of a page, all that is left of `cursor`. The caller has checked `count` against
-    /// a limit.
+    /// Appends the numbers `rows` of a page of `count`, which is all that is left of `cursor`. Those behind them are not
+    /// decoded. The caller has checked `count` against a limit.
     pub(crate) fn decode<T: Number + Default>(
         &self,
         cursor: &mut Cursor<'_>,
         count: usize,
+        rows: Range<usize>,
         out: &mut Vec<T>,
     ) -> Result<(), BytesError> {
         let bytes = cursor.bytes(cursor.remaining())?;
+        if rows.is_empty() {
+            return Ok(());
+        }
         let tables = self.tables::<T>().ok_or_else(|| cursor.error(DAMAGED))?;
         let start = out.len();
-        out.resize(start + count, T::default());
+        let decoded = rows.end.next_multiple_of(READ_MULTIPLE).min(count);
+        out.resize(start + decoded, T::default());
         let whole = SCRATCH.with_borrow_mut(|scratch| {
             let mut page = tables.page_decompressor_with_scratch(bytes, count, scratch).ok()?;
             let done = page.read(&mut out[start..]).ok()?;
-            (done.n_processed == count && page.into_src().is_empty()).then_some(())
+            let over = decoded < count || page.into_src().is_empty();
+            (done.n_processed == decoded && over).then_some(())
         });
+        out.truncate(start + rows.end);
+        out.drain(start..start + rows.start);
         whole.ok_or_else(|| cursor.error(DAMAGED))
     }
 

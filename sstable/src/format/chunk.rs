@@ -22,6 +22,9 @@ pub(crate) const PAGE_SHIFT_MAX: u8 = 13;
 pub(crate) const PAGE_SHIFT_HOT: u8 = 10;
 /// Binary logarithm of the samples of a page in the cold profile: each has its own table of codes.
 pub(crate) const PAGE_SHIFT_COLD: u8 = 12;
+/// The same where the values go through pco, which needs room to get small and reads a page no further than it is asked
+/// to.
+pub(crate) const PAGE_SHIFT_DENSE: u8 = 13;
 /// Raw value bytes that a page of large values should hold.
 pub(crate) const PAGE_VALUE_BYTES: usize = 64 << 10;
 /// Longest dictionary of a text column, entries with their lengths.

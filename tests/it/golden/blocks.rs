@@ -162,6 +162,25 @@ pub(super) fn integers() -> Vec<SampleBlock> {
     ]
 }
 
+/// Arrays of elements that are integers about a centre, differences about one, and noise about two places.
+pub(super) fn elements() -> Vec<SampleBlock> {
+    let geometric = |i: usize| i64::from(noise(i).leading_zeros());
+    let sums: Vec<i64> = (0..1024)
+        .scan(0, |sum, i| {
+            *sum += geometric(i) * 1000;
+            Some(*sum)
+        })
+        .collect();
+    let array = |column: Column| Value::Array(Box::new(column));
+    let row = |i: usize| 8 * i..8 * (i + 1);
+    let apart = |i: usize| ((noise(i) & 1) << 60 | noise(i) >> 44) as i64;
+    vec![
+        regular((0..128).map(|i| array(Column::Int32(row(i).map(|i| geometric(i) as i32 * 7).collect())))),
+        regular((0..128).map(|i| array(Column::Int64(sums[row(i)].to_vec())))),
+        regular((0..128).map(|i| array(Column::Int64(row(i).map(apart).collect())))),
+    ]
+}
+
 /// Doubles and singles that are scaled integers, singles in doubles, noise in every bit.
 pub(super) fn float_models() -> Vec<SampleBlock> {
     let count = |i: usize| (noise(i) % 500) as f64;

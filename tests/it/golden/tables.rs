@@ -80,6 +80,7 @@ fn of_samples() -> Vec<(&'static str, Content)> {
         ("equal-stamps", Content { samples: equal, ..Content::default() }),
         ("late-runs", late),
         ("integers", of_blocks(blocks::integers())),
+        ("elements", of_blocks(blocks::elements())),
         ("floats", of_blocks(blocks::float_models())),
         ("stamps", of_blocks(blocks::stamps())),
         ("pages", of_blocks(blocks::pages())),

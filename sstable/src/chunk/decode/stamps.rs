@@ -165,7 +165,7 @@ pub(super) fn decode_stamps(
         ColumnModel::Time(model) => model.decode_page(segment, first, count, times),
         ColumnModel::PcoTime(column) => {
             let start = times.len();
-            column.decode(segment, count, times)?;
+            column.decode(segment, count, 0..count, times)?;
             time::check_page(segment, first, &times[start..])
         }
         _ => Ok(()),

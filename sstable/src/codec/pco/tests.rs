@@ -20,7 +20,14 @@ fn check<T: Number + Default + PartialEq + std::fmt::Debug>(values: &[T], page: 
     assert_eq!(read, written);
     let (mut back, mut from) = (Vec::<T>::new(), 0);
     for (values, end) in values.chunks(page).zip(ends) {
-        read.decode(&mut Cursor::new(&data[from..end]), values.len(), &mut back).unwrap();
+        let page = || Cursor::new(&data[from..end]);
+        read.decode(&mut page(), values.len(), 0..values.len(), &mut back).unwrap();
+        for rows in [0..values.len() / 3, values.len() / 3..values.len() / 2, values.len() / 2..values.len()]
+        {
+            let mut part = vec![T::default()];
+            read.decode(&mut page(), values.len(), rows.clone(), &mut part).unwrap();
+            assert_eq!(part[1..], values[rows]);
+        }
         from = end;
     }
     assert_eq!(back, values);
@@ -56,9 +63,11 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = to;
         let read = PcoColumn::parse(&mut Cursor::new(&bytes[..head])).unwrap();
-        let mut back = Vec::new();
-        let _ = read.decode::<i64>(&mut Cursor::new(&bytes[head..]), count, &mut back);
-        prop_assert!(back.len() <= count);
+        for rows in [0..count, count / 2..count / 2 + 1] {
+            let mut back = Vec::new();
+            let _ = read.decode::<i64>(&mut Cursor::new(&bytes[head..]), count, rows.clone(), &mut back);
+            prop_assert!(back.len() <= rows.len());
+        }
     }
 
     #[test]
@@ -69,8 +78,8 @@ proptest! {
         // Behind a sound header more is looked at.
         let meta = if known { [&[4, 1][..], &meta].concat() } else { meta };
         let read = PcoColumn::parse(&mut Cursor::new(&meta)).unwrap();
-        let _ = read.decode::<i64>(&mut Cursor::new(&data), count, &mut Vec::new());
-        let _ = PcoColumn::parse(&mut Cursor::new(&meta)).unwrap().decode::<f32>(&mut Cursor::new(&data), count, &mut Vec::new());
+        let _ = read.decode::<i64>(&mut Cursor::new(&data), count, 0..count, &mut Vec::new());
+        let _ = PcoColumn::parse(&mut Cursor::new(&meta)).unwrap().decode::<f32>(&mut Cursor::new(&data), count, 0..count, &mut Vec::new());
     }
 }
 
@@ -78,5 +87,5 @@ proptest! {
 fn a_dictionary_is_refused_before_it_is_allocated() {
     let meta = [4, 1, 0xf4, 0xff, 0xff, 0xff];
     let read = PcoColumn::parse(&mut Cursor::new(&meta)).unwrap();
-    assert!(read.decode::<i64>(&mut Cursor::new(&[0; 100]), 5, &mut Vec::new()).is_err());
+    assert!(read.decode::<i64>(&mut Cursor::new(&[0; 100]), 5, 0..5, &mut Vec::new()).is_err());
 }
