@@ -1,4 +1,4 @@
-//! An `archengine` process in a temporary folder.
+//! An `archengine` or `archserver` process in a temporary folder.
 
 use crate::http::Client;
 use crate::process::{Guarded, command};
@@ -182,4 +182,34 @@ impl Engine {
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(count)..].join("\n")
     }
+}
+
+/// An `archserver` over the archive in `directory`, with its configuration and log in `folder`; its address.
+pub(crate) fn archserver(
+    programs: &Programs,
+    folder: &Path,
+    directory: &Path,
+) -> Result<(Guarded, String), Failure> {
+    let port = free_port()?;
+    let config = folder.join("server.toml");
+    let directory = directory.display().to_string();
+    fs::write(
+        &config,
+        format!(
+            "[http]\nlisten = \"127.0.0.1:{port}\"\n[[archives]]\nname = \"soak\"\ndirectory = {directory:?}\n"
+        ),
+    )?;
+    let log = fs::File::create(folder.join("server.log"))?;
+    let mut server =
+        Guarded::start(command(&programs.path("archserver")?).arg("--config").arg(&config).stderr(log))?;
+    let url = format!("http://127.0.0.1:{port}");
+    let (client, began) = (Client::new(&url), Instant::now());
+    while client.status().is_err() {
+        if server.ended().is_some() || began.elapsed() > Duration::from_secs(60) {
+            let log = fs::read_to_string(folder.join("server.log")).unwrap_or_default();
+            return Err(format!("archserver does not answer: {log}").into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok((server, url))
 }

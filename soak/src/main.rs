@@ -18,6 +18,7 @@ mod readers;
 mod records;
 mod report;
 mod sealing;
+mod snapshots;
 mod stalled;
 mod waveforms;
 
@@ -72,9 +73,11 @@ enum Run {
     Diamond,
     /// Received to queryable while weeks are sealed
     Sealing,
+    /// Copies of an archive under load
+    Snapshots,
 }
 
-const ALL: [Run; 10] = [
+const ALL: [Run; 11] = [
     Run::Load,
     Run::Stalled,
     Run::Latency,
@@ -85,6 +88,7 @@ const ALL: [Run; 10] = [
     Run::DiskFull,
     Run::Diamond,
     Run::Sealing,
+    Run::Snapshots,
 ];
 
 /// How long and how large.
@@ -150,6 +154,7 @@ fn run(run: Run, programs: &Programs, scale: Scale) -> Result<Report, Failure> {
         Run::DiskFull => disk_full::run(programs, scale),
         Run::Diamond => diamond::run(scale),
         Run::Sealing => sealing::run(programs, scale),
+        Run::Snapshots => snapshots::run(programs, scale),
     }
 }
 

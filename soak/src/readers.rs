@@ -1,7 +1,6 @@
 //! Readers in other processes while the engine flushes every 5 s.
 
-use crate::engine::free_port;
-use crate::http::Client;
+use crate::engine::archserver;
 use crate::load::Rig;
 use crate::process::{Guarded, command, mib, peak_memory};
 use crate::records::GROUP;
@@ -32,7 +31,7 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
     rig.engine.start()?;
     rig.engine.wait_connected(rig.channels(), Duration::from_secs(60))?;
     std::thread::sleep(Duration::from_secs(2));
-    let (mut server, server_url) = archserver(programs, &rig)?;
+    let (mut server, server_url) = archserver(programs, rig.folder.path(), &rig.engine.archive)?;
     let archtool = programs.path("archtool")?;
     let task = json!({
         "engine": rig.engine.url, "server": server_url, "archtool": archtool, "directory": rig.engine.archive,
@@ -101,29 +100,4 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
     let (faults, unequal) = rig.end_and_read()?;
     report.bar("everything at the end", &faults, "0, 0, 0", faults.none() && unequal == 0);
     Ok(report)
-}
-
-fn archserver(programs: &Programs, rig: &Rig) -> Result<(Guarded, String), Failure> {
-    let port = free_port()?;
-    let config = rig.folder.path().join("server.toml");
-    let directory = rig.engine.archive.display().to_string();
-    fs::write(
-        &config,
-        format!(
-            "[http]\nlisten = \"127.0.0.1:{port}\"\n[[archives]]\nname = \"soak\"\ndirectory = {directory:?}\n"
-        ),
-    )?;
-    let log = fs::File::create(rig.folder.path().join("server.log"))?;
-    let mut server =
-        Guarded::start(command(&programs.path("archserver")?).arg("--config").arg(&config).stderr(log))?;
-    let url = format!("http://127.0.0.1:{port}");
-    let (client, began) = (Client::new(&url), Instant::now());
-    while client.status().is_err() {
-        if server.ended().is_some() || began.elapsed() > Duration::from_secs(60) {
-            let log = fs::read_to_string(rig.folder.path().join("server.log")).unwrap_or_default();
-            return Err(format!("archserver does not answer: {log}").into());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok((server, url))
 }
