@@ -1,8 +1,9 @@
 //! Golden files: what every format version looked like when it was first written, and what it held.
 //!
 //! `tests/golden/<format>-<major>.<minor>/` holds one file a feature, and beside each a text of the same name that
-//! says what is in it. [Decision 12](../../docs/decisions/0012-format-versions.md) has the rules: from the freeze on
-//! no file there is ever changed or removed.
+//! says what is in it. [Decision 12](../../docs/decisions/0012-format-versions.md) has the rules: the formats are
+//! frozen, no file there is ever changed or removed. `tests/golden.xxh128` has the hash of each, as `xxh128sum` of xxHash
+//! writes and checks them.
 
 mod blocks;
 mod indexes;
@@ -16,6 +17,7 @@ use disk::FILE_HEADER_BYTES;
 use engine::identity::ArchiveId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The archive that all golden files belong to.
@@ -90,6 +92,31 @@ fn first_difference(found: &str, expected: &str) -> String {
         Some((at, (found, expected))) => format!("line {}: found    {found}\nexpected {expected}", at + 1),
         None => format!("{} lines, expected {}", found.lines().count(), expected.lines().count()),
     }
+}
+
+/// The list of hashes.
+fn list() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden.xxh128")
+}
+
+/// A line of the list.
+fn line(directory: &str, name: &str, bytes: &[u8]) -> String {
+    format!("{:032x}  golden/{directory}/{name}", xxhash_rust::xxh3::xxh3_128(bytes))
+}
+
+#[test]
+fn no_golden_file_was_changed_or_removed() {
+    let lines = fs::read_to_string(list()).unwrap();
+    let listed: BTreeSet<String> = lines.lines().map(str::to_owned).collect();
+    let found: BTreeSet<String> =
+        stored().iter().map(|((directory, name), bytes)| line(directory, name, bytes)).collect();
+    let changed: Vec<_> = listed.difference(&found).collect();
+    assert!(
+        changed.is_empty(),
+        "changed or removed, which the freeze forbids (docs/decisions/0012-format-versions.md): {changed:#?}"
+    );
+    let unlisted: Vec<_> = found.difference(&listed).collect();
+    assert!(unlisted.is_empty(), "not in tests/golden.xxh128: {unlisted:#?}");
 }
 
 #[test]
@@ -167,14 +194,16 @@ fn golden_files_use_every_tag_and_codec_of_chunks() {
     }
 }
 
-/// Writes a file with its text; one that exists stays as it is.
+/// Writes a file with its text and lists both; one that exists stays as it is.
 fn write(directory: &str, name: &str, made: &Made) {
     fs::create_dir_all(root().join(directory)).unwrap();
     let text = text::of(made.format, &made.bytes).unwrap();
+    let mut list = fs::OpenOptions::new().append(true).create(true).open(list()).unwrap();
     for (name, bytes) in [(name.to_string(), made.bytes.as_slice()), (text_name(name), text.as_bytes())] {
-        let path = root().join(directory).join(name);
+        let path = root().join(directory).join(&name);
         assert!(!path.exists(), "{} exists", path.display());
         fs::write(path, bytes).unwrap();
+        writeln!(list, "{}", line(directory, &name, bytes)).unwrap();
     }
 }
 
@@ -195,8 +224,7 @@ fn write_golden() {
     }
     assert!(
         refused.is_empty(),
-        "these exist with other bytes and stay as they are: {}. Raise the version; before the freeze remove the \
-         directories first",
+        "these exist with other bytes and stay as they are: {}. Raise the version, or add siblings",
         refused.join(", ")
     );
 }
