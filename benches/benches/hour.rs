@@ -4,9 +4,9 @@
 //! 10, 1 and 0.1 Hz, the others with a sample an hour; every week is sealed and indexed. It is opened anew for each
 //! question, which is the first about its week: another week's was asked for before. Random hours of each of the three are
 //! asked for with their edge, and hours that begin up to ten seconds after a week does, whose edge is the week's carry-in.
-//! Index reads are pages of index files, footers apart; data reads are stretches of tables, where what begins less than a
-//! block of the disk behind what was read, or inside it, goes on with that. CPU is that of the whole answer, in process,
-//! in `columns`; the mean over ASKED.
+//! Index reads are pages of index files, footers apart; data reads are stretches of tables: reads that overlap or lie less
+//! than a block of the disk apart are one, whichever came first, as two threads read. CPU is that of the whole answer, in
+//! process, in `columns`; the mean over ASKED.
 
 use benches::archive::{fresh, reopened, reopened_on};
 use benches::cpu_s;
@@ -87,13 +87,18 @@ fn measure(directory: &Path, weeks: i64, name: &str, step: i64, at_week: bool) {
                 continue;
             }
             read_bytes += read.bytes;
-            let goes_on = |region: &&mut CountedRead| {
-                let end = region.offset + region.bytes;
-                region.path == read.path && (region.offset..=end + DISK_BLOCK).contains(&read.offset)
+            let (begin, end) = (read.offset, read.offset + read.bytes);
+            let touches = |region: &&mut CountedRead| {
+                let region_end = region.offset + region.bytes;
+                region.path == read.path
+                    && begin <= region_end + DISK_BLOCK
+                    && region.offset <= end + DISK_BLOCK
             };
-            match regions.iter_mut().find(goes_on) {
+            match regions.iter_mut().find(touches) {
                 Some(region) => {
-                    region.bytes = region.bytes.max(read.offset + read.bytes - region.offset);
+                    let region_end = (region.offset + region.bytes).max(end);
+                    region.offset = region.offset.min(begin);
+                    region.bytes = region_end - region.offset;
                 }
                 None => {
                     of_data += 1;
