@@ -18,6 +18,7 @@ mod fairness;
 mod follow;
 mod json;
 pub mod limits;
+mod memory;
 mod metrics;
 mod names;
 mod negotiate;

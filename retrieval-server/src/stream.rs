@@ -3,6 +3,7 @@
 use crate::error::ApiError;
 use crate::fairness;
 use crate::limits::{PARTS_BYTES, PIECE_BYTES, PIECES_QUEUED_MAX, STALL};
+use crate::memory;
 use crate::negotiate::Encoding;
 use crate::output::{Head, Output, copied};
 use crate::sendfile::Underway;
@@ -263,6 +264,7 @@ fn send(runtime: &Handle, pieces: &mpsc::Sender<Piece>, idle: Duration, piece: P
     let waiting = || {
         room(STALL.min(idle)).or_else(|_| {
             engine::read::stand_still();
+            memory::give_back();
             room(idle.saturating_sub(STALL))
         })
     };
