@@ -11,7 +11,7 @@
 use benches::archive::{fresh, reopened, reopened_on};
 use benches::cpu_s;
 use benches::index_load::Random;
-use disk::{CountedRead, CountingDisk, Disk, RealDisk};
+use disk::{CountingDisk, Disk, RealDisk, stretches};
 use engine::clock::ManualClock;
 use engine::read::{Archive, Member, Reader};
 use engine::{LiveArchive, SealStep, StorageSettings};
@@ -30,7 +30,6 @@ const START: Timestamp = Timestamp(1_451_865_600 * SECOND_NS);
 const FAST: [(&str, i64); 3] = [("HZ10", SECOND_NS / 10), ("HZ1", SECOND_NS), ("HZ01", 10 * SECOND_NS)];
 const CHANNELS: usize = 1_000;
 const ASKED: usize = 50;
-const DISK_BLOCK: u64 = 4096;
 
 /// As in `archengine`.
 #[global_allocator]
@@ -75,8 +74,8 @@ fn measure(directory: &Path, weeks: i64, name: &str, step: i64, at_week: bool) {
         let before = cpu_s();
         ask(&state, name, week, inside);
         cpu += cpu_s() - before;
-        let (mut of_index, mut of_data, mut read_bytes) = (0, 0, 0);
-        let mut regions: Vec<CountedRead> = Vec::new();
+        let (mut of_index, mut read_bytes) = (0, 0);
+        let mut of_tables = Vec::new();
         for read in disk.take() {
             if read.path.extension().is_some_and(|ending| ending == "index") {
                 let len = RealDisk.open(&read.path).and_then(|file| file.len()).expect("its length");
@@ -87,27 +86,10 @@ fn measure(directory: &Path, weeks: i64, name: &str, step: i64, at_week: bool) {
                 continue;
             }
             read_bytes += read.bytes;
-            let (begin, end) = (read.offset, read.offset + read.bytes);
-            let touches = |region: &&mut CountedRead| {
-                let region_end = region.offset + region.bytes;
-                region.path == read.path
-                    && begin <= region_end + DISK_BLOCK
-                    && region.offset <= end + DISK_BLOCK
-            };
-            match regions.iter_mut().find(touches) {
-                Some(region) => {
-                    let region_end = (region.offset + region.bytes).max(end);
-                    region.offset = region.offset.min(begin);
-                    region.bytes = region_end - region.offset;
-                }
-                None => {
-                    of_data += 1;
-                    regions.push(read);
-                }
-            }
+            of_tables.push(read);
         }
         index.push(of_index);
-        data.push(of_data);
+        data.push(stretches(of_tables).len() as u64);
         bytes.push(read_bytes);
         // What an hour's samples take where they stand.
         let tables = &recovered.shared.view().manifest.tables;

@@ -41,3 +41,43 @@ impl CountingDisk {
         std::mem::take(&mut *self.watch.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+/// Bytes of a block of a disk: what lies no further apart is read as quickly as if it were one.
+const BLOCK_BYTES: u64 = 4096;
+
+/// The stretches that `reads` are of: those of one file that overlap or lie at most a block apart are one, whichever came
+/// first.
+pub fn stretches(mut reads: Vec<CountedRead>) -> Vec<CountedRead> {
+    reads.sort_by(|a, b| (&a.path, a.offset).cmp(&(&b.path, b.offset)));
+    reads.dedup_by(|next, before| {
+        let end = before.offset + before.bytes;
+        let joined = next.path == before.path && next.offset <= end + BLOCK_BYTES;
+        if joined {
+            before.bytes = end.max(next.offset + next.bytes) - before.offset;
+        }
+        joined
+    });
+    reads
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_that_touch_are_one_in_any_order() {
+        let read = |path: &str, offset, bytes| CountedRead { path: path.into(), offset, bytes };
+        let all = [
+            read("a", 9_000, 10),
+            read("a", 0, 6_000),
+            read("b", 5_000, 1),
+            read("a", 20_000, 5),
+            read("a", 100, 7),
+        ];
+        for turned in 0..all.len() {
+            let mut reads = all.to_vec();
+            reads.rotate_left(turned);
+            assert_eq!(stretches(reads), [read("a", 0, 9_010), read("a", 20_000, 5), read("b", 5_000, 1)]);
+        }
+    }
+}

@@ -35,7 +35,7 @@ mod watched;
 
 pub use bytes::{BytesError, Cursor};
 pub use checksum::{Checksum, checksum};
-pub use counting::{CountedRead, CountingDisk};
+pub use counting::{CountedRead, CountingDisk, stretches};
 pub use directory::create_dir_durable;
 pub use encode::{
     put_bytes, put_f32, put_f64, put_i64, put_str, put_u8, put_u16, put_u32, put_u64, put_u128, put_varint,

@@ -19,8 +19,8 @@ pub(crate) fn run(programs: &Programs, scale: Scale) -> Result<Report, Failure> 
     let groups = scale.pick(500, 25);
     let time = scale.time(60, 6);
     let how = format!(
-        "{} records at 10 Hz, a flush every 5 s. `archtool snapshot` copies the archive again and again for {} s, first into \
-         new directories, then over the first copy again and again. Each copy is verified (`--deep`) and read through an \
+        "{} records at 10 Hz, a flush every 5 s. `archtool snapshot` copies the archive again and again for {} s, into three \
+         new directories, then over the first of them. Each copy is verified (`--deep`) and read through an \
          archserver: counters are consecutive from the first value and reach to within 3 s of the copy's beginning",
         groups * GROUP,
         time.as_secs()

@@ -1,7 +1,7 @@
 //! What one cold hour of a sealed, indexed archive of a thousand channels reads.
 
 use crate::rig::{DAY, HOUR, MINUTE, MONDAY, Rig, SECOND, WEEK, name, reader_of, samples_of};
-use disk::{CountedRead, CountingDisk};
+use disk::{CountedRead, CountingDisk, stretches};
 use engine::recovery::{Opening, open};
 use engine::{SealStep, StorageSettings};
 use sample::{Event, EventKind, Metadata, Sample, TimeRange, Timestamp, Value, Week};
@@ -22,7 +22,6 @@ const EVENTFUL: i64 = 1;
 const INSIDE: [i64; 6] =
     [4 * SECOND, 7 * HOUR, 2 * DAY + 5 * MINUTE, 3 * DAY - HOUR / 2, 5 * DAY, 7 * DAY - 2 * HOUR];
 const PAGE_BYTES: u64 = 16 << 10;
-const DISK_BLOCK: u64 = 4096;
 
 /// Name and time between two samples of each channel.
 fn channels() -> Vec<(String, i64)> {
@@ -112,7 +111,7 @@ struct Cost {
 /// Reads of index pages, footers apart, and stretches of tables.
 fn cost(rig: &Rig, reads: Vec<CountedRead>) -> Cost {
     let mut cost = Cost { index_pages: 0, stretches: 0, bytes: 0 };
-    let mut stretches: Vec<CountedRead> = Vec::new();
+    let mut of_tables = Vec::new();
     for read in reads {
         if read.path.extension().is_some_and(|ending| ending == "index") {
             let len = rig.disk.content(&read.path).unwrap().len() as u64;
@@ -122,16 +121,9 @@ fn cost(rig: &Rig, reads: Vec<CountedRead>) -> Cost {
             continue;
         }
         cost.bytes += read.bytes;
-        let goes_on = |before: &&mut CountedRead| {
-            let end = before.offset + before.bytes;
-            before.path == read.path && (before.offset..=end + DISK_BLOCK).contains(&read.offset)
-        };
-        match stretches.iter_mut().find(goes_on) {
-            Some(before) => before.bytes = before.bytes.max(read.offset + read.bytes - before.offset),
-            None => stretches.push(read),
-        }
+        of_tables.push(read);
     }
-    cost.stretches = stretches.len();
+    cost.stretches = stretches(of_tables).len();
     cost
 }
 
