@@ -1,5 +1,7 @@
 //! One channel's samples in one SSTable as a run.
 
+mod pieces;
+
 use crate::damage::DamageLog;
 use crate::indexed_table::IndexedTable;
 use crate::limits::STORED_BYTES_MAX;
@@ -9,14 +11,14 @@ use crate::read::{
 };
 use crate::week_sums::WeekSum;
 use disk::FormatError;
+use pieces::{Token, pieces_of};
 use sample::{ChannelId, SampleBlock, Severity, TimeRange, Timestamp, ValueType};
 use sstable::{
-    ChunkHeader, Entry, Key, Locator, NumericStatistics, OpenChunk, Page, Statistics, StoredBytes,
-    StoredChunk, Table, TimeReference,
+    ChunkHeader, Entry, Key, Locator, NumericStatistics, OpenChunk, Statistics, StoredBytes, StoredChunk,
+    Table, TimeReference, Zone,
 };
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// In-order or late samples of one channel in one table.
@@ -134,7 +136,8 @@ impl TableRun {
         if !goes_on {
             *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
-        table.page_samples(&chunk, 0..chunk.header().pages().len(), range)
+        let header = chunk.header();
+        table.zone_samples(&chunk, header.zones_of_pages(0..header.pages().len()), range)
     }
 
     fn entries(&self, range: TimeRange) -> Result<Vec<Entry>, ReadError> {
@@ -226,7 +229,8 @@ impl Run for TableRun {
         let header = self.table.table().chunk_header(&entry);
         let header = header.map_err(|error| self.failed(error, span_of(part)))?;
         let touching = header.pages_touching(range);
-        let of = Token::of(part.token).pages.unwrap_or(touching.clone());
+        let of = Token::of(part.token).zones.map(|zones| header.pages_of_zones(zones));
+        let of = of.unwrap_or(touching.clone());
         let start = touching.start.max(of.start);
         let pages = start..touching.end.min(of.end).max(start);
         let bytes = header.extent_of(pages.clone());
@@ -248,7 +252,7 @@ impl Run for TableRun {
                 // The rank of the last sample stands in the chunk: this bounds it.
                 last: Position { time: entry.last.0, rank: u32::MAX },
                 count: chunk.statistics.count,
-                token: Token { place: begin + i, pages: None }.bits(),
+                token: Token { place: begin + i, zones: None }.bits(),
             })
         };
         let parts = entries.iter().enumerate().filter_map(part).collect();
@@ -293,20 +297,22 @@ impl Run for TableRun {
     }
 
     fn facts(&self, part: &Part) -> Option<Facts> {
-        let Token { place, pages: None } = Token::of(part.token) else { return None };
+        let Token { place, zones: None } = Token::of(part.token) else { return None };
         let named = self.named();
         named.get(place)?.chunk.as_ref().map(|chunk| facts_of(&chunk.statistics))
     }
 
     fn pieces(&self, part: &Part, enough: &mut Enough<'_>) -> Result<Vec<Piece>, ReadError> {
-        let Token { place, pages: None } = Token::of(part.token) else { return Ok(Vec::new()) };
+        let Token { place, zones: None } = Token::of(part.token) else { return Ok(Vec::new()) };
         let entry = self.entry(part)?;
         let chunk = self.opened(&entry).map_err(|error| self.failed(error, span_of(part)))?;
-        Ok(pieces_of(place, part, chunk.header(), enough))
+        let zones = self.table.table().zones(&chunk);
+        let zones = zones.map_err(|error| self.failed(error, span_of(part)))?;
+        Ok(pieces_of(place, part, chunk.header(), &zones, enough))
     }
 
     fn stored(&self, part: &Part) -> Result<Option<StoredChunk>, ReadError> {
-        let Token { place, pages: None } = Token::of(part.token) else { return Ok(None) };
+        let Token { place, zones: None } = Token::of(part.token) else { return Ok(None) };
         let table = self.table.table();
         let failed = |error| self.failed(error, span_of(part));
         let entry = self.entry(part)?;
@@ -334,9 +340,9 @@ impl Run for TableRun {
         let entry = self.entry(part)?;
         // Who loads samples holds no chunks ahead beside them.
         *self.stored.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let samples = match Token::of(part.token).pages {
-            Some(pages) => {
-                self.opened(&entry).and_then(|chunk| self.table.table().page_samples(&chunk, pages, range))
+        let samples = match Token::of(part.token).zones {
+            Some(zones) => {
+                self.opened(&entry).and_then(|chunk| self.table.table().zone_samples(&chunk, zones, range))
             }
             None => self.samples(&entry, range),
         };
@@ -354,65 +360,6 @@ impl Run for TableRun {
         }
         Ok(types)
     }
-}
-
-/// What the token of a part says: the place of its chunk among those named, and which pages of it, unless all.
-#[derive(Clone, PartialEq, Debug)]
-struct Token {
-    place: usize,
-    pages: Option<Range<usize>>,
-}
-
-/// A chunk has at most as many pages as samples.
-const PAGE_BITS: u32 = 14;
-const PAGE_MASK: u64 = (1 << PAGE_BITS) - 1;
-const _: () = assert!(sstable::CHUNK_SAMPLES_MAX <= PAGE_MASK as usize);
-
-impl Token {
-    fn bits(&self) -> u64 {
-        // No pages at all stand for all of them.
-        let pages = self.pages.clone().unwrap_or(0..0);
-        (self.place as u64) << (2 * PAGE_BITS) | (pages.start as u64) << PAGE_BITS | pages.end as u64
-    }
-
-    fn of(bits: u64) -> Token {
-        let at = |shift: u32| (bits >> shift & PAGE_MASK) as usize;
-        let pages = at(PAGE_BITS)..at(0);
-        Token { place: (bits >> (2 * PAGE_BITS)) as usize, pages: (!pages.is_empty()).then_some(pages) }
-    }
-}
-
-/// The pieces of the chunk at `place`: pages of which `enough` is known one by one, those between them together;
-/// nothing where all would have to be loaded.
-fn pieces_of(place: usize, part: &Part, header: &ChunkHeader, enough: &mut Enough<'_>) -> Vec<Piece> {
-    let pages = header.pages();
-    let of_chunk = facts_of(&header.statistics);
-    let of_pages = |wanted: Range<usize>| Part {
-        first: pages
-            .get(wanted.start)
-            .filter(|_| wanted.start > 0)
-            .map_or(part.first, |page| Position { time: page.first.0, rank: 0 }),
-        // A page may end with the stamp with which the next one begins.
-        last: pages.get(wanted.end).map_or(part.last, |next| Position { time: next.first.0, rank: u32::MAX }),
-        count: header.samples_of(wanted.clone()).len() as u32,
-        token: Token { place, pages: Some(wanted) }.bits(),
-    };
-    let mut pieces = Vec::new();
-    let mut passed = 0;
-    for (i, page) in pages.iter().enumerate() {
-        let (part, facts) = (of_pages(i..i + 1), of_page(&of_chunk, header, page));
-        if enough(&part, &facts) {
-            if passed < i {
-                pieces.push(Piece::Wanted(of_pages(passed..i)));
-            }
-            pieces.push(Piece::Known(part, facts));
-            passed = i + 1;
-        }
-    }
-    if passed > 0 && passed < pages.len() {
-        pieces.push(Piece::Wanted(of_pages(passed..pages.len())));
-    }
-    pieces
 }
 
 /// The least and the greatest severity that samples may have.
@@ -436,13 +383,13 @@ fn facts_of(statistics: &Statistics) -> Facts {
     }
 }
 
-/// What the header of a chunk says of every sample of one page.
-fn of_page(of_chunk: &Facts, header: &ChunkHeader, page: &Page) -> Facts {
+/// What the header of a chunk says of every sample of one zone.
+fn of_zone(of_chunk: &Facts, header: &ChunkHeader, zone: &Zone) -> Facts {
     let finite = |bounds: &(f64, f64)| *bounds != (f64::INFINITY, f64::NEG_INFINITY);
     Facts {
         scope: Scope::Pages,
         run: Some((header.run.value, header.run.metadata_known)),
-        severity: (of_chunk.severity.0.min(page.worst), page.worst),
-        numbers: of_chunk.numbers.map(|of| Numbers { bounds: page.bounds.filter(finite), ..of }),
+        severity: (of_chunk.severity.0.min(zone.worst), zone.worst),
+        numbers: of_chunk.numbers.map(|of| Numbers { bounds: zone.bounds.filter(finite), ..of }),
     }
 }

@@ -13,6 +13,7 @@ mod split;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod zones;
 #[cfg(test)]
 pub(crate) use tests::any_block;
 
@@ -26,6 +27,7 @@ pub use header::{ChunkHeader, Page, chunk_header_len};
 pub(crate) use known::ColumnModels;
 pub use split::split;
 pub use statistics::{Extremes, NumericStatistics, Statistics};
+pub use zones::Zone;
 
 use xxhash_rust::xxh3::Xxh3;
 

@@ -61,7 +61,7 @@ pub(crate) fn blocks() -> Vec<SampleBlock> {
 
 /// Larger blocks, which the cold profile codes otherwise than the hot one: with integers about a centre, with
 /// differences about one, with doubles whose every bit counts, with stamps and values that only pco follows. As elements
-/// of arrays they are not offered to pco as a column.
+/// of arrays they are not offered to pco as a column. One page has zones.
 pub(crate) fn dense_blocks() -> Vec<SampleBlock> {
     // Half are 0, a quarter 1, and so on.
     let geometric = |i: u64| i64::from(mixed(i).leading_zeros());
@@ -90,6 +90,7 @@ pub(crate) fn dense_blocks() -> Vec<SampleBlock> {
         block_of((0..200).map(|i| Value::Int64(tailed(i))), true, false),
         block_of((0..200).map(|i| Value::Int64((0..i).map(tailed).sum())), true, false),
         cubes(),
+        block_of((0..600).map(|i| Value::Int32((mixed(i) >> 50) as i32)), true, false),
     ]
 }
 

@@ -39,7 +39,7 @@ mod writer;
 pub use cache::BlockCache;
 pub use chunk::{
     ChunkHeader, ChunksApart, ColumnChoices, Extremes, LENDERS_KEPT_MAX, NumericStatistics, Page, Statistics,
-    TimeReference, chunk_header_len, decode, decode_range, encode, encode_next, split,
+    TimeReference, Zone, chunk_header_len, decode, decode_range, encode, encode_next, split,
 };
 pub use codec::Profile;
 pub use fingerprint::fingerprint;

@@ -4,7 +4,7 @@ mod lent;
 mod stored;
 
 use crate::Key;
-use crate::chunk::ChunkHeader;
+use crate::chunk::{ChunkHeader, Zone};
 use crate::format::BLOCK_HEADER_BYTES;
 use crate::table::{Entry, Table, read_exactly};
 use disk::{BytesError, FormatError};
@@ -52,20 +52,32 @@ impl Table {
         self.open_chunk(entry, true)
     }
 
-    /// The samples of `pages` of a chunk of this table that lie in `range`; only those pages are read.
+    /// The zones of a chunk of this table.
+    ///
+    /// # Errors
+    /// When what its header says of them is damaged.
+    pub fn zones(&self, chunk: &OpenChunk) -> Result<Vec<Zone>, FormatError> {
+        chunk.header.zones().map_err(|error| error.in_file(self.path(), chunk.offset))
+    }
+
+    /// The samples of `zones` of a chunk of this table that lie in `range`; only pages that hold some are read, and of
+    /// those at the ends the others are not decoded where that can be.
     ///
     /// # Errors
     /// When they cannot be read or are damaged.
-    pub fn page_samples(
+    pub fn zone_samples(
         &self,
         chunk: &OpenChunk,
-        pages: Range<usize>,
+        zones: Range<usize>,
         range: TimeRange,
     ) -> Result<SampleBlock, FormatError> {
-        let touching = chunk.header.pages_touching(range);
-        let start = pages.start.max(touching.start);
-        let pages = start..pages.end.min(touching.end).max(start);
-        self.decode(chunk, pages, (!is_inside(&chunk.header, range)).then_some(range))
+        let header = &chunk.header;
+        let (of, touching) = (header.pages_of_zones(zones.clone()), header.pages_touching(range));
+        let start = of.start.max(touching.start);
+        let pages = start..of.end.min(touching.end).max(start);
+        let (wanted, there) = (header.samples_of_zones(zones), header.samples_of(pages.clone()));
+        let whole = is_inside(header, range) && wanted.start <= there.start && there.end <= wanted.end;
+        self.decode(chunk, pages, (!whole).then_some((range, wanted)))
     }
 
     /// The bytes of an entry: a chunk, or a record's payload.
@@ -106,7 +118,8 @@ impl Table {
         let chunk = self.open_chunk(entry, true)?;
         let whole = is_inside(&chunk.header, range);
         let pages = if whole { 0..chunk.header.pages().len() } else { chunk.header.pages_touching(range) };
-        self.decode(&chunk, pages, (!whole).then_some(range))
+        let rows = 0..chunk.header.count();
+        self.decode(&chunk, pages, (!whole).then_some((range, rows)))
     }
 
     /// All samples of a chunk.
@@ -119,17 +132,17 @@ impl Table {
         self.decode(&chunk, pages, None)
     }
 
-    /// The samples of `pages`, or of them those of `range`.
+    /// The samples of `pages`, or of them those of a range that are some rows of the chunk.
     fn decode(
         &self,
         chunk: &OpenChunk,
         pages: Range<usize>,
-        range: Option<TimeRange>,
+        part: Option<(TimeRange, Range<usize>)>,
     ) -> Result<SampleBlock, FormatError> {
         let times = self.borrowed_times(&chunk.header, pages.clone(), chunk.offset)?;
         let body = self.body(chunk, &pages)?;
-        let block = match range {
-            Some(range) => chunk.header.decode_within(range, pages, &body, times.as_deref()),
+        let block = match part {
+            Some((range, rows)) => chunk.header.decode_within(range, rows, pages, &body, times.as_deref()),
             None => chunk.header.decode_pages(pages, &body, times.as_deref()),
         };
         block.map_err(|error| error.in_file(self.path(), chunk.offset))

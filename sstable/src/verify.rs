@@ -315,7 +315,25 @@ fn check_samples(header: &ChunkHeader, block: &SampleBlock) -> Result<(), &'stat
     if Statistics::of(block) != header.statistics {
         return Err("the statistics of a chunk are not those of its samples");
     }
-    check_pages(header, block)
+    check_pages(header, block)?;
+    check_zones(header, block)
+}
+
+/// What the header says of parts of pages holds of the samples.
+fn check_zones(header: &ChunkHeader, block: &SampleBlock) -> Result<(), &'static str> {
+    let zones = header.zones().map_err(|error| error.what)?;
+    for (at, zone) in zones.iter().enumerate() {
+        let samples = header.samples_of_zones(at..at + 1);
+        if block.time.get(samples.start) != Some(&zone.first.0) {
+            return Err("a zone does not begin at the time that the header names");
+        }
+        let Some((least, most)) = zone.bounds else { continue };
+        let mut values = samples.filter_map(|i| block.get(i).value.as_f64());
+        if !values.all(|value| !value.is_finite() || (least <= value && value <= most)) {
+            return Err("a value of a zone lies outside the bounds that the header names");
+        }
+    }
+    Ok(())
 }
 
 /// What the header says of each page, and the receive delays, hold of the samples.

@@ -107,7 +107,7 @@ pub struct Numbers {
 
 impl Facts {
     /// What holds for both; `None` where that is not known of the values.
-    pub(super) fn joined(&self, other: &Facts) -> Option<Facts> {
+    pub(crate) fn joined(&self, other: &Facts) -> Option<Facts> {
         let numbers = match (&self.numbers, &other.numbers) {
             (Some(a), Some(b)) => Some(a.joined(b)),
             (None, None) => None,

@@ -32,26 +32,30 @@ impl ChunkHeader {
         self.decode_rows(pages, &bytes, body, times, rows)
     }
 
-    /// The samples of `range` alone, which lie in `pages`: of pages at its ends the others are not decoded where
-    /// that can be. As [`ChunkHeader::decode_pages`] else.
+    /// The samples of `range` alone that are `rows` of the chunk, which lie in `pages`: of pages at the ends the others
+    /// are not decoded where that can be. As [`ChunkHeader::decode_pages`] else.
     ///
     /// # Errors
     /// As [`ChunkHeader::decode_pages`].
     pub fn decode_within(
         &self,
         range: TimeRange,
+        rows: Range<usize>,
         pages: Range<usize>,
         body: &[u8],
         times: Option<&[i64]>,
     ) -> Result<SampleBlock, BytesError> {
         let bytes = self.pages_bytes(&pages, body)?;
+        let start = self.samples_of(pages.clone()).start;
+        let rows = rows.start.saturating_sub(start)..rows.end.saturating_sub(start);
         let (rows, times) = match self.times_elsewhere(&pages, &bytes, times)? {
             Some(times) => {
                 let before = |end: Timestamp| times.partition_point(|time| *time < end.0);
-                let rows = before(range.from)..before(range.to).max(before(range.from));
-                (rows.clone(), times[rows].to_vec())
+                let from = before(range.from).clamp(rows.start.min(times.len()), rows.end.min(times.len()));
+                let to = before(range.to).clamp(from, rows.end.min(times.len()).max(from));
+                (from..to, times[from..to].to_vec())
             }
-            None => self.times_within(range, &pages, &bytes)?,
+            None => self.times_within(range, &rows, &pages, &bytes)?,
         };
         self.decode_rows(pages, &bytes, body, Some(times), rows)
     }
@@ -99,7 +103,8 @@ impl ChunkHeader {
                 let read = match &column.model {
                     model @ (ColumnModel::Time(_) | ColumnModel::PcoTime(_)) if without_times => {
                         let first = self.pages[page].first.0;
-                        decode_stamps(model, &mut segment, first, samples.len(), &mut times)
+                        let all = 0..samples.len();
+                        decode_stamps(model, &mut segment, first, samples.len(), all, &mut times)
                     }
                     ColumnModel::Values(model) if wanted.len() == samples.len() => {
                         model.decode(&mut segment, samples.len(), LIMITS, decoded)
@@ -252,7 +257,7 @@ struct Decoded {
 impl Decoded {
     fn take(&mut self, tag: Option<ColumnTag>, column: Column) -> Result<(), &'static str> {
         match (tag, column) {
-            (None | Some(ColumnTag::Time), _) => {}
+            (None | Some(ColumnTag::Time | ColumnTag::Zones), _) => {}
             (Some(ColumnTag::Value), column) => self.values = Some(column),
             (Some(ColumnTag::Message), column) => self.message = Some(column),
             (Some(ColumnTag::Rank), Column::UInt32(ranks)) => self.rank = ranks,
@@ -310,5 +315,5 @@ pub fn decode_range(chunk: &[u8], range: TimeRange) -> Result<SampleBlock, Bytes
     let body = chunk
         .get(extent.start as usize..extent.end as usize)
         .ok_or(BytesError { position: 8, what: "a chunk is not as long as it says" })?;
-    header.decode_within(range, pages, body, None)
+    header.decode_within(range, 0..header.count(), pages, body, None)
 }

@@ -8,7 +8,8 @@ use super::columns::{
 use super::known::ColumnModels;
 use super::large;
 use super::split::total_size;
-use super::statistics::{Gatherer, PageExtremes};
+use super::statistics::{Gatherer, Statistics};
+use super::zones::{Bounded, zone_column};
 use crate::codec::Profile;
 use crate::format::*;
 use disk::{
@@ -142,6 +143,7 @@ pub(crate) fn encode_with(
     if block.rank.iter().any(|rank| *rank != 0) {
         columns.push(column(ColumnTag::Rank, &Column::UInt32(block.rank.clone()), choices));
     }
+    let value_bytes = value.data.len();
     columns.push(value);
     columns.push(column(ColumnTag::Severity, &Column::UInt8(block.severity.clone()), choices));
     columns.push(column(ColumnTag::Status, &Column::UInt16(block.status.clone()), choices));
@@ -156,7 +158,11 @@ pub(crate) fn encode_with(
         columns.push(column(ColumnTag::Received, &Column::Int64(delays.clone()), choices));
     }
 
-    let body = page_bodies(&columns, pages.len());
+    let facts = Facts::of(block, pages, shift.min(ZONE_SHIFT));
+    if profile == Profile::Cold && shift > ZONE_SHIFT && facts.statistics.extremes().is_some() {
+        columns.extend(zone_column(&block.time, &facts.bounds_of_pages(), &facts.zones, value_bytes));
+    }
+    let body = page_bodies(&columns, facts.pages.len());
     let mut header = fixed_fields(channel, block, late, shift);
     if let (Some(least), Some(greatest)) = (delays.iter().min(), delays.iter().max()) {
         put_varint_signed(&mut header, *least);
@@ -166,7 +172,7 @@ pub(crate) fn encode_with(
         put_varint(&mut header, block.run.descriptor.as_ref().map_or(0, |d| d.len() as u64 + 1));
         header.extend_from_slice(block.run.descriptor.as_deref().unwrap_or_default());
     }
-    put_tables(block, time_hash as u64, &pages, &columns, &body, &parts, &mut header);
+    put_tables(block, time_hash as u64, &facts, &columns, &body, &parts, &mut header);
     Ok(EncodedChunk { bytes: assemble(header, &body, &parts), time_bytes: columns[0].data.len() })
 }
 
@@ -250,21 +256,61 @@ fn fixed_fields(channel: ChannelId, block: &SampleBlock, late: bool, shift: u8) 
     header
 }
 
+/// What the header says of the samples.
+struct Facts {
+    statistics: Statistics,
+    /// With the worst severity.
+    pages: Vec<(Bounded, Severity)>,
+    zones: Vec<Bounded>,
+}
+
+impl Facts {
+    /// With zones of `2^zone_shift` samples.
+    fn of(block: &SampleBlock, pages: Vec<Range<usize>>, zone_shift: u8) -> Facts {
+        let mut gatherer = Gatherer::new(block);
+        let mut zones = Vec::with_capacity(block.len().div_ceil(1 << zone_shift));
+        let both = |a: Option<(f64, f64)>, b: Option<(f64, f64)>| match (a, b) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+        let mut of_page = |page: Range<usize>| {
+            let (mut bounds, mut worst) = (None, Severity::NoAlarm);
+            for from in page.clone().step_by(1 << zone_shift) {
+                let zone = from..(from + (1 << zone_shift)).min(page.end);
+                let (extremes, severity) = gatherer.page(zone.clone());
+                let inner = extremes.map(|extremes| (extremes.min, extremes.max));
+                (bounds, worst) = (both(bounds, inner), worst.max(severity));
+                zones.push(Bounded { rows: zone, bounds: inner });
+            }
+            (Bounded { rows: page, bounds }, worst)
+        };
+        let pages = pages.into_iter().map(&mut of_page).collect();
+        Facts { statistics: gatherer.finish(), pages, zones }
+    }
+
+    /// The pages with the bounds that the header has.
+    fn bounds_of_pages(&self) -> Vec<Bounded> {
+        let outwards = |(least, most)| match self.pages.len() {
+            1 => (least, most),
+            _ => (f64::from(at_most(least)), f64::from(at_least(most))),
+        };
+        let page = |page: &Bounded| Bounded { rows: page.rows.clone(), bounds: page.bounds.map(outwards) };
+        self.pages.iter().map(|(of, _)| page(of)).collect()
+    }
+}
+
 /// Statistics, hash of the stamps, columns, pages, parts.
 fn put_tables(
     block: &SampleBlock,
     time_hash: u64,
-    pages: &[Range<usize>],
+    facts: &Facts,
     columns: &[EncodedColumn],
     body: &[Vec<u8>],
     parts: &[Vec<u8>],
     header: &mut Vec<u8>,
 ) {
-    let mut gatherer = Gatherer::new(block);
-    let facts: Vec<_> = pages.iter().map(|page| gatherer.page(page.clone())).collect();
-    let statistics = gatherer.finish();
-    statistics.put(block.first(), header);
-    let has_bounds = statistics.numeric.is_some_and(|numeric| numeric.extremes.is_some());
+    facts.statistics.put(block.first(), header);
+    let has_bounds = facts.statistics.extremes().is_some();
     put_u64(header, time_hash);
     put_varint(header, columns.len() as u64);
     for column in columns {
@@ -272,9 +318,9 @@ fn put_tables(
         put_u8(header, column.codec as u8);
         put_bytes(header, &column.parameters);
     }
-    for ((page, (extremes, worst)), body) in pages.iter().zip(facts).zip(body) {
-        if pages.len() > 1 {
-            put_page_facts(block, page, has_bounds.then_some(extremes), worst, header);
+    for ((page, worst), body) in facts.pages.iter().zip(body) {
+        if facts.pages.len() > 1 {
+            put_page_facts(block, &page.rows, has_bounds.then_some(page.bounds), *worst, header);
         }
         put_varint(header, body.len() as u64);
         put_u32(header, checksum(body));
@@ -291,14 +337,14 @@ fn put_tables(
 fn put_page_facts(
     block: &SampleBlock,
     page: &Range<usize>,
-    bounds: Option<Option<PageExtremes>>,
+    bounds: Option<Option<(f64, f64)>>,
     worst: Severity,
     header: &mut Vec<u8>,
 ) {
     put_varint(header, block.time[page.start].wrapping_sub(block.time[0]) as u64);
-    if let Some(extremes) = bounds {
-        put_f32(header, extremes.map_or(f32::INFINITY, |extremes| at_most(extremes.min)));
-        put_f32(header, extremes.map_or(f32::NEG_INFINITY, |extremes| at_least(extremes.max)));
+    if let Some(bounds) = bounds {
+        put_f32(header, bounds.map_or(f32::INFINITY, |(least, _)| at_most(least)));
+        put_f32(header, bounds.map_or(f32::NEG_INFINITY, |(_, most)| at_least(most)));
     }
     put_u8(header, worst as u8);
 }

@@ -3,6 +3,7 @@
 use super::borrowed::SiblingColumn;
 use super::large;
 use super::statistics::Statistics;
+use super::zones::ZoneColumn;
 use crate::codec::ValueModel;
 use crate::codec::extend_fixed;
 use crate::codec::pco::PcoColumn;
@@ -89,6 +90,7 @@ pub(super) enum ColumnModel {
     Sibling(SiblingColumn),
     Values(ValueModel),
     Parts,
+    Zones(ZoneColumn),
     /// An optional column that this program does not know, and whether it has segments.
     Unknown {
         in_pages: bool,
@@ -103,7 +105,10 @@ impl HeaderColumn {
             | ColumnModel::Sibling(_)
             | ColumnModel::Values(_) => true,
             ColumnModel::Unknown { in_pages } => *in_pages,
-            ColumnModel::Constant(_) | ColumnModel::TimeReference(_) | ColumnModel::Parts => false,
+            ColumnModel::Constant(_)
+            | ColumnModel::TimeReference(_)
+            | ColumnModel::Parts
+            | ColumnModel::Zones(_) => false,
         }
     }
 }
@@ -275,6 +280,9 @@ impl ChunkHeader {
                 *units = Some(cursor.varint()?);
                 ColumnModel::Parts
             }
+            (ColumnTag::Zones, ColumnCodec::ZoneMap) => {
+                ColumnModel::Zones(ZoneColumn::parse(&mut cursor, self.page_shift)?)
+            }
             (_, ColumnCodec::Constant) => ColumnModel::Constant(read_constant(value_type, &mut cursor)?),
             (_, codec) => ColumnModel::Values(ValueModel::parse(codec, value_type, &mut cursor)?),
         };
@@ -288,7 +296,7 @@ impl ChunkHeader {
             ColumnTag::Value => self.run.value,
             ColumnTag::Time | ColumnTag::UserTag | ColumnTag::Received => ValueType::scalar(Kind::Int64),
             ColumnTag::Rank => ValueType::scalar(Kind::UInt32),
-            ColumnTag::Severity => ValueType::scalar(Kind::UInt8),
+            ColumnTag::Severity | ColumnTag::Zones => ValueType::scalar(Kind::UInt8),
             ColumnTag::Status => ValueType::scalar(Kind::UInt16),
             ColumnTag::Message => ValueType::scalar(Kind::String),
         }

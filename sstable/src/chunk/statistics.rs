@@ -193,6 +193,11 @@ fn finite_extremes(values: &[f64], numeric: &mut NumericStatistics) -> Option<Pa
 }
 
 impl Statistics {
+    /// Least and greatest finite value, where there are finite numbers.
+    pub(super) fn extremes(&self) -> Option<Extremes> {
+        self.numeric.and_then(|numeric| numeric.extremes)
+    }
+
     /// The statistics of a block.
     ///
     /// # Panics

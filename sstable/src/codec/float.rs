@@ -93,7 +93,7 @@ impl FloatModel {
             FloatModel::Scaled(_) => read_exceptions(cursor, count)?,
             _ => Vec::new(),
         };
-        let mut ordered = Vec::with_capacity(count);
+        let mut ordered = Vec::with_capacity(rows.len());
         integer::decode_rows(cursor, count, rows.clone(), &mut ordered)?;
         match self {
             FloatModel::Scaled(scale) => {

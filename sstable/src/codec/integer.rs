@@ -11,7 +11,7 @@ use super::{Profile, pco, split};
 use crate::format::BlockCodec;
 use disk::{put_u8, put_varint, put_varint_signed};
 
-pub(crate) use decode::{Seekable, decode, decode_rows};
+pub(crate) use decode::{Seekable, decode, decode_rows, overlap};
 pub(super) use decode::{decode_packed, integrate};
 
 /// Bits of a position inside a block.

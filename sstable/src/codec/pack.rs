@@ -119,6 +119,29 @@ pub(crate) fn unpack_onto(
     Ok(())
 }
 
+/// As [`unpack_onto`], of which only those `wanted` are appended.
+pub(crate) fn unpack_some_onto(
+    cursor: &mut Cursor<'_>,
+    width: u32,
+    count: usize,
+    wanted: Range<usize>,
+    zero: i64,
+    out: &mut Vec<i64>,
+) -> Result<(), BytesError> {
+    if wanted.is_empty() {
+        return cursor.bytes(packed_len(count, width)).map(drop);
+    }
+    if count == BLOCK_VALUES {
+        unpack_some(packed(cursor, width)?, width, wanted, zero, out);
+        return Ok(());
+    }
+    let start = out.len();
+    unpack_onto(cursor, width, count, zero, out)?;
+    out.truncate(start + wanted.end);
+    out.drain(start..start + wanted.start);
+    Ok(())
+}
+
 /// The bytes of a full block packed at `width`.
 pub(crate) fn packed<'a>(cursor: &mut Cursor<'a>, width: u32) -> Result<&'a [u8], BytesError> {
     if width > 64 {

@@ -2,11 +2,12 @@
 
 use super::Profile;
 use super::integer::{self, IntegerEncoder, bit_width, integrate, robust_mean, stride_of, unzigzag, zigzag};
-use super::pack::{BLOCK_VALUES, pack, packed_len, unpack, unpack_onto};
+use super::pack::{BLOCK_VALUES, pack, packed_len, unpack, unpack_onto, unpack_some_onto};
 use super::text::{put_symbols, read_compressed};
 use super::wide::wide;
 use crate::format::BlockCodec;
 use disk::{BytesError, Cursor, put_u8, put_varint_signed};
+use std::ops::Range;
 
 /// The byte of a value that is too far from the centre and stands behind the low bits.
 const ESCAPE: u8 = 0;
@@ -183,13 +184,23 @@ fn estimate(counts: &[u32], widths: &[usize; 65], all: usize, shift: u32) -> f64
     entropy + f64::from(symbols) * SYMBOL_COST_BITS
 }
 
-/// Appends `count` integers to `out`, behind the tag. The caller has checked `count` against a limit.
+/// Whether a block of `codec` is in this form.
+pub(super) fn writes(codec: BlockCodec) -> bool {
+    use BlockCodec::{Split, SplitDelta, SplitDeltaStream, SplitStream};
+    matches!(codec, Split | SplitDelta | SplitStream | SplitDeltaStream)
+}
+
+/// Appends the integers `rows` of `count` to `out`, behind the tag: low bits of other blocks are passed over. The caller
+/// has checked `count` against a limit.
 pub(crate) fn decode(
     cursor: &mut Cursor<'_>,
     count: usize,
-    (deltas, stream): (bool, bool),
+    rows: Range<usize>,
+    codec: BlockCodec,
     out: &mut Vec<i64>,
 ) -> Result<(), BytesError> {
+    let deltas = matches!(codec, BlockCodec::SplitDelta | BlockCodec::SplitDeltaStream);
+    let stream = matches!(codec, BlockCodec::SplitStream | BlockCodec::SplitDeltaStream);
     let first = if deltas { cursor.varint_signed()? } else { 0 };
     let shift = u32::from(cursor.u8()?);
     if shift > SHIFT_MAX {
@@ -200,48 +211,77 @@ pub(crate) fn decode(
     read_compressed(cursor, count, &mut symbols)?;
     let start = out.len();
     let zero = centre.wrapping_sub(CENTRE << shift);
+    // A sum needs all before it.
+    let summed = if deltas { 0..rows.end } else { rows.clone() };
     if shift == 0 {
+        let symbols = &symbols[summed.clone()];
         wide(|| out.extend(symbols.iter().map(|symbol| zero.wrapping_add(i64::from(*symbol)))));
     } else {
-        for symbols in symbols.chunks(BLOCK_VALUES) {
+        for (block, symbols) in symbols.chunks(BLOCK_VALUES).enumerate() {
+            let wanted = integer::overlap(&summed, block * BLOCK_VALUES, symbols.len());
             let at = out.len();
-            unpack_onto(cursor, shift, symbols.len(), zero, out)?;
+            if wanted.len() == symbols.len() {
+                unpack_onto(cursor, shift, symbols.len(), zero, out)?;
+            } else {
+                unpack_some_onto(cursor, shift, symbols.len(), wanted.clone(), zero, out)?;
+            }
             wide(|| {
-                for (value, symbol) in out[at..].iter_mut().zip(symbols) {
+                for (value, symbol) in out[at..].iter_mut().zip(&symbols[wanted]) {
                     *value = value.wrapping_add(i64::from(*symbol) << shift);
                 }
             });
         }
     }
-    if symbols.contains(&ESCAPE) {
-        let escaped = symbols.iter().zip(&mut out[start..]).filter(|(symbol, _)| **symbol == ESCAPE);
-        let escaped: Vec<&mut i64> = escaped.map(|(_, value)| value).collect();
-        if stream { read_stream(cursor, centre, escaped)? } else { read_packed(cursor, centre, escaped)? }
+    let escaped = escaped_rows(&symbols);
+    if !escaped.is_empty() {
+        let mut distances = Vec::with_capacity(escaped.len());
+        if stream {
+            integer::decode_packed(cursor, escaped.len(), &mut distances)?;
+        } else {
+            read_packed(cursor, escaped.len(), &mut distances)?;
+        }
+        for (row, distance) in escaped.into_iter().zip(distances).filter(|(row, _)| summed.contains(row)) {
+            out[start + row - summed.start] = centre.wrapping_add(distance);
+        }
     }
     if deltas {
         integrate(first, &mut out[start..]);
+        out.drain(start..start + rows.start);
     }
     Ok(())
 }
 
-fn read_packed(cursor: &mut Cursor<'_>, centre: i64, mut escaped: Vec<&mut i64>) -> Result<(), BytesError> {
+/// The rows that are escaped, which most often are few.
+fn escaped_rows(symbols: &[u8]) -> Vec<usize> {
+    const TOGETHER: usize = 64;
+    let (together, rest) = symbols.as_chunks::<TOGETHER>();
+    let mut rows = Vec::new();
+    let mut add = |from: usize, symbols: &[u8]| {
+        let escaped = symbols.iter().enumerate().filter(|(_, symbol)| **symbol == ESCAPE);
+        rows.extend(escaped.map(|(row, _)| from + row));
+    };
+    wide(|| {
+        for (at, symbols) in together.iter().enumerate() {
+            // All of them at once: a search that may end early is not vectorised.
+            if symbols.iter().fold(false, |any, symbol| any | (*symbol == ESCAPE)) {
+                add(at * TOGETHER, symbols);
+            }
+        }
+    });
+    add(symbols.len() - rest.len(), rest);
+    rows
+}
+
+/// Appends the `count` distances of escaped values, all of one width.
+fn read_packed(cursor: &mut Cursor<'_>, count: usize, out: &mut Vec<i64>) -> Result<(), BytesError> {
     let width = u32::from(cursor.u8()?);
     let mut block = [0u64; BLOCK_VALUES];
-    for values in escaped.chunks_mut(BLOCK_VALUES) {
-        let block = &mut block[..values.len()];
+    let mut left = count;
+    while left > 0 {
+        let block = &mut block[..left.min(BLOCK_VALUES)];
         unpack(cursor, width, block)?;
-        for (value, from) in values.iter_mut().zip(block.iter()) {
-            **value = centre.wrapping_add(unzigzag(*from));
-        }
-    }
-    Ok(())
-}
-
-fn read_stream(cursor: &mut Cursor<'_>, centre: i64, escaped: Vec<&mut i64>) -> Result<(), BytesError> {
-    let mut distances = Vec::with_capacity(escaped.len());
-    integer::decode_packed(cursor, escaped.len(), &mut distances)?;
-    for (value, distance) in escaped.into_iter().zip(distances) {
-        *value = centre.wrapping_add(distance);
+        out.extend(block.iter().map(|distance| unzigzag(*distance)));
+        left -= block.len();
     }
     Ok(())
 }

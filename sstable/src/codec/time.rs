@@ -152,17 +152,34 @@ impl TimeModel {
         count: usize,
         out: &mut Vec<i64>,
     ) -> Result<(), BytesError> {
+        self.decode_rows(cursor, first, count, 0..count, out)
+    }
+
+    /// Appends the stamps `rows` of a page of `count` that begins with `first`.
+    pub(crate) fn decode_rows(
+        &self,
+        cursor: &mut Cursor<'_>,
+        first: i64,
+        count: usize,
+        rows: Range<usize>,
+        out: &mut Vec<i64>,
+    ) -> Result<(), BytesError> {
         let start = out.len();
         let strays = if self.phase.is_some() { read_strays(cursor, count)? } else { Vec::new() };
         let (origin, unit) = self.phase.map_or((first, self.unit), |phase| (phase.origin(first), phase.unit));
         let slips = if self.grid.is_some() { read_slips(cursor, count)? } else { Vec::new() };
-        integer::decode(cursor, count, out)?;
+        integer::decode_rows(cursor, count, rows.clone(), out)?;
         let page = &mut out[start..];
         match self.grid {
             Some(grid) => {
                 let (mut from, mut slip) = (0, 0i64);
                 for (to, ticks) in slips.into_iter().chain([(count, 0)]) {
-                    wide(|| grid.stamp((origin, unit), from, slip, &mut page[from..to]));
+                    let wanted = integer::overlap(&rows, from, to - from);
+                    if !wanted.is_empty() {
+                        let at = from + wanted.start;
+                        let page = &mut page[at - rows.start..][..wanted.len()];
+                        wide(|| grid.stamp((origin, unit), at, slip, page));
+                    }
                     from = to;
                     slip = slip.wrapping_add(ticks);
                 }
@@ -173,10 +190,10 @@ impl TimeModel {
                 }
             }),
         }
-        for (at, more) in strays {
-            page[at] = page[at].wrapping_add(more as i64);
+        for (at, more) in strays.into_iter().filter(|(at, _)| rows.contains(at)) {
+            page[at - rows.start] = page[at - rows.start].wrapping_add(more as i64);
         }
-        check_page(cursor, first, page)
+        check_page(cursor, (rows.start == 0).then_some(first), page)
     }
 
     /// The samples of a page that lie in `range`, and their stamps; the others are not unpacked where the block
@@ -298,11 +315,12 @@ pub(crate) fn within(mut times: Vec<i64>, range: TimeRange) -> (Range<usize>, Ve
     (from..to, times)
 }
 
-/// Checks that the stamps of a page that were read begin with `first` and never decrease.
-pub(crate) fn check_page(cursor: &Cursor<'_>, first: i64, page: &[i64]) -> Result<(), BytesError> {
+/// Checks that stamps of a page that were read never decrease, and begin with `first` where they are its first.
+pub(crate) fn check_page(cursor: &Cursor<'_>, first: Option<i64>, page: &[i64]) -> Result<(), BytesError> {
     // The whole page at once: a search that may end early is not vectorised.
     let sorted = wide(|| page.windows(2).fold(true, |sorted, pair| sorted & (pair[0] <= pair[1])));
-    if page.first() == Some(&first) && sorted { Ok(()) } else { Err(cursor.error(DISORDER)) }
+    let begins = first.is_none() || page.is_empty() || page.first() == first.as_ref();
+    if begins && sorted { Ok(()) } else { Err(cursor.error(DISORDER)) }
 }
 
 /// The first of `0..count` for which `is_behind` holds, which holds for all behind it too.

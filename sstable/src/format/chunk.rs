@@ -25,6 +25,8 @@ pub(crate) const PAGE_SHIFT_COLD: u8 = 12;
 /// The same where the values go through pco, which needs room to get small and reads a page no further than it is asked
 /// to.
 pub(crate) const PAGE_SHIFT_DENSE: u8 = 13;
+/// Of the samples of a zone, in pages of more.
+pub(crate) const ZONE_SHIFT: u8 = 9;
 /// Raw value bytes that a page of large values should hold.
 pub(crate) const PAGE_VALUE_BYTES: usize = 64 << 10;
 /// Longest dictionary of a text column, entries with their lengths.
@@ -120,6 +122,8 @@ tags! {
         Message = 7,
         /// Receive delays: received minus time.
         Received = 8,
+        /// What is known of parts of pages.
+        Zones = 0x89,
     }
 }
 
@@ -132,6 +136,8 @@ tags! {
         TimeReference = 0x02,
         /// One large value in parts behind the pages.
         Parts = 0x03,
+        /// Times and bounds of zones, in the header.
+        ZoneMap = 0x04,
         /// Integers as an integer stream.
         Integers = 0x81,
         /// Floats as integers times or over a factor.

@@ -5,7 +5,7 @@ use disk::{FILE_HEADER_BYTES, FileHeader, contiguous};
 
 /// Magic and version of an SSTable.
 pub(crate) const TABLE_FILE: FileHeader =
-    FileHeader::new([0xA5, b'V', b'S', b'S', b'T', 0x0D, 0x0A, 0x1A], 1, 0);
+    FileHeader::new([0xA5, b'V', b'S', b'S', b'T', 0x0D, 0x0A, 0x1A], 1, 1);
 
 /// Chunks and records that encode to less are packed into shared blocks.
 pub(crate) const SHARED_ENTRY_BYTES_MAX: usize = 4 << 10;

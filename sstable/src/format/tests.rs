@@ -93,7 +93,8 @@ fn magics_and_codec_bits_are_those_of_the_document() {
     for magic in [hex(&TABLE_FILE.magic), hex(&FOOTER_MAGIC), hex(&BLOCK_MAGIC), hex(&CHUNK_MAGIC)] {
         assert!(FORMAT.contains(&format!("agic `{magic}`")), "{magic}");
     }
-    let in_header = [ColumnCodec::Constant, ColumnCodec::TimeReference, ColumnCodec::Parts];
+    let in_header =
+        [ColumnCodec::Constant, ColumnCodec::TimeReference, ColumnCodec::Parts, ColumnCodec::ZoneMap];
     for codec in ColumnCodec::ALL {
         assert_eq!(codec as u8 & CODEC_IN_PAGES == 0, in_header.contains(&codec), "{codec:?}");
     }

@@ -2,6 +2,7 @@
 
 use super::at;
 use crate::chunk::header::{ChunkHeader, ColumnModel};
+use crate::codec::integer::overlap;
 use crate::codec::time;
 use disk::{BytesError, Cursor};
 use sample::TimeRange;
@@ -59,17 +60,18 @@ impl ChunkHeader {
                         column.model.decode_page(&mut segment, firsts, count, sibling, &mut times)
                     })
                 }
-                model => decode_stamps(model, &mut segment, first, count, &mut times),
+                model => decode_stamps(model, &mut segment, first, count, 0..count, &mut times),
             };
             read.and_then(|()| segment.finish()).map_err(|error| at(error, self.pages[page].offset))?;
         }
         Ok(times)
     }
 
-    /// The rows of `range`, counted from the first of `pages`, with their stamps.
+    /// Those of `rows` that lie in `range`, counted from the first of `pages`, with their stamps.
     pub(super) fn times_within(
         &self,
         range: TimeRange,
+        rows: &Range<usize>,
         pages: &Range<usize>,
         bytes: &[&[u8]],
     ) -> Result<(Range<usize>, Vec<i64>), BytesError> {
@@ -79,12 +81,18 @@ impl ChunkHeader {
             let samples = self.samples_of(page..page + 1);
             let (model, mut segment) = self.time_segment(page, bytes)?;
             let first = self.pages[page].first.0;
+            let wanted = overlap(rows, samples.start - start, samples.len());
             let found = match model {
-                ColumnModel::Time(model) => model.decode_within(&mut segment, first, samples.len(), range),
+                ColumnModel::Time(model) if wanted.len() == samples.len() => {
+                    model.decode_within(&mut segment, first, samples.len(), range)
+                }
                 model => {
-                    let mut times = Vec::with_capacity(samples.len());
-                    decode_stamps(model, &mut segment, first, samples.len(), &mut times)
-                        .map(|()| time::within(times, range))
+                    let mut times = Vec::with_capacity(wanted.len());
+                    let from = wanted.start;
+                    decode_stamps(model, &mut segment, first, samples.len(), wanted, &mut times).map(|()| {
+                        let (rows, times) = time::within(times, range);
+                        (from + rows.start..from + rows.end, times)
+                    })
                 }
             };
             let found = found.and_then(|found| segment.finish().map(|()| found));
@@ -153,19 +161,21 @@ impl ChunkHeader {
     }
 }
 
-/// Appends the stamps of a page that begins with `first`.
+/// Appends the stamps `rows` of a page of `count` that begins with `first`.
 pub(super) fn decode_stamps(
     model: &ColumnModel,
     segment: &mut Cursor<'_>,
     first: i64,
     count: usize,
+    rows: Range<usize>,
     times: &mut Vec<i64>,
 ) -> Result<(), BytesError> {
     match model {
-        ColumnModel::Time(model) => model.decode_page(segment, first, count, times),
+        ColumnModel::Time(model) => model.decode_rows(segment, first, count, rows, times),
         ColumnModel::PcoTime(column) => {
             let start = times.len();
-            column.decode(segment, count, 0..count, times)?;
+            let first = (rows.start == 0).then_some(first);
+            column.decode(segment, count, rows, times)?;
             time::check_page(segment, first, &times[start..])
         }
         _ => Ok(()),

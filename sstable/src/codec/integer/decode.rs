@@ -35,6 +35,12 @@ pub(crate) fn decode_rows(
             at += BLOCK_VALUES;
             continue;
         }
+        if let Some(codec) =
+            cursor.peek().and_then(BlockCodec::from_tag).filter(|codec| split::writes(*codec))
+        {
+            cursor.u8()?;
+            return split::decode(cursor, left, overlap(&rows, at, left), codec, out);
+        }
         decode_block(cursor, left, out)?;
         let len = out.len() - start;
         let wanted = overlap(&rows, at, len);
@@ -62,7 +68,7 @@ pub(in crate::codec) fn decode_packed(
 }
 
 /// Which of the `len` values from `at` on are among `rows`, counted from `at`.
-fn overlap(rows: &Range<usize>, at: usize, len: usize) -> Range<usize> {
+pub(crate) fn overlap(rows: &Range<usize>, at: usize, len: usize) -> Range<usize> {
     rows.start.clamp(at, at + len) - at..rows.end.clamp(at, at + len) - at
 }
 
@@ -121,11 +127,13 @@ fn decode_block(cursor: &mut Cursor<'_>, left: usize, out: &mut Vec<i64>) -> Res
     let count = left.min(BLOCK_VALUES);
     let (patched, deltas) = match codec {
         BlockCodec::Runs => return decode_runs(cursor, count, out),
-        BlockCodec::Split => return split::decode(cursor, left, (false, false), out),
-        BlockCodec::SplitDelta => return split::decode(cursor, left, (true, false), out),
-        BlockCodec::SplitStream => return split::decode(cursor, left, (false, true), out),
-        BlockCodec::SplitDeltaStream => return split::decode(cursor, left, (true, true), out),
         BlockCodec::Pco => return pco::decode(cursor, left, out),
+        BlockCodec::Split
+        | BlockCodec::SplitDelta
+        | BlockCodec::SplitStream
+        | BlockCodec::SplitDeltaStream => {
+            return split::decode(cursor, left, 0..left, codec, out);
+        }
         BlockCodec::Frame => (false, false),
         BlockCodec::FrameDelta => (false, true),
         BlockCodec::Patched => (true, false),

@@ -148,6 +148,14 @@ fn chunk(table: &Table, entry: &Entry, text: &mut String) -> Read<()> {
     if let Some((least, greatest)) = header.received_delay {
         writeln!(text, "  received {least} to {greatest} ns later")?;
     }
+    let zones = header.zones()?;
+    if zones.len() > header.pages().len() {
+        let zones = zones.iter().map(|zone| match zone.bounds {
+            Some((least, most)) => format!("{} from {} to {}", zone.first.0, double(least), double(most)),
+            None => zone.first.0.to_string(),
+        });
+        writeln!(text, "  zones {}", zones.collect::<Vec<_>>().join("; "))?;
+    }
     let block = table.all_samples(entry)?;
     let lines: Vec<String> = (0..block.len()).map(|i| format!("  {}\n", sample(&block.get(i)))).collect();
     text.push_str(&shortened(&lines, SAMPLES_SHOWN));
