@@ -174,7 +174,12 @@ fn last_sample(snapshot: &Snapshot, start: Timestamp) -> Result<Option<CarriedSa
 }
 
 /// What held for a channel at the begin of a past week, as the files of `view` tell it.
-pub(crate) fn from_files(shared: &Shared, view: &View, slot: &Slot, week: Week) -> Result<CarryIn, Error> {
+pub(crate) fn from_files(
+    shared: &Shared,
+    view: &Arc<View>,
+    slot: &Slot,
+    week: Week,
+) -> Result<CarryIn, Error> {
     let start = week.start();
     let (_, mut tail) = Tail::of(shared, slot);
     (tail.runs, tail.events, tail.archive_events, tail.metadata) = Default::default();

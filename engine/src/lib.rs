@@ -6,6 +6,7 @@
 mod archive_copy;
 mod batch_gate;
 mod carry_in;
+mod channel_tables;
 pub mod clock;
 pub mod config;
 mod damage;

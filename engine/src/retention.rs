@@ -90,7 +90,12 @@ pub(crate) fn apply(
     applied
 }
 
-fn carry_out(shared: &Shared, publishing: &Mutex<()>, view: &View, expired: &Expired) -> Result<bool, Error> {
+fn carry_out(
+    shared: &Shared,
+    publishing: &Mutex<()>,
+    view: &Arc<View>,
+    expired: &Expired,
+) -> Result<bool, Error> {
     let cache = BlockCache::new(crate::limits::MERGE_CACHE_BYTES);
     let mut forward = Vec::new();
     let mut manifest = view.manifest.clone();

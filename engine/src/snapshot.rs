@@ -1,5 +1,6 @@
 //! One channel at one moment, put together from live tables and memory.
 
+use crate::channel_tables::ChannelTables;
 use crate::pyramid::TableRows;
 use crate::read::{ReadError, Rows, Run, Snapshot};
 use crate::shared::Shared;
@@ -19,27 +20,14 @@ pub(crate) fn of(shared: &Shared, slot: &Slot, range: TimeRange) -> Result<Snaps
 }
 
 /// A channel from its tail with the live files that lack it, or with later ones.
-pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot, ReadError> {
+pub(crate) fn join(view: &Arc<View>, tail: Tail, range: TimeRange) -> Result<Snapshot, ReadError> {
     let base = view.base_week(Week::containing(range.from));
     let of_archive: Vec<Event> =
         archive_events(view)?.into_iter().filter(|event| matters_from(base, event)).collect();
     let elsewhere = of_archive.iter().chain(&tail.events).chain(&tail.archive_events);
     let timeline = Timeline::read(view, tail.channel, range, newest_before(range, elsewhere))?;
-    let mut runs: Vec<Arc<dyn Run>> = timeline.carried.into_iter().chain(tail.runs).collect();
-    let sums = view.week_sums(tail.channel, range);
-    for (table, _) in view.tables_for(tail.channel, range) {
-        let entry = &view.manifest.tables[table];
-        if entry.samples == 0 {
-            continue;
-        }
-        let indexed = view.indexed(table);
-        if entry.late {
-            runs.push(Arc::new(TableRun::new(indexed.clone(), entry, tail.channel, true, &view.damage)));
-        }
-        let sum = sums.as_ref().and_then(|sums| view.week_sum(sums, table, tail.channel));
-        let run = TableRun::new(indexed, entry, tail.channel, false, &view.damage);
-        runs.push(Arc::new(run.summed_up_by(sum)));
-    }
+    let tables = ChannelTables::new(view, tail.channel, range);
+    let runs = timeline.carried.into_iter().chain(tail.runs).chain(tables.runs()).collect();
     let rows = decimated(view, tail.channel, range);
     let mut events = timeline.events;
     events.extend(of_archive);
@@ -54,6 +42,7 @@ pub(crate) fn join(view: &View, tail: Tail, range: TimeRange) -> Result<Snapshot
     Ok(Snapshot {
         name: tail.name,
         runs,
+        tables: Some(Arc::new(tables)),
         rows,
         events,
         metadata,

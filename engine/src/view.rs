@@ -7,7 +7,7 @@ use crate::open_indexes::OpenIndexes;
 use crate::planted::{Bug, planted};
 use crate::week_sums::{WeekSum, WeekSums};
 use index::{Partitions, TableSpan};
-use sample::{ChannelId, TimeRange, Week};
+use sample::{ChannelId, TimeRange, Timestamp, Week};
 use sstable::Table;
 use std::sync::Arc;
 
@@ -120,16 +120,37 @@ impl View {
         self.manifest.tables.iter().any(|t| t.holds_carry_in && t.week == week)
     }
 
-    /// Tables that matter for a channel's `range`, its edge and its successor: from the base week on, and
-    /// any other whose samples touch the range.
-    pub fn tables_for(&self, channel: ChannelId, range: TimeRange) -> Vec<(usize, Week)> {
+    /// Tables that may hold samples of a channel in `range`, or the last one before it or on its end: from the base
+    /// week on those that begin by then, and any other whose samples touch the range.
+    pub fn tables_for(&self, channel: ChannelId, range: TimeRange) -> impl Iterator<Item = usize> {
         let base = self.base_week(Week::containing(range.from));
-        let wanted = |span: &&TableSpan| {
+        self.with_samples(channel).filter_map(move |(span, first, last)| {
+            let known = base.is_none_or(|base| span.week >= base) && first <= range.to;
+            (known || range.touches(first, last)).then_some(span.table)
+        })
+    }
+
+    /// Tables from the base week on that begin behind `range`, by their first times.
+    pub fn tables_behind(&self, channel: ChannelId, range: TimeRange) -> Vec<usize> {
+        let base = self.base_week(Week::containing(range.from));
+        let is_behind = |(span, first, _): &(&TableSpan, Timestamp, Timestamp)| {
+            base.is_none_or(|base| span.week >= base) && *first > range.to
+        };
+        let mut behind: Vec<_> = self.with_samples(channel).filter(is_behind).collect();
+        behind.sort_by_key(|(_, first, _)| *first);
+        behind.into_iter().map(|(span, ..)| span.table).collect()
+    }
+
+    /// Tables that may hold samples of a channel, with their first and last times.
+    fn with_samples(&self, channel: ChannelId) -> impl Iterator<Item = (&TableSpan, Timestamp, Timestamp)> {
+        let holds = move |span: &&TableSpan| {
             span.channels.0 <= channel
                 && channel <= span.channels.1
-                && (base.is_none_or(|base| span.week >= base)
-                    || span.samples.is_some_and(|(first, last)| range.touches(first, last)))
+                && self.manifest.tables[span.table].samples > 0
         };
-        self.partitions.all().iter().filter(wanted).map(|span| (span.table, span.week)).collect()
+        self.partitions.all().iter().filter(holds).filter_map(move |span| {
+            let (first, last) = span.samples?;
+            Some((span, first, last))
+        })
     }
 }

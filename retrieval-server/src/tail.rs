@@ -9,6 +9,7 @@ mod facts;
 mod held;
 mod remote;
 mod remote_run;
+mod remote_tables;
 mod service;
 mod snapshots;
 #[cfg(test)]
@@ -62,11 +63,13 @@ pub(crate) enum Question {
     Load,
     /// Which types has a run?
     Types,
+    /// Which runs has a snapshot behind its range?
+    Behind,
 }
 
 impl Question {
     /// Every question.
-    pub(crate) const ALL: [Question; 11] = [
+    pub(crate) const ALL: [Question; 12] = [
         Question::Hello,
         Question::Resolve,
         Question::Near,
@@ -78,6 +81,7 @@ impl Question {
         Question::Parts,
         Question::Load,
         Question::Types,
+        Question::Behind,
     ];
 
     /// Its name in the path.
@@ -94,6 +98,7 @@ impl Question {
             Question::Parts => "parts",
             Question::Load => "load",
             Question::Types => "types",
+            Question::Behind => "behind",
         }
     }
 }

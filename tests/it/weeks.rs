@@ -1,10 +1,11 @@
 //! Weeks and retention classes apart: each week answers for itself, whatever became of older ones.
 
 use crate::rig::{DAY, HOUR, MINUTE, MONDAY, Rig, SECOND, WEEK, double, name, reader_of, samples_of};
+use engine::LiveArchive;
 use engine::config::ChannelSettings;
 use engine::layout::Layout;
 use engine::manifest::Manifest;
-use engine::read::Reader;
+use engine::read::{Archive, Reader};
 use engine::recovery::open_read_only;
 use engine::source::Arrival;
 use sample::{ChannelName, EventKind, Metadata, Sample, TimeRange, Timestamp, Week};
@@ -126,6 +127,36 @@ fn retention_classes_have_tables_of_their_own() {
         }
     }
     assert!(view.partitions.weeks().len() == 3);
+}
+
+#[test]
+fn a_range_names_the_tables_up_to_its_end_and_finds_what_follows() {
+    let rig = three_weeks();
+    let archive = LiveArchive::new(rig.shared().clone());
+    let (mut named, mut behind) = (0, 0);
+    for channel in CHANNELS {
+        let all = samples_of(&rig.view(channel, TimeRange::ALL), TimeRange::ALL);
+        for begin in (MONDAY..rig.now() + 2 * DAY).step_by((5 * HOUR + 7 * MINUTE) as usize) {
+            for len in [0, HOUR] {
+                let range = TimeRange::new(Timestamp(begin), Timestamp(begin + len));
+                let snapshot = archive.snapshot(&name(channel), range).unwrap().unwrap();
+                let tables = snapshot.runs.iter().filter(|run| run.source() > 0);
+                named += tables.inspect(|run| assert!(run.span().0 <= range.to, "{range:?}")).count();
+                behind += snapshot.tables.iter().flat_map(|tables| tables.behind()).count();
+                let view = rig.view(channel, range);
+                for time in [range.from, range.to] {
+                    let next = all.iter().find(|sample| sample.time >= time);
+                    assert_eq!(view.first_from(time).unwrap().as_ref(), next, "{channel} {range:?}");
+                }
+                for inclusive in [false, true] {
+                    let before = |s: &&Sample| s.time < range.to || inclusive && s.time == range.to;
+                    let last = all.iter().rev().find(before);
+                    assert_eq!(view.last_before(range.to, inclusive).unwrap().as_ref(), last, "{range:?}");
+                }
+            }
+        }
+    }
+    assert!(named > 0 && behind > 0);
 }
 
 /// A stamp a few minutes ahead was flushed into the next week before that week began; a late sample behind it

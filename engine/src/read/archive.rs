@@ -1,7 +1,7 @@
 //! What a reader can ask of one archive.
 
-use super::{FirstSample, Rows, Run};
-use sample::{ChannelName, DropCause, Event, Metadata, TimeRange, Timestamp, ValueType};
+use super::Snapshot;
+use sample::{ChannelName, DropCause, Metadata, TimeRange, Timestamp, ValueType};
 use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
@@ -338,33 +338,6 @@ impl Problem {
             },
         }
     }
-}
-
-/// One channel of one archive at one moment: all that is needed to answer about `range`
-/// and about the last sample before and the first sample after it.
-#[derive(Clone)]
-pub struct Snapshot {
-    /// The stored name.
-    pub name: ChannelName,
-    /// Runs that may hold samples of the range, its edge or its successor; opened, so that files
-    /// replaced meanwhile stay readable.
-    pub runs: Vec<Arc<dyn Run>>,
-    /// Stored nodes of the decimator's tree, each made of some of the runs.
-    pub rows: Vec<Arc<dyn Rows>>,
-    /// The channel's events and the archive's own, by sequence, from the state at the range's start on.
-    pub events: Vec<Event>,
-    /// Metadata in force at the range's start and every later change, by time.
-    pub metadata: Vec<(Timestamp, Arc<Metadata>)>,
-    /// The channel's first sample in order of receipt, if it ever had one.
-    pub first_sample: Option<FirstSample>,
-    /// Up to here the archive knows what happened.
-    pub knowledge_ends: Timestamp,
-    /// Whether an engine writes to it now (then what follows `knowledge_ends` is unknown, else engine down).
-    pub running: bool,
-    /// Everything received at or before this survives a crash.
-    pub durable_until: Timestamp,
-    /// What is already known to be missing.
-    pub problems: Vec<Problem>,
 }
 
 /// One archive. Every call may block on the disk or the network.

@@ -55,16 +55,31 @@ fn last_part<T>(
     Ok(None)
 }
 
+/// The earlier of `best` and the first sample of `run` at or after `time`.
+pub(super) fn earlier(
+    best: Option<sample::Sample>,
+    run: &dyn Run,
+    time: Timestamp,
+) -> Result<Option<sample::Sample>, ReadError> {
+    let Some(best) = best else { return first_from(run, time) };
+    if best.time < run.span().0 {
+        return Ok(Some(best));
+    }
+    let of_run = first_from(run, time)?;
+    let is_earlier = |sample: &sample::Sample| (sample.time, sample.rank) < (best.time, best.rank);
+    Ok(Some(of_run.filter(is_earlier).unwrap_or(best)))
+}
+
 /// The first sample of `run` at or after `time`.
 pub(super) fn first_from(run: &dyn Run, time: Timestamp) -> Result<Option<sample::Sample>, ReadError> {
-    let (_, last) = run.span();
+    let (first, last) = run.span();
     if last < time {
         return Ok(None);
     }
-    let end = last.saturating_add(1);
+    let (from, end) = (time.max(first), last.saturating_add(1));
     for window in EDGE_WINDOWS_NS.into_iter().chain([i64::MAX]) {
-        let to = time.saturating_add(window).min(end);
-        let range = TimeRange::new(time, to);
+        let to = from.saturating_add(window).min(end);
+        let range = TimeRange::new(from, to);
         let first = |part: &Part| {
             let till =
                 if part.first.time >= time.0 { Timestamp(part.first.time).saturating_add(1) } else { end };

@@ -1,6 +1,6 @@
 //! Counts what answers read, for whoever asks why one took so long.
 
-use super::{Enough, Extent, Facts, Part, Piece, ReadError, RowRecord, Rows, Run, Snapshot};
+use super::{Enough, Extent, Facts, Part, Piece, ReadError, RowRecord, Rows, Run, Snapshot, Tables};
 use decimator::node::Node;
 use decimator::tree::LEVELS;
 use sample::{ChannelName, SampleBlock, TimeRange, Timestamp, ValueType};
@@ -80,23 +80,45 @@ impl Meter {
 
     /// From now on counts what is read through `snapshot`.
     pub(super) fn count(self: &Arc<Meter>, snapshot: &mut Snapshot) {
-        let mut tallies = Vec::new();
-        let mut tally = |origin, span: (Timestamp, Timestamp)| {
-            let reads = Reads { origin, span: (span.0.0, span.1.0), ..Reads::default() };
-            let tally = Arc::new(Tally(Mutex::new(reads)));
-            tallies.push(tally.clone());
-            tally
-        };
+        let name = &snapshot.name;
         for run in &mut snapshot.runs {
-            let tally = tally(run.origin(), run.span());
-            *run = Arc::new(CountedRun { run: run.clone(), tally });
+            *run = self.counted(name, run.clone());
         }
         for rows in &mut snapshot.rows {
-            let tally = tally(rows.origin(), rows.span());
+            let tally = self.tally(name, rows.origin(), rows.span());
             *rows = Arc::new(CountedRows { rows: rows.clone(), tally });
         }
+        if let Some(tables) = &mut snapshot.tables {
+            let counted = CountedTables { tables: tables.clone(), meter: self.clone(), name: name.clone() };
+            *tables = Arc::new(counted);
+        }
+    }
+
+    fn counted(&self, name: &ChannelName, run: Arc<dyn Run>) -> Arc<dyn Run> {
+        let tally = self.tally(name, run.origin(), run.span());
+        Arc::new(CountedRun { run, tally })
+    }
+
+    /// The tally of what is read of a channel in one place.
+    fn tally(&self, name: &ChannelName, origin: String, span: (Timestamp, Timestamp)) -> Arc<Tally> {
+        let reads = Reads { origin, span: (span.0.0, span.1.0), ..Reads::default() };
+        let tally = Arc::new(Tally(Mutex::new(reads)));
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        channels.entry(snapshot.name.clone()).or_default().append(&mut tallies);
+        channels.entry(name.clone()).or_default().push(tally.clone());
+        tally
+    }
+}
+
+struct CountedTables {
+    tables: Arc<dyn Tables>,
+    meter: Arc<Meter>,
+    name: ChannelName,
+}
+
+impl Tables for CountedTables {
+    fn behind(&self) -> Box<dyn Iterator<Item = Result<Arc<dyn Run>, ReadError>> + '_> {
+        let counted = |run| self.meter.counted(&self.name, run);
+        Box::new(self.tables.behind().map(move |run| run.map(counted)))
     }
 }
 

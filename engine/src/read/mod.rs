@@ -12,6 +12,7 @@ mod reader;
 mod rows;
 mod run;
 mod scan;
+mod snapshot;
 mod spare;
 mod stretches;
 mod union;
@@ -20,7 +21,7 @@ mod view;
 pub use ahead::stand_still;
 pub use archive::{
     Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Evidence, Ledger, Live,
-    Problem, ProblemCode, ReadError, Snapshot, Verdict, Why,
+    Problem, ProblemCode, ReadError, Verdict, Why,
 };
 pub use decimator::coverage::FirstSample;
 pub(crate) use edge::last_before;
@@ -31,6 +32,7 @@ pub use rows::{RowRecord, Rows};
 use run::with_parts;
 pub use run::{Enough, Extent, Facts, Kept, Numbers, Part, Passed, Piece, Position, Run, RunVersion, Scope};
 pub use scan::{Order, Scan};
+pub use snapshot::{Snapshot, Tables};
 pub use spare::{Crew, Spare, Work};
 pub use stretches::{StoredNodes, Stretch, Stretches};
 pub use union::Union;

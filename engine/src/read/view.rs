@@ -4,7 +4,7 @@ mod version;
 
 pub use version::Version;
 
-use super::edge::{first_from, last_before, last_type_before};
+use super::edge::{earlier, last_before, last_type_before};
 use super::{
     Enough, Kept, Part, Position, Problem, ProblemCode, ReadError, Reader, Scan, Snapshot, Step, Stretches,
     Union, with_parts,
@@ -234,14 +234,15 @@ impl ChannelView {
         for snapshot in &self.snapshots {
             let mut best: Option<Sample> = None;
             for run in &snapshot.runs {
-                if best.as_ref().is_some_and(|b| run.span().0 > b.time) {
-                    continue;
+                best = earlier(best, &**run, time)?;
+            }
+            for run in snapshot.tables.iter().flat_map(|tables| tables.behind()) {
+                let run = run?;
+                // So do all that come then.
+                if best.as_ref().is_some_and(|best| best.time < run.span().0) {
+                    break;
                 }
-                if let Some(sample) = first_from(&**run, time)?
-                    && best.as_ref().is_none_or(|b| (sample.time, sample.rank) < (b.time, b.rank))
-                {
-                    best = Some(sample);
-                }
+                best = earlier(best, &*run, time)?;
             }
             if let Some(best) = best
                 && found.as_ref().is_none_or(|f| best.time < f.time)

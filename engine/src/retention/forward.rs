@@ -26,7 +26,7 @@ type Parts = BTreeMap<Arc<str>, BTreeMap<ChannelId, ChannelPart>>;
 /// week's begin, where it has no carry-in yet; large samples that its carry-in only names.
 pub(super) fn write(
     shared: &Shared,
-    view: &View,
+    view: &Arc<View>,
     manifest: &mut Manifest,
     gone: &[TableEntry],
     week: Week,
@@ -63,7 +63,7 @@ pub(super) fn write(
 /// Writes tables of a past week with the carry-in that it never got.
 pub(super) fn open(
     shared: &Shared,
-    view: &View,
+    view: &Arc<View>,
     manifest: &mut Manifest,
     week: Week,
 ) -> Result<Vec<Written>, Error> {
@@ -182,7 +182,7 @@ fn part<'a>(
 /// Gives every channel its carry-in of `week`; returns the samples in it.
 fn open_week(
     shared: &Shared,
-    view: &View,
+    view: &Arc<View>,
     week: Week,
     parts: &mut Parts,
     facts: &mut HashMap<ChannelId, ChannelFacts>,

@@ -141,7 +141,8 @@ impl Caller {
             | Question::Snapshot
             | Question::Parts
             | Question::Load
-            | Question::Types => FROM_FILES,
+            | Question::Types
+            | Question::Behind => FROM_FILES,
         };
         let url = format!("{}{PREFIX}{}", self.address, question.name());
         let response = self

@@ -4,6 +4,7 @@ use super::Question;
 use super::caller::Caller;
 use super::facts::{ROW_BYTES, detail, info, row, why};
 use super::remote_run::RemoteRun;
+use super::remote_tables::RemoteTables;
 use super::snapshots::{Arrived, ArrivedRun, arrived};
 use super::wire::{flag, list, name, option, put_name, put_option, put_range, put_tag, put_time};
 use disk::{Cursor, put_str, put_u32};
@@ -38,10 +39,17 @@ impl RemoteArchive {
     }
 
     fn snapshot_of(&self, arrived: Arrived) -> Snapshot {
+        let runs = self.runs(arrived.handle, arrived.runs);
+        let tables = RemoteTables {
+            caller: self.caller.clone(),
+            handle: arrived.handle,
+            runs: u32::try_from(runs.len()).unwrap_or(u32::MAX),
+        };
         Snapshot {
             rows: Vec::new(),
             name: arrived.name,
-            runs: self.runs(arrived.handle, arrived.runs),
+            runs,
+            tables: Some(Arc::new(tables)),
             events: arrived.events,
             metadata: arrived.metadata,
             first_sample: arrived.first_sample,

@@ -3,7 +3,7 @@
 use super::Question;
 use super::facts::{put_detail, put_info, put_row, put_why};
 use super::held::Snapshots;
-use super::snapshots::{put_block, put_snapshot, put_tail};
+use super::snapshots::{put_behind, put_block, put_snapshot, put_tail};
 use super::wire::{
     PART_BYTES, Read, list, name, option, part, put_error, put_list, put_name, put_option, put_part,
     put_time, put_type, range, tag, time,
@@ -22,6 +22,8 @@ pub(super) const FAILED: u8 = 2;
 pub(super) const ROWS_MAX: usize = 5000;
 /// Bytes of samples at which an answer ends, one part at least.
 const LOADED_BYTES_MAX: usize = 4 << 20;
+/// Runs behind a snapshot's range of one answer.
+const BEHIND_MAX: usize = 8;
 /// Near names of one answer.
 const NEAR_MAX: usize = 100;
 
@@ -72,6 +74,10 @@ impl Service {
                 self.run(handle, run).and_then(|run| run.parts(range)).map(|parts| {
                     put_list(&mut out, &parts, put_part);
                 })
+            }
+            Question::Behind => {
+                let (handle, run) = (from.u64()?, from.u32()?);
+                self.behind(&mut out, handle, run)
             }
             Question::Load => {
                 let (handle, run) = (from.u64()?, from.u32()?);
@@ -152,7 +158,7 @@ impl Service {
         }
         put_varint(out, found.len() as u64);
         for snapshot in &found {
-            let handle = self.snapshots.hold(snapshot.runs.clone());
+            let handle = self.snapshots.hold(snapshot.runs.clone(), snapshot.tables.clone());
             put_snapshot(out, snapshot, handle, range)?;
         }
         Ok(())
@@ -165,15 +171,19 @@ impl Service {
         let tail = live.tail(name, range)?;
         put_u8(out, u8::from(tail.is_some()));
         match tail {
-            Some(tail) => put_tail(out, &tail, range, || self.snapshots.hold(tail.runs.clone())),
+            Some(tail) => put_tail(out, &tail, range, || self.snapshots.hold(tail.runs.clone(), None)),
             None => Ok(()),
         }
     }
 
     fn run(&self, handle: u64, run: u32) -> Result<Arc<dyn Run>, ReadError> {
-        // Whoever asked plans anew, as when a file was replaced.
-        let gone = || ReadError::Vanished(format!("snapshot {handle}").into());
-        self.snapshots.run(handle, run).ok_or_else(gone)
+        self.snapshots.run(handle, run).ok_or_else(|| gone(handle))
+    }
+
+    fn behind(&self, out: &mut Vec<u8>, handle: u64, run: u32) -> Result<(), ReadError> {
+        let found = self.snapshots.behind(handle, run, BEHIND_MAX).ok_or_else(|| gone(handle))??;
+        put_behind(out, &found);
+        Ok(())
     }
 
     /// As many of `parts` as fit, the first at least; damage of a later one is told when it is asked for first.
@@ -193,4 +203,9 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// A snapshot is held no more: whoever asked plans anew, as when a file was replaced.
+fn gone(handle: u64) -> ReadError {
+    ReadError::Vanished(format!("snapshot {handle}").into())
 }

@@ -134,6 +134,16 @@ pub(super) fn put_snapshot(
     Ok(())
 }
 
+/// Writes runs behind the range of a snapshot; their parts are asked for.
+pub(super) fn put_behind(out: &mut Vec<u8>, runs: &[Arc<dyn Run>]) {
+    put_list(out, runs, |out, run| put_run(out, run.span(), None, NOTHING, &[]));
+}
+
+/// Reads what [`put_behind`] wrote.
+pub(super) fn behind(from: &mut Cursor<'_>) -> Read<Vec<ArrivedRun>> {
+    list(from, RUN_BYTES, arrived_run)
+}
+
 /// Where samples are kept, by tag.
 const KEPT: [Kept; 3] = [Kept::Memory, Kept::Table, Kept::Sealed];
 

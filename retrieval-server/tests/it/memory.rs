@@ -364,6 +364,7 @@ impl Archive for Memory {
             rows: Vec::new(),
             name: name.clone(),
             runs,
+            tables: None,
             events: channel.events.clone(),
             metadata: channel.metadata.clone(),
             first_sample: channel
