@@ -1,6 +1,7 @@
 //! What one channel has in the live tables of one moment, as runs.
 
-use crate::read::{ReadError, Run, Tables};
+use crate::pyramid::TableRows;
+use crate::read::{ReadError, Rows, Run, Tables};
 use crate::table_run::TableRun;
 use crate::view::View;
 use crate::week_sums::WeekSums;
@@ -22,11 +23,6 @@ impl ChannelTables {
         ChannelTables { view: view.clone(), channel, range, sums }
     }
 
-    /// Runs that may hold samples of the range, or the last one before it.
-    pub(crate) fn runs(&self) -> Vec<Arc<dyn Run>> {
-        self.view.tables_for(self.channel, self.range).flat_map(|table| self.runs_of(table)).collect()
-    }
-
     /// The late samples of a table, if it has any, and those in order.
     fn runs_of(&self, table: usize) -> impl Iterator<Item = Arc<dyn Run>> + use<> {
         let entry = &self.view.manifest.tables[table];
@@ -40,6 +36,25 @@ impl ChannelTables {
 }
 
 impl Tables for ChannelTables {
+    fn runs(&self) -> Vec<Arc<dyn Run>> {
+        self.view.tables_for(self.channel, self.range).flat_map(|table| self.runs_of(table)).collect()
+    }
+
+    /// The channel's rows in decimated tables whose sources may have samples in the range.
+    fn rows(&self) -> Vec<Arc<dyn Rows>> {
+        let tables = &self.view.manifest.tables;
+        let mut rows: Vec<Arc<dyn Rows>> = Vec::new();
+        for (at, entry) in tables.iter().enumerate().filter(|(_, entry)| entry.decimated) {
+            // A decimated table says of a span what its sources do.
+            let Some(span) = entry.samples_span else { continue };
+            let (least, greatest) = entry.channel_span;
+            if least <= self.channel && self.channel <= greatest && self.range.touches(span.0, span.1) {
+                rows.push(Arc::new(TableRows::new(self.view.indexed(at), entry, self.channel, span)));
+            }
+        }
+        rows
+    }
+
     fn behind(&self) -> Box<dyn Iterator<Item = Result<Arc<dyn Run>, ReadError>> + '_> {
         let tables = self.view.tables_behind(self.channel, self.range).into_iter();
         Box::new(tables.flat_map(|table| self.runs_of(table)).map(Ok))

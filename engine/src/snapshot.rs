@@ -1,8 +1,7 @@
 //! One channel at one moment, put together from live tables and memory.
 
 use crate::channel_tables::ChannelTables;
-use crate::pyramid::TableRows;
-use crate::read::{ReadError, Rows, Run, Snapshot};
+use crate::read::{ReadError, Run, Snapshot, Tables as _};
 use crate::shared::Shared;
 use crate::slot::Slot;
 use crate::table_run::{TableRun, read_error};
@@ -27,8 +26,10 @@ pub(crate) fn join(view: &Arc<View>, tail: Tail, range: TimeRange) -> Result<Sna
     let elsewhere = of_archive.iter().chain(&tail.events).chain(&tail.archive_events);
     let timeline = Timeline::read(view, tail.channel, range, newest_before(range, elsewhere))?;
     let tables = ChannelTables::new(view, tail.channel, range);
-    let runs = timeline.carried.into_iter().chain(tail.runs).chain(tables.runs()).collect();
-    let rows = decimated(view, tail.channel, range);
+    let mut runs: Vec<Arc<dyn Run>> = timeline.carried.into_iter().chain(tail.runs).collect();
+    let kept_runs = runs.len();
+    runs.extend(tables.runs());
+    let rows = tables.rows();
     let mut events = timeline.events;
     events.extend(of_archive);
     let recorded = events.len();
@@ -42,6 +43,7 @@ pub(crate) fn join(view: &Arc<View>, tail: Tail, range: TimeRange) -> Result<Sna
     Ok(Snapshot {
         name: tail.name,
         runs,
+        kept_runs,
         tables: Some(Arc::new(tables)),
         rows,
         events,
@@ -52,21 +54,6 @@ pub(crate) fn join(view: &Arc<View>, tail: Tail, range: TimeRange) -> Result<Sna
         durable_until: tail.durable_until,
         problems: view.damage.problems(tail.channel, range),
     })
-}
-
-/// The channel's rows in decimated tables whose sources may have samples in `range`.
-fn decimated(view: &View, channel: ChannelId, range: TimeRange) -> Vec<Arc<dyn Rows>> {
-    let tables = &view.manifest.tables;
-    let mut rows: Vec<Arc<dyn Rows>> = Vec::new();
-    for (at, entry) in tables.iter().enumerate().filter(|(_, entry)| entry.decimated) {
-        // A decimated table says of a span what its sources do.
-        let Some(span) = entry.samples_span else { continue };
-        let (least, greatest) = entry.channel_span;
-        if least <= channel && channel <= greatest && range.touches(span.0, span.1) {
-            rows.push(Arc::new(TableRows::new(view.indexed(at), entry, channel, span)));
-        }
-    }
-    rows
 }
 
 /// Whether the carry-in of `base` does not know yet what an engine-wide event did.

@@ -1,8 +1,8 @@
 //! Archives that answer one request twice alike: its validator is made of what the answer is then made of.
 
 use engine::read::{
-    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelSummary, Member, ReadError, Reader, Snapshot,
-    Why,
+    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelSummary, HeldSnapshot, Member, ReadError,
+    Reader, Snapshot, Why,
 };
 use sample::{ChannelName, TimeRange, Timestamp};
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use std::time::Instant;
 #[derive(Default)]
 struct Notes {
     resolved: HashMap<String, Option<ChannelName>>,
-    snapshots: HashMap<(ChannelName, TimeRange), Vec<Snapshot>>,
+    snapshots: HashMap<(ChannelName, TimeRange), Vec<HeldSnapshot>>,
     /// Whether the second time has come: nothing more is noted.
     again: bool,
 }
@@ -65,18 +65,16 @@ impl Notebook {
     ) -> Result<Vec<Snapshot>, ReadError> {
         let key = (name.clone(), range);
         let mut notes = self.notes();
-        if notes.again {
-            if let Some(noted) = notes.snapshots.remove(&key) {
-                return Ok(noted);
-            }
-        } else if let Some(noted) = notes.snapshots.get(&key) {
-            return Ok(noted.clone());
-        }
         let again = notes.again;
+        let noted = if again { notes.snapshots.remove(&key) } else { notes.snapshots.get(&key).cloned() };
         drop(notes);
+        if let Some(noted) = noted {
+            return Ok(noted.into_iter().map(HeldSnapshot::open).collect());
+        }
         let found = look()?;
         if !again {
-            self.notes().snapshots.insert(key, found.clone());
+            let held = found.iter().cloned().map(HeldSnapshot::from).collect();
+            self.notes().snapshots.insert(key, held);
         }
         Ok(found)
     }

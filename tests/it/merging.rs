@@ -51,7 +51,10 @@ pub(crate) fn answers_from(archive: &Arc<dyn Archive>, random: u64, earliest: i6
         for range in ranges {
             let Some(view) = reader.view(&channel, range).unwrap() else { continue };
             answers.push(format!("{channel} {range:?}"));
-            answers.push(format!("samples {:?}", samples_of(&view, range)));
+            let samples = samples_of(&view, range);
+            let view = view.held().open();
+            assert_eq!(samples_of(&view, range), samples);
+            answers.push(format!("samples {samples:?}"));
             answers.push(format!("edge {:?}", view.last_before(range.from, false).unwrap()));
             answers.push(format!("at {:?}", view.last_before(range.from, true).unwrap()));
             answers.push(format!("after {:?}", view.first_from(range.to).unwrap()));

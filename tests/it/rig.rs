@@ -222,8 +222,9 @@ impl Rig {
         reader_of(self.shared())
     }
 
+    /// A view that waited for its turn.
     pub(crate) fn view(&self, channel: &str, range: TimeRange) -> ChannelView {
-        self.reader().view(&name(channel), range).unwrap().unwrap()
+        self.reader().view(&name(channel), range).unwrap().unwrap().held().open()
     }
 
     /// All samples of a range.

@@ -5,7 +5,7 @@ use engine::LiveArchive;
 use engine::config::ChannelSettings;
 use engine::layout::Layout;
 use engine::manifest::Manifest;
-use engine::read::{Archive, Reader};
+use engine::read::{Archive, ChannelView, Reader};
 use engine::recovery::open_read_only;
 use engine::source::Arrival;
 use sample::{ChannelName, EventKind, Metadata, Sample, TimeRange, Timestamp, Week};
@@ -157,6 +157,29 @@ fn a_range_names_the_tables_up_to_its_end_and_finds_what_follows() {
         }
     }
     assert!(named > 0 && behind > 0);
+}
+
+#[test]
+fn a_held_view_tells_of_its_moment_whatever_came_since() {
+    let mut rig = three_weeks();
+    let range = TimeRange::new(Timestamp(MONDAY + 4 * DAY), Timestamp(MONDAY + 3 * WEEK));
+    let said = |view: &ChannelView| {
+        let next = view.first_from(range.from);
+        format!("{:?} {next:?} {:?}", samples_of(view, range), view.coverage(range))
+    };
+    let reader = rig.reader();
+    let views = CHANNELS.map(|channel| reader.view(&name(channel), range).unwrap().unwrap());
+    let before = views.each_ref().map(said);
+    let held = views.map(ChannelView::held);
+    rig.sample("busy", rig.now() - 2 * DAY, 1e6);
+    for channel in ["busy", "quiet", "short"] {
+        rig.sample(channel, rig.now(), 2e6);
+    }
+    rig.flush();
+    while rig.keeper().merge(&|| false).unwrap() {}
+    let now = CHANNELS.map(|channel| said(&rig.view(channel, range)));
+    assert!(now[0] != before[0] && now[1] != before[1]);
+    assert_eq!(held.map(|view| said(&view.open())), before);
 }
 
 /// A stamp a few minutes ahead was flushed into the next week before that week began; a late sample behind it

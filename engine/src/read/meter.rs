@@ -81,22 +81,16 @@ impl Meter {
     /// From now on counts what is read through `snapshot`.
     pub(super) fn count(self: &Arc<Meter>, snapshot: &mut Snapshot) {
         let name = &snapshot.name;
-        for run in &mut snapshot.runs {
-            *run = self.counted(name, run.clone());
-        }
-        for rows in &mut snapshot.rows {
-            let tally = self.tally(name, rows.origin(), rows.span());
-            *rows = Arc::new(CountedRows { rows: rows.clone(), tally });
-        }
+        let runs: Vec<_> =
+            snapshot.runs.iter().map(|run| self.tally(name, run.origin(), run.span())).collect();
+        let rows: Vec<_> = snapshot.rows.iter().map(|of| self.tally(name, of.origin(), of.span())).collect();
+        snapshot.runs = counted_runs(std::mem::take(&mut snapshot.runs), &runs);
+        snapshot.rows = counted_rows(std::mem::take(&mut snapshot.rows), &rows);
         if let Some(tables) = &mut snapshot.tables {
-            let counted = CountedTables { tables: tables.clone(), meter: self.clone(), name: name.clone() };
-            *tables = Arc::new(counted);
+            let runs = runs[snapshot.kept_runs.min(runs.len())..].to_vec();
+            let (of, meter, name) = (tables.clone(), self.clone(), name.clone());
+            *tables = Arc::new(CountedTables { tables: of, meter, name, runs, rows });
         }
-    }
-
-    fn counted(&self, name: &ChannelName, run: Arc<dyn Run>) -> Arc<dyn Run> {
-        let tally = self.tally(name, run.origin(), run.span());
-        Arc::new(CountedRun { run, tally })
     }
 
     /// The tally of what is read of a channel in one place.
@@ -109,16 +103,45 @@ impl Meter {
     }
 }
 
+fn counted_run((run, tally): (Arc<dyn Run>, &Arc<Tally>)) -> Arc<dyn Run> {
+    Arc::new(CountedRun { run, tally: tally.clone() })
+}
+
+fn counted_runs(runs: Vec<Arc<dyn Run>>, tallies: &[Arc<Tally>]) -> Vec<Arc<dyn Run>> {
+    runs.into_iter().zip(tallies).map(counted_run).collect()
+}
+
+fn counted_rows(rows: Vec<Arc<dyn Rows>>, tallies: &[Arc<Tally>]) -> Vec<Arc<dyn Rows>> {
+    let counted = |(rows, tally): (Arc<dyn Rows>, &Arc<Tally>)| {
+        Arc::new(CountedRows { rows, tally: tally.clone() }) as Arc<dyn Rows>
+    };
+    rows.into_iter().zip(tallies).map(counted).collect()
+}
+
 struct CountedTables {
     tables: Arc<dyn Tables>,
     meter: Arc<Meter>,
     name: ChannelName,
+    /// Of those that are made again.
+    runs: Vec<Arc<Tally>>,
+    rows: Vec<Arc<Tally>>,
 }
 
 impl Tables for CountedTables {
+    fn runs(&self) -> Vec<Arc<dyn Run>> {
+        counted_runs(self.tables.runs(), &self.runs)
+    }
+
+    fn rows(&self) -> Vec<Arc<dyn Rows>> {
+        counted_rows(self.tables.rows(), &self.rows)
+    }
+
     fn behind(&self) -> Box<dyn Iterator<Item = Result<Arc<dyn Run>, ReadError>> + '_> {
-        let counted = |run| self.meter.counted(&self.name, run);
-        Box::new(self.tables.behind().map(move |run| run.map(counted)))
+        Box::new(self.tables.behind().map(|run| {
+            let run = run?;
+            let tally = self.meter.tally(&self.name, run.origin(), run.span());
+            Ok(counted_run((run, &tally)))
+        }))
     }
 }
 

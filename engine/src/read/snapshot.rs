@@ -12,7 +12,9 @@ pub struct Snapshot {
     /// Runs that may hold samples of the range or the last one before it; opened, so that files replaced meanwhile
     /// stay readable.
     pub runs: Vec<Arc<dyn Run>>,
-    /// Where further samples are; `None` where `runs` are all.
+    /// How many of them, the first ones, `tables` cannot make again.
+    pub kept_runs: usize,
+    /// Where the others are from, and what lies behind the range; `None` where there are no others.
     pub tables: Option<Arc<dyn Tables>>,
     /// Stored nodes of the decimator's tree, each made of some of the runs.
     pub rows: Vec<Arc<dyn Rows>>,
@@ -34,6 +36,37 @@ pub struct Snapshot {
 
 /// The tables of a snapshot's moment, of which it names those that its range needs.
 pub trait Tables: Send + Sync {
+    /// The runs of the snapshot that are made of tables, as often as they are asked for; nothing is read.
+    fn runs(&self) -> Vec<Arc<dyn Run>>;
+    /// The rows of the snapshot, likewise.
+    fn rows(&self) -> Vec<Arc<dyn Rows>>;
     /// Runs that begin behind the range, by their first times; each is made when it is asked for.
     fn behind(&self) -> Box<dyn Iterator<Item = Result<Arc<dyn Run>, ReadError>> + '_>;
+}
+
+/// A snapshot without what its tables make again.
+#[derive(Clone)]
+pub struct HeldSnapshot(Snapshot);
+
+impl From<Snapshot> for HeldSnapshot {
+    fn from(mut snapshot: Snapshot) -> HeldSnapshot {
+        if snapshot.tables.is_some() {
+            snapshot.runs.truncate(snapshot.kept_runs);
+            snapshot.runs.shrink_to_fit();
+            snapshot.rows = Vec::new();
+        }
+        HeldSnapshot(snapshot)
+    }
+}
+
+impl HeldSnapshot {
+    /// The snapshot, as it was.
+    pub fn open(self) -> Snapshot {
+        let HeldSnapshot(mut snapshot) = self;
+        if let Some(tables) = &snapshot.tables {
+            snapshot.runs.extend(tables.runs());
+            snapshot.rows = tables.rows();
+        }
+        snapshot
+    }
 }

@@ -1,7 +1,9 @@
 //! One channel at one moment over all archives that know it.
 
+mod held;
 mod version;
 
+pub use held::HeldView;
 pub use version::Version;
 
 use super::edge::{earlier, last_before, last_type_before};

@@ -1,9 +1,8 @@
 //! What an Arrow stream says before its first sample: types, metadata, gaps.
 
-use super::plan::{Plan, Planned, look};
+use super::plan::{Plan, Planned};
 use crate::error::ApiError;
 use crate::json::Numbers;
-use crate::names::Target;
 use crate::render::{ArrowFormat, ArrowRows};
 use crate::server::ServerState;
 use crate::transform::{Transform, Widen};
@@ -12,29 +11,25 @@ use engine::read::{ChannelView, ReadError};
 use sample::{Kind, TimeRange, Timestamp, ValueType};
 use serde_json::{Value, json};
 
-/// The format of an answer to `plan`; `edge` adds that column.
+/// The format of an answer to `plan` about `channels`; `edge` adds that column.
 pub(super) fn format(
     state: &ServerState,
     plan: &Plan,
+    channels: &mut [Planned],
     numbers: Numbers,
     edge: bool,
 ) -> Result<ArrowFormat, ApiError> {
     let (mut names, mut types, mut told) = (Vec::new(), Vec::new(), Vec::new());
-    for Planned { target, view } in &plan.channels {
-        names.push(target.name().to_string());
-        let mut object = target.object();
-        if let Target::Known { stored, .. } = target {
-            let refused = |error| ApiError::read(&error, Some(target.name()));
-            let looked;
-            let view = match view {
-                Some(view) => view,
-                None => {
-                    looked = look(state, stored, plan.range).map_err(refused)?;
-                    &looked
-                }
-            };
+    for planned in channels {
+        let name = planned.target.name().to_string();
+        let mut object = planned.target.object();
+        let viewed = planned.viewed(state, plan.range, |view| {
+            describe(&mut object, view, plan.range, numbers);
+            in_answer(view, plan)
+        });
+        if let Some(found) = viewed {
             let mut own: Vec<ValueType> = Vec::new();
-            for value_type in in_answer(view, plan).map_err(refused)? {
+            for value_type in found.flatten().map_err(|error| ApiError::read(&error, Some(&name)))? {
                 let value_type = transformed(value_type, &plan.reading.transform);
                 if !own.contains(&value_type) {
                     own.push(value_type);
@@ -43,8 +38,8 @@ pub(super) fn format(
             object["types"] = own.iter().map(|own| own.name()).collect();
             own.retain(|own| !types.contains(own));
             types.append(&mut own);
-            describe(&mut object, view, plan.range, numbers);
         }
+        names.push(name);
         told.push(object);
     }
     let told = json!({"from_ns": plan.range.from.0, "to_ns": plan.range.to.0, "channels": told});

@@ -126,7 +126,7 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
         match look(state, stored, running.asked.range) {
             Ok(view) => {
                 running.start(&mut out, &mut started)?;
-                running.channel(&mut out, target, view)?;
+                running.channel(&mut out, target, view.bounded())?;
             }
             Err(error) if alone => return Err(ApiError::read(&error, Some(target.name())).into()),
             Err(error) => {

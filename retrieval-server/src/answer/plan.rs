@@ -9,13 +9,43 @@ use crate::query::Query;
 use crate::segments::Reading;
 use crate::server::ServerState;
 use crate::transform::Transform;
-use engine::read::{ChannelView, Order, Position, ReadError, Scan};
+use engine::read::{ChannelView, HeldView, Order, Position, ReadError, Scan};
 use sample::{ChannelName, TimeRange, Timestamp};
 
 /// One channel of the answer: planned, not read.
 pub(super) struct Planned {
     pub(super) target: Target,
-    pub(super) view: Option<ChannelView>,
+    /// As it was when the answer began; `None` where it is taken when the channel's turn comes.
+    view: Option<HeldView>,
+}
+
+impl Planned {
+    /// The channel's view, which is not held any more; `None` where the target was refused.
+    pub(super) fn take(
+        &mut self,
+        state: &ServerState,
+        range: TimeRange,
+    ) -> Option<Result<ChannelView, ReadError>> {
+        let Target::Known { stored, .. } = &self.target else { return None };
+        Some(self.view.take().map_or_else(|| look(state, stored, range), |held| Ok(held.open())))
+    }
+
+    /// What `of` says of the channel's view; `None` where the target was refused.
+    pub(super) fn viewed<T>(
+        &mut self,
+        state: &ServerState,
+        range: TimeRange,
+        of: impl FnOnce(&ChannelView) -> T,
+    ) -> Option<Result<T, ReadError>> {
+        let held = self.view.is_some();
+        let view = match self.take(state, range)? {
+            Ok(view) => view,
+            Err(error) => return Some(Err(error)),
+        };
+        let said = of(&view);
+        self.view = held.then(|| view.held());
+        Some(Ok(said))
+    }
 }
 
 /// The whole request, understood.
@@ -75,7 +105,7 @@ pub(super) fn plan(state: &ServerState, query: &Query) -> Result<Plan, ApiError>
             match planned {
                 Ok((estimate, planned)) => {
                     plan.estimate = plan.estimate.saturating_add(estimate);
-                    view = held.then_some(planned);
+                    view = held.then(|| planned.held());
                 }
                 Err(error) if alone => return Err(ApiError::read(&error, Some(target.name()))),
                 // Told when the channel's turn comes.

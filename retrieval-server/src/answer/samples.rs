@@ -2,7 +2,7 @@
 
 use super::arrow;
 use super::each::problem;
-use super::plan::{Plan, Planned, cut, look, plan};
+use super::plan::{Plan, Planned, cut, plan};
 use super::timeline::{numbers, single, state_at};
 use crate::error::{ApiError, Code};
 use crate::json::{Elements as _, Numbers};
@@ -24,14 +24,19 @@ use std::collections::HashSet;
 const MEASURED_SAMPLES: usize = 64;
 const MEASURED_ELEMENTS: usize = 64;
 
-fn format_of(state: &ServerState, plan: &Plan, query: &Query) -> Result<Box<dyn Format>, ApiError> {
+fn format_of(
+    state: &ServerState,
+    plan: &Plan,
+    channels: &mut [Planned],
+    query: &Query,
+) -> Result<Box<dyn Format>, ApiError> {
     let edge = query.flag("edge") == Some(true) || query.flag("after") == Some(true);
     let numbers = numbers(query);
     Ok(match query.choice("format") {
         Some("csv") => Box::new(CsvFormat::new(numbers.nonfinite_null, edge)),
         Some("columns") => Box::new(ColumnsFormat::new(numbers, edge)),
         Some("chunks") => Box::new(ColumnsFormat::new(numbers, edge).undecoded()),
-        Some("arrow") => Box::new(arrow::format(state, plan, numbers, edge)?),
+        Some("arrow") => Box::new(arrow::format(state, plan, channels, numbers, edge)?),
         _ => Box::new(JsonFormat::new(numbers, query.choice("time") == Some("iso"))),
     })
 }
@@ -48,12 +53,12 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
         );
         return Err(ApiError::of(Code::TooLarge, message).into());
     }
-    let mut format = format_of(state, &plan, query)?;
+    let mut channels = std::mem::take(&mut plan.channels);
+    let mut format = format_of(state, &plan, &mut channels, query)?;
     let mut out = Writer::new(output, format.media_type());
     out.head.samples = Some(plan.estimate);
-    let channels = std::mem::take(&mut plan.channels);
     if !format.tells_problems() {
-        tell_ahead(state, &plan, &channels, &mut out);
+        tell_ahead(state, &plan, &mut channels, &mut out);
     }
     let mut problems = plan.found.as_ref().map(|found| found.problems.clone()).unwrap_or_default();
     if !format.tells_problems() {
@@ -71,33 +76,26 @@ pub(super) fn answer(state: &ServerState, query: &Query, output: &mut dyn Output
 }
 
 /// What a format without an end must tell in headers: refused channels, known problems, where cut answers go on.
-fn tell_ahead(state: &ServerState, plan: &Plan, channels: &[Planned], out: &mut Writer<'_>) {
-    for Planned { target, view } in channels {
-        match (target, view) {
+fn tell_ahead(state: &ServerState, plan: &Plan, channels: &mut [Planned], out: &mut Writer<'_>) {
+    for planned in channels {
+        let known = planned.viewed(state, plan.range, |view| {
+            (view.problems(), plan.reading.limit.and_then(|limit| cut(plan, view, limit)))
+        });
+        match (&planned.target, known) {
             (Target::Refused { name, error }, _) => {
                 let message = &error.message;
                 out.head.problems.push(
                     json!({"code": error.code.name(), "channel": name, "message": message, "near": error.near}),
                 );
             }
-            (Target::Known { stored, .. }, view) => {
-                let viewed;
-                let view = match view {
-                    Some(view) => view,
-                    None => match look(state, stored, plan.range) {
-                        Ok(view) => {
-                            viewed = view;
-                            &viewed
-                        }
-                        Err(_) => continue,
-                    },
-                };
-                out.head.problems.extend(view.problems().iter().map(|p| problem(target.name(), p)));
-                if let Some(position) = plan.reading.limit.and_then(|limit| cut(plan, view, limit)) {
+            (target @ Target::Known { stored, .. }, Some(Ok((problems, cut)))) => {
+                out.head.problems.extend(problems.iter().map(|p| problem(target.name(), p)));
+                if let Some(position) = cut {
                     let next = plan.next(stored, position);
                     out.head.next.push(json!({"channel": target.name(), "next": next}));
                 }
             }
+            (Target::Known { .. }, _) => {}
         }
     }
 }
@@ -136,17 +134,15 @@ impl Run<'_> {
         self.report(out, name, &found)
     }
 
-    fn channel(&mut self, out: &mut Writer<'_>, planned: Planned) -> Result<(), Stopped> {
-        let Target::Known { stored, .. } = &planned.target else {
+    fn channel(&mut self, out: &mut Writer<'_>, mut planned: Planned) -> Result<(), Stopped> {
+        let view = planned.take(self.state, self.plan.range);
+        let (Target::Known { stored, .. }, Some(view)) = (&planned.target, view) else {
             return self.format.refused(out, &planned.target);
         };
         let name = planned.target.name();
-        let view = match planned.view {
-            Some(view) => Ok(view),
-            None => look(self.state, stored, self.plan.range),
-        };
         let view = match view {
-            Ok(view) => view,
+            Ok(view) if self.plan.after => view,
+            Ok(view) => view.bounded(),
             Err(error) => {
                 let refused = Target::Refused { name: name.into(), error: ApiError::read(&error, None) };
                 self.format.refused(out, &refused)?;

@@ -48,6 +48,7 @@ impl RemoteArchive {
         Snapshot {
             rows: Vec::new(),
             name: arrived.name,
+            kept_runs: runs.len(),
             runs,
             tables: Some(Arc::new(tables)),
             events: arrived.events,

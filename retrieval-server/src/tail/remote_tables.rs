@@ -5,7 +5,7 @@ use super::caller::Caller;
 use super::remote_run::RemoteRun;
 use super::snapshots::{ArrivedRun, behind};
 use disk::{put_u32, put_u64};
-use engine::read::{ReadError, Run, Tables};
+use engine::read::{ReadError, Rows, Run, Tables};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -35,6 +35,15 @@ impl RemoteTables {
 }
 
 impl Tables for RemoteTables {
+    /// None: what was listed of them would have to be asked for again.
+    fn runs(&self) -> Vec<Arc<dyn Run>> {
+        Vec::new()
+    }
+
+    fn rows(&self) -> Vec<Arc<dyn Rows>> {
+        Vec::new()
+    }
+
     fn behind(&self) -> Box<dyn Iterator<Item = Result<Arc<dyn Run>, ReadError>> + '_> {
         let (mut next, mut ready, mut ended) = (self.runs, VecDeque::new(), false);
         Box::new(std::iter::from_fn(move || {

@@ -99,6 +99,7 @@ fn snapshot_bytes(values: &[f64]) -> Vec<u8> {
         rows: Vec::new(),
         name: tail.name,
         runs: tail.runs,
+        kept_runs: 1,
         tables: None,
         events: tail.events,
         metadata: tail.metadata,

@@ -363,6 +363,7 @@ impl Archive for Memory {
         Ok(Some(Snapshot {
             rows: Vec::new(),
             name: name.clone(),
+            kept_runs: runs.len(),
             runs,
             tables: None,
             events: channel.events.clone(),
