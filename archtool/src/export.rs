@@ -3,8 +3,10 @@
 //! A [`Question`] becomes a [`Plan`], samples become *stretches*, each durable before the next begins (the
 //! directory [`Part`]), and the stretches become the file. An export goes on behind its last stretch.
 
+mod batches;
 mod channel;
 mod gather;
+mod mat;
 mod part;
 mod plan;
 mod rows;

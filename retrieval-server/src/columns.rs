@@ -10,7 +10,7 @@ mod encode_chunks;
 pub use decode::{Batch, Bins, Block, DecodeError, Decoder, End, Notice, decode};
 pub use decode_table::{Table, TableColumn, value_type};
 pub(crate) use encode::{BinsHead, bins, end, notice, table};
-pub use encode::{batch, stream_head};
+pub use encode::{append_batch, batch, stream_head};
 pub(crate) use encode_chunks::{chunks, lenders};
 
 use disk::contiguous;

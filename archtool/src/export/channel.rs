@@ -5,8 +5,7 @@ use crate::command_line::Outcome;
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::verb::{broken, told};
-use retrieval_server::columns::{Block, DecodeError, Decoder, End};
-use sample::SampleBlock;
+use retrieval_server::columns::{Batch, Block, DecodeError, Decoder, End};
 use serde_json::Value;
 use std::io::BufReader;
 
@@ -18,7 +17,7 @@ pub(super) fn read(
     name: &str,
     from_ns: i64,
     skip_damaged: bool,
-    take: &mut dyn FnMut(&SampleBlock) -> Result<(), Failure>,
+    take: &mut dyn FnMut(&Batch) -> Result<(), Failure>,
 ) -> Result<Outcome, Failure> {
     let mut pairs = vec![
         ("channel", name.to_owned()),
@@ -34,7 +33,7 @@ pub(super) fn read(
     let mut decoder = Decoder::new(BufReader::with_capacity(64 * 1024, answer));
     loop {
         match decoder.block().map_err(undecoded)? {
-            Some(Block::Batch(batch)) => take(&batch.block)?,
+            Some(Block::Batch(batch)) => take(&batch)?,
             Some(Block::End(end)) => return ended(&end, skip_damaged),
             // Of a later version.
             Some(_) => {}

@@ -7,7 +7,7 @@ use super::rows::{Rows, rows};
 use crate::command_line::Outcome;
 use crate::failure::Failure;
 use crate::place::Place;
-use sample::SampleBlock;
+use retrieval_server::columns::Batch;
 
 /// Bytes of a stretch in memory at which it ends.
 const STRETCH_BYTES: usize = 64 << 20;
@@ -36,7 +36,7 @@ pub(crate) fn gather(
     };
     let mut from_ns = progress.from_ns;
     for (index, name) in names.iter().enumerate().skip(progress.channel) {
-        let mut take = |block: &SampleBlock| filling.take(index, block);
+        let mut take = |batch: &Batch| filling.take(index, batch);
         let outcome = channel::read(place, &plan, name, from_ns, skip_damaged, &mut take)?;
         filling.damaged |= outcome == Outcome::Damage;
         filling.last = None;
@@ -64,7 +64,8 @@ struct Filling<'a> {
 impl Filling<'_> {
     /// Takes samples of the channel at `channel`. A stretch ends only where the time moves on, so that the time
     /// alone says where to go on.
-    fn take(&mut self, channel: usize, block: &SampleBlock) -> Result<(), Failure> {
+    fn take(&mut self, channel: usize, batch: &Batch) -> Result<(), Failure> {
+        let block = &batch.block;
         let mut at = 0;
         while at < block.len() {
             let left = self.group_rows.saturating_sub(self.count);
@@ -78,7 +79,7 @@ impl Filling<'_> {
             } else {
                 block.len().min(at.saturating_add(usize::try_from(left).unwrap_or(usize::MAX)))
             };
-            self.rows.append(channel, &block.slice(at, end))?;
+            self.rows.append(channel, &block.slice(at, end), &batch.json)?;
             self.count += (end - at) as u64;
             self.samples = self.samples.saturating_add((end - at) as u64);
             self.last = Some(block.time[end - 1]);

@@ -303,6 +303,11 @@ pub(crate) struct Appending {
 }
 
 impl Appending {
+    /// Writes in place of what was written there.
+    pub(crate) fn put_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_at(at, bytes).map_err(|error| reason(&error))
+    }
+
     /// Makes all of it durable.
     pub(crate) fn sync(&self) -> Result<(), Failure> {
         self.file.sync().map_err(failed)

@@ -23,6 +23,8 @@ pub(crate) enum Format {
     Arrow,
     /// Parquet, with zstd
     Parquet,
+    /// A MAT-file of MATLAB 7, for MATLAB, GNU Octave and SciPy: a struct a channel, as varve.samples returns it
+    Mat,
 }
 
 /// What tells one export from another.

@@ -1,5 +1,6 @@
 //! One stretch of samples in memory, in the format of the file.
 
+use super::batches::Batches;
 use super::plan::{Format, Plan};
 use crate::failure::Failure;
 use arrow_array::RecordBatch;
@@ -12,6 +13,7 @@ use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use retrieval_server::{ArrowRows, CsvRows};
 use sample::SampleBlock;
+use serde_json::Value;
 
 /// Rows and bytes of a record batch in an Arrow file, unless the stretch ends.
 const BATCH_ROWS: usize = 65_536;
@@ -19,8 +21,8 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Rows that become one stretch.
 pub(super) trait Rows {
-    /// Appends samples of a channel, given by its place in the plan.
-    fn append(&mut self, channel: usize, block: &SampleBlock) -> Result<(), Failure>;
+    /// Appends samples of a channel, given by its place in the plan; `description` says what they have in common.
+    fn append(&mut self, channel: usize, block: &SampleBlock, description: &Value) -> Result<(), Failure>;
     /// About how many bytes of memory they hold.
     fn bytes(&self) -> usize;
     /// The stretch.
@@ -46,6 +48,7 @@ pub(super) fn rows(plan: &Plan) -> Result<Box<dyn Rows>, Failure> {
                 .map_err(unfit)?;
             Box::new(Parquet { rows, writer, bytes: 0 })
         }
+        Format::Mat => Box::new(Batches::new(plan.names())),
     })
 }
 
@@ -75,7 +78,7 @@ struct Csv {
 }
 
 impl Rows for Csv {
-    fn append(&mut self, channel: usize, block: &SampleBlock) -> Result<(), Failure> {
+    fn append(&mut self, channel: usize, block: &SampleBlock, _: &Value) -> Result<(), Failure> {
         self.rows.append(&self.names[channel], block, &mut self.lines);
         Ok(())
     }
@@ -112,7 +115,7 @@ impl Arrow {
 }
 
 impl Rows for Arrow {
-    fn append(&mut self, channel: usize, block: &SampleBlock) -> Result<(), Failure> {
+    fn append(&mut self, channel: usize, block: &SampleBlock, _: &Value) -> Result<(), Failure> {
         let bytes = block.memory_bytes();
         if self.count + block.len() > BATCH_ROWS || self.waiting_bytes + bytes > BATCH_BYTES {
             self.write()?;
@@ -141,7 +144,7 @@ struct Parquet {
 }
 
 impl Rows for Parquet {
-    fn append(&mut self, channel: usize, block: &SampleBlock) -> Result<(), Failure> {
+    fn append(&mut self, channel: usize, block: &SampleBlock, _: &Value) -> Result<(), Failure> {
         let batch = self.rows.batch(place(channel), block, false).map_err(unfit)?;
         self.bytes += block.memory_bytes();
         self.writer.write(&batch).map_err(unfit)

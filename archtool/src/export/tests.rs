@@ -20,7 +20,7 @@ const NAMES: [&str; 2] = ["NUMBER", "TEXT"];
 const SAMPLES: usize = 360;
 
 /// Two channels; three samples at a time, so that groups end between equal times.
-fn archive() -> (tempfile::TempDir, Place) {
+pub(super) fn archive() -> (tempfile::TempDir, Place) {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("archive");
     let mut config =
@@ -57,10 +57,18 @@ fn question(place: &Place, format: Format) -> Question {
     }
 }
 
-fn empty() -> SimDisk {
+pub(super) fn empty() -> SimDisk {
     let disk = SimDisk::new(1);
     disk::create_dir_durable(&disk, Path::new("/out")).unwrap();
     disk
+}
+
+/// An export of which everything is gathered.
+pub(super) fn gathered(disk: &SimDisk, place: &Place, format: Format) -> Part {
+    let plan = Plan::ask(place, question(place, format), false).unwrap();
+    let mut part = Part::begin(Arc::new(disk.clone()), Path::new(FILE), plan).unwrap();
+    gather(place, &mut part, GROUP_ROWS, false, &|_| {}).unwrap();
+    part
 }
 
 /// As `--resume` does it.
@@ -82,7 +90,7 @@ fn attempt(disk: &SimDisk, place: &Place, format: Format) -> Result<(), Failure>
 #[test]
 fn a_crash_at_any_operation_only_delays() {
     let (_folder, place) = archive();
-    for format in [Format::Csv, Format::Arrow, Format::Parquet] {
+    for format in [Format::Csv, Format::Arrow, Format::Parquet, Format::Mat] {
         let whole = empty();
         attempt(&whole, &place, format).unwrap();
         let expected = whole.content(Path::new(FILE)).unwrap();

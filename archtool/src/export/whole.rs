@@ -1,5 +1,6 @@
 //! Finished stretches become one file.
 
+use super::mat;
 use super::part::Part;
 use super::plan::Format;
 use super::rows::properties;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// Why stretches do not become one.
-type Unjoined = Box<dyn Error + Send + Sync>;
+pub(super) type Unjoined = Box<dyn Error + Send + Sync>;
 
 /// Makes `file` of the stretches of `part`, which is complete; nothing but `file` is left. Returns its bytes.
 pub(crate) fn join(part: Part, file: &Path) -> Result<u64, Failure> {
@@ -33,6 +34,7 @@ pub(crate) fn join(part: Part, file: &Path) -> Result<u64, Failure> {
         Format::Csv => csv(&part, &mut output),
         Format::Arrow => arrow(&part, &mut output),
         Format::Parquet => parquet(&part, &mut output),
+        Format::Mat => mat::join(&part, &mut output),
     };
     let failed = |source| Failure::Io { what: format!("put {} together beside it", file.display()), source };
     joined.map_err(|error| match error.downcast::<Failure>() {

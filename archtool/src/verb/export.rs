@@ -13,7 +13,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Write samples into a file: CSV, Arrow or Parquet
+/// Write samples into a file: CSV, Arrow, Parquet or MATLAB's MAT
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Archive directory or address (or VARVE_URL), then channels: names, globs, @FILE, @-

@@ -7,7 +7,8 @@ use super::{
     tag_of_bins,
 };
 use crate::bin_table::{BinTable, Cells};
-use crate::output::{Stopped, Writer};
+use crate::output::{Plain, Stopped, Writer};
+use crate::routes::COLUMNS_MEDIA_TYPE;
 use crate::table::RowBlock;
 use bytemuck::NoUninit;
 use sample::{BytesColumn, Column, Kind, SampleBlock, Timestamp, ValueType};
@@ -167,6 +168,14 @@ pub fn batch(
         durable_until: 0,
     };
     put(out, &head, &columns, json)
+}
+
+/// Appends one batch to bytes that are not an answer: [`stream_head`] before any of them makes a stream that has no end.
+pub fn append_batch(to: &mut Vec<u8>, channel: (u32, &str), block: &SampleBlock, json: &[u8]) {
+    let mut plain = Plain(to);
+    let mut out = Writer::new(&mut plain, COLUMNS_MEDIA_TYPE);
+    // Bytes that take others do not refuse them.
+    let _ = batch(&mut out, channel, block, None, json).and_then(|()| out.finish());
 }
 
 /// Writes a block: its head, then the columns, each padded.
