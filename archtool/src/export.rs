@@ -8,10 +8,12 @@ mod channel;
 mod gather;
 mod mat;
 mod part;
+mod pb;
 mod plan;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod whole;
 
 pub(crate) use self::gather::gather;

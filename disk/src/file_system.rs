@@ -64,7 +64,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn create(&self, path: &Path) -> Result<Arc<dyn File>, DiskError>;
     /// Creates a directory and its parents; one that exists is fine.
     fn create_dir(&self, path: &Path) -> Result<(), DiskError>;
-    /// Renames a file over `to`, atomically.
+    /// Renames a file over `to`, or a directory to a name that nothing has, atomically.
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError>;
     /// Gives a file a second name on the same file system; a name that exists is an error. Some file systems
     /// cannot, then it is an error, too.

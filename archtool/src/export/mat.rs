@@ -12,14 +12,14 @@ use self::level5::{Numbers, VARIABLE_BYTES_MAX, Variable, compressed_tag, file_h
 use self::survey::{Extent, Shape, survey};
 use self::values::{append, cell, numbers_of};
 use super::batches::Gathered;
-use super::part::{Appending, Part};
+use super::part::Part;
 use super::plan::Plan;
-use super::whole::Unjoined;
+use super::whole::{Output, Unjoined};
 use crate::failure::Failure;
 use retrieval_server::columns::Batch;
 use sample::Column;
 use serde_json::{Value, json};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 
 /// What bounds variables and the memory that they take.
 #[derive(Clone, Copy)]
@@ -43,11 +43,11 @@ const DATENUM_1970: f64 = 719_529.0;
 const DAY_NS: i64 = 86_400_000_000_000;
 
 /// Writes the file.
-pub(super) fn join(part: &Part, output: &mut BufWriter<Appending>) -> Result<(), Unjoined> {
+pub(super) fn join(part: &Part, output: &mut Output) -> Result<(), Unjoined> {
     join_within(part, output, LIMITS)
 }
 
-fn join_within(part: &Part, output: &mut BufWriter<Appending>, limits: Limits) -> Result<(), Unjoined> {
+fn join_within(part: &Part, output: &mut Output, limits: Limits) -> Result<(), Unjoined> {
     let plan = part.plan();
     let mut gathered = Gathered::new(part);
     let extents = survey(&mut gathered, plan.channels.len())?;
@@ -87,7 +87,7 @@ fn too_large(name: &str, bytes: u64, most: u64) -> Failure {
 
 /// Counts what goes through it.
 struct Counted<'a> {
-    output: &'a mut BufWriter<Appending>,
+    output: &'a mut Output,
     bytes: u64,
 }
 

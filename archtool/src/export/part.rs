@@ -4,6 +4,7 @@
 //! interruption the progress names stretches that are there, and what lies beside them means nothing.
 
 use super::plan::{Plan, Question};
+use super::tree::{self, Tree};
 use crate::command_line::Outcome;
 use crate::failure::Failure;
 use disk::{Disk, DiskError, File, Lock};
@@ -59,7 +60,7 @@ pub(crate) fn directory_of(file: &Path) -> PathBuf {
     file.with_file_name(name)
 }
 
-fn failed(error: DiskError) -> Failure {
+pub(super) fn failed(error: DiskError) -> Failure {
     let what = format!("{} {}", error.operation, error.path.display());
     Failure::Io { what, source: reason(&error) }
 }
@@ -168,14 +169,21 @@ impl Part {
     pub(crate) fn whole(&self) -> Result<Appending, Failure> {
         let path = self.directory.join(WHOLE);
         remove(&*self.disk, &path)?;
-        Ok(Appending { file: self.disk.create(&path).map_err(failed)?, at: 0 })
+        Appending::to(&*self.disk, &path)
+    }
+
+    /// An empty directory for a whole of many files, in place of one that was not finished.
+    pub(crate) fn tree(&self) -> Result<Tree, Failure> {
+        let root = self.directory.join(WHOLE);
+        tree::remove(&*self.disk, &root).map_err(failed)?;
+        Tree::begin(self.disk.clone(), root).map_err(failed)
     }
 
     /// Makes the whole, which was written and synced, `file`; then nothing of this export is left but that.
     /// Returns its bytes.
     pub(crate) fn publish(mut self, file: &Path) -> Result<u64, Failure> {
         let whole = self.directory.join(WHOLE);
-        let bytes = self.disk.open(&whole).and_then(|file| file.len()).map_err(failed)?;
+        let bytes = tree::bytes(&*self.disk, &whole).map_err(failed)?;
         self.disk.sync_dir(&self.directory).map_err(failed)?;
         self.note(Progress { whole: Some(bytes), ..self.progress })?;
         self.disk.rename(&whole, file).map_err(failed)?;
@@ -189,7 +197,7 @@ impl Part {
         if self.disk.exists(&self.directory.join(WHOLE)).map_err(failed)? {
             return Ok(false);
         }
-        Ok(self.disk.open(file).and_then(|file| file.len()).is_ok_and(|len| len == bytes))
+        Ok(tree::bytes(&*self.disk, file).is_ok_and(|found| found == bytes))
     }
 
     /// Removes the directory and what this program put there. Returns the bytes of the whole.
@@ -220,7 +228,7 @@ fn clear(disk: &dyn Disk, directory: &Path, file: &Path) -> Result<(), Failure> 
         name == WHOLE || name.parse::<u64>().is_ok_and(|number| stretch(number) == name)
     };
     for entry in names.iter().filter(|entry| own(&entry.name)) {
-        disk.remove(&directory.join(&entry.name)).map_err(failed)?;
+        tree::remove(disk, &directory.join(&entry.name)).map_err(failed)?;
     }
     for name in [PROGRESS, PLAN] {
         remove(disk, &directory.join(format!("{name}{}", disk::PART_SUFFIX)))?;
@@ -303,6 +311,11 @@ pub(crate) struct Appending {
 }
 
 impl Appending {
+    /// A file that is not there yet.
+    pub(super) fn to(disk: &dyn Disk, path: &Path) -> Result<Appending, Failure> {
+        Ok(Appending { file: disk.create(path).map_err(failed)?, at: 0 })
+    }
+
     /// Writes in place of what was written there.
     pub(crate) fn put_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.file.write_at(at, bytes).map_err(|error| reason(&error))

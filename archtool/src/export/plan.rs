@@ -1,5 +1,6 @@
 //! What an export is asked for, with what is known of its answer before the first sample.
 
+use super::pb;
 use crate::answer::Pairs;
 use crate::failure::Failure;
 use crate::place::Place;
@@ -25,6 +26,8 @@ pub(crate) enum Format {
     Parquet,
     /// A MAT-file of MATLAB 7, for MATLAB, GNU Octave and SciPy: a struct a channel, as varve.samples returns it
     Mat,
+    /// A directory of files as the Archiver Appliance keeps them, NAME/WITH/SLASHES:YEAR.pb, one a channel and year
+    Pb,
 }
 
 /// What tells one export from another.
@@ -123,6 +126,9 @@ impl Plan {
         let plan =
             Plan { from_ns: ns("from_ns")?, to_ns: ns("to_ns")?, samples, question, channels, refused };
         plan.types()?;
+        if plan.question.format == Format::Pb {
+            pb::check(&plan)?;
+        }
         Ok(plan)
     }
 
@@ -136,11 +142,7 @@ impl Plan {
     fn types(&self) -> Result<Vec<ValueType>, Failure> {
         let mut types = Vec::new();
         for channel in &self.channels {
-            let own = channel["types"].as_array();
-            let own = own.ok_or_else(|| foreign("it does not say which types its values have"))?;
-            for name in own {
-                let known = name.as_str().and_then(value_type);
-                let known = known.ok_or_else(|| foreign("it has values of an unknown type"))?;
+            for known in types_of(channel)? {
                 if !types.contains(&known) {
                     types.push(known);
                 }
@@ -159,6 +161,14 @@ impl Plan {
         };
         Ok(ArrowRows::new(self.names(), self.types()?, false, &told))
     }
+}
+
+/// The types of the values of a channel of the plan.
+pub(super) fn types_of(channel: &Value) -> Result<Vec<ValueType>, Failure> {
+    let own = channel["types"].as_array();
+    let own = own.ok_or_else(|| foreign("it does not say which types its values have"))?;
+    let known = own.iter().map(|name| name.as_str().and_then(value_type));
+    known.map(|known| known.ok_or_else(|| foreign("it has values of an unknown type"))).collect()
 }
 
 fn foreign(what: &str) -> Failure {

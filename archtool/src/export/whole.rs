@@ -1,7 +1,8 @@
 //! Finished stretches become one file.
 
 use super::mat;
-use super::part::Part;
+use super::part::{Appending, Part};
+use super::pb;
 use super::plan::Format;
 use super::rows::properties;
 use crate::failure::Failure;
@@ -17,40 +18,53 @@ use parquet::file::metadata::{
 use parquet::file::writer::SerializedFileWriter;
 use retrieval_server::{ARROW_METADATA_KEY, CsvRows};
 use std::error::Error;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes that are written at once.
-const BUFFER_BYTES: usize = 1 << 20;
+pub(super) const BUFFER_BYTES: usize = 1 << 20;
+
+/// A file that is written from its start on.
+pub(super) type Output = BufWriter<Appending>;
 
 /// Why stretches do not become one.
 pub(super) type Unjoined = Box<dyn Error + Send + Sync>;
 
 /// Makes `file` of the stretches of `part`, which is complete; nothing but `file` is left. Returns its bytes.
 pub(crate) fn join(part: Part, file: &Path) -> Result<u64, Failure> {
-    let mut output = BufWriter::with_capacity(BUFFER_BYTES, part.whole()?);
     let joined = match part.plan().question.format {
-        Format::Csv => csv(&part, &mut output),
-        Format::Arrow => arrow(&part, &mut output),
-        Format::Parquet => parquet(&part, &mut output),
-        Format::Mat => mat::join(&part, &mut output),
+        Format::Csv => one_file(&part, csv),
+        Format::Arrow => one_file(&part, arrow),
+        Format::Parquet => one_file(&part, parquet),
+        Format::Mat => one_file(&part, mat::join),
+        Format::Pb => pb::join(&part),
     };
-    let failed = |source| Failure::Io { what: format!("put {} together beside it", file.display()), source };
     joined.map_err(|error| match error.downcast::<Failure>() {
         Ok(failure) => *failure,
-        Err(error) => failed(io::Error::other(error)),
+        Err(error) => {
+            let what = format!("put {} together beside it", file.display());
+            Failure::Io { what, source: io::Error::other(error) }
+        }
     })?;
-    let output = output.into_inner().map_err(|error| failed(error.into_error()))?;
-    output.sync()?;
     part.publish(file)
+}
+
+/// Writes and syncs a whole of one file, where batches and rows go through one buffer.
+fn one_file(
+    part: &Part,
+    write: impl FnOnce(&Part, &mut Output) -> Result<(), Unjoined>,
+) -> Result<(), Unjoined> {
+    let mut output = BufWriter::with_capacity(BUFFER_BYTES, part.whole()?);
+    write(part, &mut output)?;
+    Ok(output.into_inner().map_err(IntoInnerError::into_error)?.sync()?)
 }
 
 fn stretches(part: &Part) -> impl Iterator<Item = Result<Bytes, Failure>> {
     (1..=part.progress().stretches).map(|number| part.stretch(number).map(Bytes::from))
 }
 
-fn csv(part: &Part, output: &mut dyn Write) -> Result<(), Unjoined> {
+fn csv(part: &Part, output: &mut Output) -> Result<(), Unjoined> {
     output.write_all(CsvRows::TITLES.as_bytes())?;
     for stretch in stretches(part) {
         output.write_all(&stretch?)?;
@@ -58,7 +72,7 @@ fn csv(part: &Part, output: &mut dyn Write) -> Result<(), Unjoined> {
     Ok(())
 }
 
-fn arrow(part: &Part, output: &mut dyn Write) -> Result<(), Unjoined> {
+fn arrow(part: &Part, output: &mut Output) -> Result<(), Unjoined> {
     let rows = part.plan().rows(true)?;
     let mut writer = FileWriter::try_new(output, rows.schema())?;
     for stretch in stretches(part) {
@@ -70,7 +84,7 @@ fn arrow(part: &Part, output: &mut dyn Write) -> Result<(), Unjoined> {
 }
 
 /// The column chunks are copied byte for byte.
-fn parquet(part: &Part, output: &mut (dyn Write + Send)) -> Result<(), Unjoined> {
+fn parquet(part: &Part, output: &mut Output) -> Result<(), Unjoined> {
     let rows = part.plan().rows(true)?;
     let schema: &SchemaRef = rows.schema();
     let told = schema.metadata().get(ARROW_METADATA_KEY).cloned();

@@ -13,13 +13,13 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Write samples into a file: CSV, Arrow, Parquet or MATLAB's MAT
+/// Write samples into a file: CSV, Arrow, Parquet, MATLAB's MAT, or a directory of the Archiver Appliance's PB files
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Archive directory or address (or VARVE_URL), then channels: names, globs, @FILE, @-
     #[arg(value_name = "[DIR|URL] CHANNEL", required = true)]
     words: Vec<String>,
-    /// The file; until it is finished, what there is of it lies in the directory FILE.part
+    /// The file, or the directory of PB files; until it is finished, what there is of it lies in the directory FILE.part
     #[arg(long, value_name = "FILE")]
     to_file: PathBuf,
     /// What kind of file
@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     /// Go on with an interrupted export of the same question, or begin one
     #[arg(long)]
     resume: bool,
-    /// Replace a file that is there; without --resume also begin anew in place of an interrupted export
+    /// Replace a file that is there (a directory never is); without --resume also begin anew in place of an interrupted export
     #[arg(long)]
     force: bool,
     /// Read on around damaged places
@@ -46,7 +46,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(mut arguments: Arguments) -> Result<Outcome, Failure> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let file = arguments.to_file.clone();
-    if file.is_dir() || file.file_name().is_none() || !parent(&file).is_dir() {
+    let is_taken = file.is_dir() && arguments.format != Format::Pb;
+    if is_taken || file.file_name().is_none() || !parent(&file).is_dir() {
         let message = format!("{} cannot be a file; name one in a directory that exists", file.display());
         return Err(Failure::Usage(message));
     }
@@ -88,10 +89,15 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<Outcome, Failure> {
 impl Arguments {
     /// Refuses to replace what is there.
     fn may_replace(&self) -> Result<(), Failure> {
-        if self.force || !self.to_file.exists() {
+        let may = self.force && self.format != Format::Pb;
+        if may || !self.to_file.exists() {
             return Ok(());
         }
         let file = self.to_file.display();
+        if self.format == Format::Pb {
+            let message = format!("{file} is there already; take another name, or remove it first");
+            return Err(Failure::Usage(message));
+        }
         Err(Failure::Usage(format!("{file} is there already; take another name, or replace it with --force")))
     }
 }

@@ -3,6 +3,7 @@
 
 mod every_type;
 mod mat;
+mod pb;
 
 use archengine::Running;
 use archtool::generate::fill::fill;
@@ -254,7 +255,7 @@ fn interrupted(words: &[&str], part: &Path) -> bool {
 #[test]
 fn a_killed_export_goes_on_and_ends_with_the_same_file() {
     let (folder, archive) = gauges();
-    for format in ["csv", "arrow", "parquet", "mat"] {
+    for format in ["csv", "arrow", "parquet", "mat", "pb"] {
         let (file, other) = (folder.path().join("out"), folder.path().join("whole"));
         let (out, part) = (file.to_str().unwrap(), folder.path().join("out.part"));
         let words =
@@ -290,12 +291,14 @@ fn a_killed_export_goes_on_and_ends_with_the_same_file() {
         match format {
             "csv" => assert!(fs::read(&file).unwrap() == fs::read(&other).unwrap()),
             "mat" => assert!(mat::inflated(&file) == mat::inflated(&other)),
+            "pb" => assert!(pb::files(&file) == pb::files(&other)),
             // Where pages and batches begin may differ.
             _ => assert_eq!(of_file(&file, format), of_file(&other, format)),
         }
         assert!(!part.exists());
-        fs::remove_file(file).unwrap();
-        fs::remove_file(other).unwrap();
+        for path in [file, other] {
+            if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+        }
     }
 }
 

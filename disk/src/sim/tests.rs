@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::{Disk, File};
+use crate::{Disk, File, create_dir_durable};
 
 fn written(disk: &SimDisk, path: &str, bytes: &[u8]) -> Arc<dyn File> {
     let file = disk.create(Path::new(path)).unwrap();
@@ -268,4 +268,20 @@ fn a_file_opened_for_reading_takes_no_writes() {
     let file = disk.open(Path::new("/f")).unwrap();
     assert!(file.write_at(0, b"y").is_err() && file.set_len(0).is_err() && file.allocate(9).is_err());
     assert_eq!(content(&disk), b"x");
+}
+
+#[test]
+fn a_directory_moves_with_what_is_in_it_and_never_over_another() {
+    let disk = SimDisk::new(1);
+    create_dir_durable(&disk, Path::new("/a/b")).unwrap();
+    create_dir_durable(&disk, Path::new("/c")).unwrap();
+    written(&disk, "/a/b/file", b"content").sync().unwrap();
+    disk.sync_dir(Path::new("/a/b")).unwrap();
+    assert!(disk.rename(Path::new("/a/b"), Path::new("/c")).is_err());
+    disk.rename(Path::new("/a/b"), Path::new("/c/d")).unwrap();
+    disk.power_cut(2);
+    disk.power_on();
+    assert_eq!(disk.files(), [Path::new("/c/d/file")]);
+    assert_eq!(disk.content(Path::new("/c/d/file")).unwrap(), b"content");
+    assert!(!disk.exists(Path::new("/a/b")).unwrap());
 }

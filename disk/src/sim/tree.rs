@@ -197,10 +197,12 @@ impl State {
         let (from_parent, from_name) = self.find_parent(from)?;
         let (to_parent, to_name) = self.find_parent(to)?;
         let node = self.find(from)?;
-        self.file_mut(node)?;
         let target = self.directory(to_parent)?.names.get(to_name).copied();
         if target == Some(node) {
             return Ok(());
+        }
+        if self.is_directory(node) {
+            return self.move_directory((from_parent, from_name), (to_parent, to_name), node);
         }
         if let Some(target) = target {
             self.file_mut(target)?;
@@ -215,6 +217,20 @@ impl State {
             Some(target) => self.unlinked(target),
             None => Ok(()),
         }
+    }
+
+    /// A directory never has two names, so here its rename is durable at once, and what was pending beside it too.
+    fn move_directory(&mut self, from: (NodeId, &str), to: (NodeId, &str), node: NodeId) -> io::Result<()> {
+        let parent = self.directory_mut(to.0)?;
+        if parent.names.contains_key(to.1) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        parent.link(to.1, node);
+        parent.sync();
+        let parent = self.directory_mut(from.0)?;
+        parent.unlink(from.1);
+        parent.sync();
+        Ok(())
     }
 
     pub(super) fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {

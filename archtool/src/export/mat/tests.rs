@@ -2,17 +2,13 @@
 
 use super::described::{Names, array};
 use super::level5::{Numbers, Variable, cells, compressed_tag, numbers, structures, text};
-use crate::export::batches::Batches;
-use crate::export::part::Progress;
-use crate::export::rows::Rows as _;
-use crate::export::tests::{archive, empty, gathered};
-use crate::export::{Format, Part, Plan, Question, mat};
+use crate::export::tests::{archive, empty, gathered, of_batches};
+use crate::export::{Format, Part, mat};
 use disk::SimDisk;
 use sample::{Column, Sample, SampleBlock, Timestamp, Value};
 use serde_json::json;
 use std::io::{self, BufWriter, Read as _};
 use std::path::Path;
-use std::sync::Arc;
 
 /// An array's element: miMATRIX, flags with class, dimensions, no name, what it holds.
 fn expected(class: u8, flags: u8, dimensions: [u8; 2], content: &[u8]) -> Vec<u8> {
@@ -142,37 +138,19 @@ fn a_variable_that_is_too_large_is_refused_with_the_way_out() {
 
 /// 40 waveforms of 7 elements, in batches of 9 and stretches of 2 batches.
 fn waveforms(disk: &SimDisk) -> Part {
-    let question = Question {
-        place: "here".to_owned(),
-        channels: vec!["WAVE".to_owned()],
-        time: Vec::new(),
-        format: Format::Mat,
-    };
-    let channels = vec![json!({"name": "WAVE", "gaps": []})];
-    let plan = Plan { question, from_ns: 0, to_ns: 100, samples: None, channels, refused: Vec::new() };
-    let mut part = Part::begin(Arc::new(disk.clone()), Path::new("/out/wave.mat"), plan.clone()).unwrap();
     let sample = |i: i16| {
         let wave = Column::Int16((0..7).map(|k| 10 * i + k).collect());
         Sample::new(Timestamp(i.into()), Value::Array(Box::new(wave)))
     };
-    let batches: Vec<SampleBlock> = (0..40_i16)
-        .collect::<Vec<_>>()
-        .chunks(9)
-        .map(|some| {
-            let mut block = SampleBlock::new(sample(0).run_type());
-            assert!(some.iter().all(|i| block.push(&sample(*i))));
-            block
-        })
-        .collect();
-    let mut stretches = 0;
-    for some in batches.chunks(2) {
-        let mut rows = Box::new(Batches::new(plan.names()));
-        some.iter().for_each(|block| rows.append(0, block, &json!({"metadata": {}})).unwrap());
-        stretches += 1;
-        part.keep(stretches, &rows.finish().unwrap()).unwrap();
+    let mut batches = Vec::new();
+    for some in (0..40_i16).collect::<Vec<_>>().chunks(9) {
+        let mut block = SampleBlock::new(sample(0).run_type());
+        assert!(some.iter().all(|i| block.push(&sample(*i))));
+        batches.push((0, block));
     }
-    part.note(Progress { stretches, ..part.progress() }).unwrap();
-    part
+    let stretches: Vec<_> = batches.chunks(2).map(<[_]>::to_vec).collect();
+    let channels = vec![json!({"name": "WAVE", "gaps": []})];
+    of_batches(disk, "/out/wave.mat", Format::Mat, channels, &stretches)
 }
 
 #[test]
