@@ -5,12 +5,16 @@
 
 mod batches;
 mod channel;
+mod elements;
 mod gather;
 mod mat;
+mod names;
+mod nexus;
 mod part;
 mod pb;
 mod plan;
 mod rows;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod tree;

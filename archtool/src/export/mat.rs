@@ -2,18 +2,19 @@
 
 mod described;
 mod level5;
-mod survey;
 #[cfg(test)]
 mod tests;
 mod values;
 
-use self::described::{Names, array, double, int64};
+use self::described::{array, double, int64};
 use self::level5::{Numbers, VARIABLE_BYTES_MAX, Variable, compressed_tag, file_header, text};
-use self::survey::{Extent, Shape, survey};
-use self::values::{append, cell, numbers_of};
+use self::values::{cell, numbers_of};
 use super::batches::Gathered;
+use super::elements::{append, scalars};
+use super::names::Names;
 use super::part::Part;
 use super::plan::Plan;
+use super::survey::{Extent, Shape, survey};
 use super::whole::{Output, Unjoined};
 use crate::failure::Failure;
 use retrieval_server::columns::Batch;
@@ -254,14 +255,6 @@ impl Channel<'_, '_> {
         }
         let count = self.extent.segments.len();
         level5::structures([usize::from(count > 0), count], &["first", "last", "type", "metadata"], &content)
-    }
-}
-
-/// The column in which the elements of values stand.
-fn scalars(values: &Column) -> &Column {
-    match values {
-        Column::Array { elements, .. } => elements,
-        scalars => scalars,
     }
 }
 

@@ -167,9 +167,21 @@ impl Part {
 
     /// An empty file for the whole, in place of one that was not finished.
     pub(crate) fn whole(&self) -> Result<Appending, Failure> {
+        Appending::to(&*self.disk, &self.whole_path()?)
+    }
+
+    /// Where the whole is to be, with nothing there: for a writer that opens its file itself.
+    pub(crate) fn whole_path(&self) -> Result<PathBuf, Failure> {
         let path = self.directory.join(WHOLE);
         remove(&*self.disk, &path)?;
-        Appending::to(&*self.disk, &path)
+        Ok(path)
+    }
+
+    /// Makes durable what such a writer wrote.
+    #[cfg(feature = "nexus")]
+    pub(crate) fn sync_whole(&self) -> Result<(), Failure> {
+        let file = self.disk.open_write(&self.directory.join(WHOLE)).map_err(failed)?;
+        file.sync().map_err(failed)
     }
 
     /// An empty directory for a whole of many files, in place of one that was not finished.

@@ -1,6 +1,6 @@
 //! What an export is asked for, with what is known of its answer before the first sample.
 
-use super::pb;
+use super::{nexus, pb};
 use crate::answer::Pairs;
 use crate::failure::Failure;
 use crate::place::Place;
@@ -28,6 +28,8 @@ pub(crate) enum Format {
     Mat,
     /// A directory of files as the Archiver Appliance keeps them, NAME/WITH/SLASHES:YEAR.pb, one a channel and year
     Pb,
+    /// NeXus in HDF5: an NXlog a channel, with time, value, severity and status
+    Nexus,
 }
 
 /// What tells one export from another.
@@ -126,8 +128,10 @@ impl Plan {
         let plan =
             Plan { from_ns: ns("from_ns")?, to_ns: ns("to_ns")?, samples, question, channels, refused };
         plan.types()?;
-        if plan.question.format == Format::Pb {
-            pb::check(&plan)?;
+        match plan.question.format {
+            Format::Pb => pb::check(&plan)?,
+            Format::Nexus => nexus::check(&plan)?,
+            Format::Csv | Format::Arrow | Format::Parquet | Format::Mat => {}
         }
         Ok(plan)
     }

@@ -48,7 +48,7 @@ pub(super) fn rows(plan: &Plan) -> Result<Box<dyn Rows>, Failure> {
                 .map_err(unfit)?;
             Box::new(Parquet { rows, writer, bytes: 0 })
         }
-        Format::Mat | Format::Pb => Box::new(Batches::new(plan.names())),
+        Format::Mat | Format::Pb | Format::Nexus => Box::new(Batches::new(plan.names())),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Finished stretches become one file.
 
 use super::mat;
+use super::nexus;
 use super::part::{Appending, Part};
 use super::pb;
 use super::plan::Format;
@@ -39,6 +40,7 @@ pub(crate) fn join(part: Part, file: &Path) -> Result<u64, Failure> {
         Format::Parquet => one_file(&part, parquet),
         Format::Mat => one_file(&part, mat::join),
         Format::Pb => pb::join(&part),
+        Format::Nexus => nexus::join(&part),
     };
     joined.map_err(|error| match error.downcast::<Failure>() {
         Ok(failure) => *failure,

@@ -13,7 +13,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Write samples into a file: CSV, Arrow, Parquet, MATLAB's MAT, or a directory of the Archiver Appliance's PB files
+/// Write samples into a file: CSV, Arrow, Parquet, MATLAB's MAT, NeXus, or a directory of the Archiver Appliance's PB files
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Archive directory or address (or VARVE_URL), then channels: names, globs, @FILE, @-

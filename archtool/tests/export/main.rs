@@ -3,6 +3,8 @@
 
 mod every_type;
 mod mat;
+#[cfg(feature = "nexus")]
+mod nexus;
 mod pb;
 
 use archengine::Running;
@@ -255,7 +257,8 @@ fn interrupted(words: &[&str], part: &Path) -> bool {
 #[test]
 fn a_killed_export_goes_on_and_ends_with_the_same_file() {
     let (folder, archive) = gauges();
-    for format in ["csv", "arrow", "parquet", "mat", "pb"] {
+    let nexus = cfg!(feature = "nexus").then_some("nexus");
+    for format in ["csv", "arrow", "parquet", "mat", "pb"].into_iter().chain(nexus) {
         let (file, other) = (folder.path().join("out"), folder.path().join("whole"));
         let (out, part) = (file.to_str().unwrap(), folder.path().join("out.part"));
         let words =
@@ -289,7 +292,7 @@ fn a_killed_export_goes_on_and_ends_with_the_same_file() {
         whole[8] = other.to_str().unwrap();
         done(&whole);
         match format {
-            "csv" => assert!(fs::read(&file).unwrap() == fs::read(&other).unwrap()),
+            "csv" | "nexus" => assert!(fs::read(&file).unwrap() == fs::read(&other).unwrap()),
             "mat" => assert!(mat::inflated(&file) == mat::inflated(&other)),
             "pb" => assert!(pb::files(&file) == pb::files(&other)),
             // Where pages and batches begin may differ.

@@ -7,6 +7,7 @@
 //! names of fields and an array for each, or an array for each cell. A compressed variable is an element that holds the
 //! zlib stream of another one and is not padded.
 
+use crate::export::names::NAME_LENGTH_MAX;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use std::io::{self, Write};
@@ -15,8 +16,6 @@ use std::io::{self, Write};
 /// compressed grows by less than a thousandth.
 pub(super) const VARIABLE_BYTES_MAX: u64 = i32::MAX as u64 / 1000 * 999;
 
-/// Most characters of a name, of a variable or a field.
-pub(super) const NAME_LENGTH_MAX: usize = 63;
 /// Bytes of a field's name in a structure, with a NUL at the end.
 const FIELD_BYTES: usize = NAME_LENGTH_MAX + 1;
 

@@ -1,7 +1,8 @@
 //! Bytes of variables, and what does not fit into one.
 
-use super::described::{Names, array};
+use super::described::array;
 use super::level5::{Numbers, Variable, cells, compressed_tag, numbers, structures, text};
+use crate::export::names::Names;
 use crate::export::tests::{archive, empty, gathered, of_batches};
 use crate::export::{Format, Part, mat};
 use disk::SimDisk;

@@ -1,6 +1,7 @@
 //! Values as the elements of MATLAB arrays.
 
 use super::level5::{Numbers, cells, numbers, text};
+use crate::export::elements::{append, elements};
 use sample::{Column, Kind};
 use std::ops::Range;
 
@@ -20,29 +21,6 @@ pub(super) fn numbers_of(kind: Kind) -> Option<Numbers> {
         Kind::Float64 => Numbers::DOUBLE,
         Kind::String | Kind::Structure => return None,
     })
-}
-
-/// Appends elements of a column of numbers; of others nothing.
-pub(super) fn append(to: &mut Vec<u8>, column: &Column, range: Range<usize>) {
-    match column {
-        Column::Bool(v) | Column::UInt8(v) => to.extend(&v[range]),
-        Column::Int8(v) => to.extend(v[range].iter().flat_map(|v| v.to_le_bytes())),
-        Column::Int16(v) => to.extend(v[range].iter().flat_map(|v| v.to_le_bytes())),
-        Column::Int32(v) => to.extend(v[range].iter().flat_map(|v| v.to_le_bytes())),
-        Column::Int64(v) => to.extend(v[range].iter().flat_map(|v| v.to_le_bytes())),
-        Column::Enum(v) | Column::UInt16(v) => to.extend(v[range].iter().flat_map(|v| v.to_le_bytes())),
-        Column::UInt32(v) => to.extend(v[range].iter().flat_map(|v| v.to_le_bytes())),
-        Column::UInt64(v) => to.extend(v[range].iter().flat_map(|v| v.to_le_bytes())),
-        Column::Float32(v) => to.extend(v[range].iter().flat_map(|v| v.to_le_bytes())),
-        Column::Float64(v) => to.extend(v[range].iter().flat_map(|v| v.to_le_bytes())),
-        Column::String(_) | Column::Structure(_) | Column::Array { .. } => {}
-    }
-}
-
-/// Which elements are those of array `i`.
-pub(super) fn elements(ends: &[u32], i: usize) -> Range<usize> {
-    let from = if i == 0 { 0 } else { ends[i - 1] as usize };
-    from..ends[i] as usize
 }
 
 /// Value `i` alone, as the array that its cell holds: arrays are rows.

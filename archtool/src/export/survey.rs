@@ -1,11 +1,10 @@
 //! What all samples of each channel are together, for an array's shape stands before its elements.
 
-use crate::export::batches::{Gathered, Place};
+use super::batches::{Gathered, Place};
+use super::elements::elements;
 use crate::failure::Failure;
 use sample::{Column, Kind, SampleBlock, ValueType};
 use serde_json::Value;
-
-use super::values::{elements, numbers_of};
 
 /// How a channel's values stand in an array.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +23,7 @@ pub(super) enum Shape {
 impl Shape {
     fn of(values: &Column) -> Shape {
         let value_type = values.value_type();
-        if numbers_of(value_type.kind).is_none() {
+        if value_type.kind.width().is_none() {
             return Shape::Cells;
         }
         let width = match values {
