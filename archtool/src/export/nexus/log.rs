@@ -15,7 +15,7 @@ use sample::{Column, Kind, ValueType};
 use std::io;
 
 /// About how many bytes of a dataset are compressed at once.
-const CHUNK_BYTES: usize = 1 << 19;
+const CHUNK_BYTES: usize = 1 << 16;
 /// Texts that stand together in the file.
 const TEXTS: usize = 4096;
 /// zlib's level; the bytes of numbers are shuffled before.
