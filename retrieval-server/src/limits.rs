@@ -18,7 +18,7 @@ pub const BINS_JSON_MAX: u64 = 1_000_000;
 pub const MATCH_CHANNELS_MAX: usize = 1000;
 /// Names in one request.
 pub const NAMES_MAX: usize = 100_000;
-/// Channels whose snapshots one request holds at once; those beyond are taken when their turn comes.
+/// Channels of which one request holds the moment at once; those beyond are looked at when their turn comes.
 pub const VIEWS_HELD_MAX: usize = 1000;
 /// Unknown names of one request for which near names are looked up.
 pub const NEAR_NAMES_MAX: usize = 20;
@@ -40,6 +40,11 @@ pub const SPOILT_MAX: usize = 65_536;
 pub const SEALED_AGE_S: u64 = 60;
 /// Bytes of one piece of an answer on its way to the client.
 pub const PIECE_BYTES: usize = 64 << 10;
+/// Compressed bytes of one piece: its room is not known in advance, and compressing takes longer than handing over.
+pub const COMPRESSED_PIECE_BYTES: usize = 32 << 10;
+/// How far back zstd looks, as a power of two: what it holds is a few times as much. Columns repeat themselves within
+/// some kB, and come out as small as with its own 512 KiB.
+pub const ZSTD_WINDOW_LOG: u32 = 15;
 /// Bytes of files that are handed over together; they are in the page cache, not in memory.
 pub const PARTS_BYTES: usize = 2 << 20;
 /// Pieces that wait for a slow client, beside the one being filled.

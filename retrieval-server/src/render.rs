@@ -81,8 +81,8 @@ pub(crate) trait Format {
     fn open(&mut self, out: &mut Writer<'_>, target: &Target) -> Result<(), Stopped>;
     /// A sample beside the range that was asked for, or that there is none.
     fn beside(&mut self, out: &mut Writer<'_>, side: Side, sample: Option<&Beside>) -> Result<(), Stopped>;
-    /// A segment.
-    fn segment(&mut self, out: &mut Writer<'_>, segment: &Segment) -> Result<(), Stopped>;
+    /// A segment; what of it is not needed to the last byte is let go of before: the client may take long.
+    fn segment(&mut self, out: &mut Writer<'_>, segment: Segment) -> Result<(), Stopped>;
     /// Chunks as they are stored, only of a format whose client takes them.
     fn chunks(&mut self, _out: &mut Writer<'_>, _chunks: &ChunkSegment) -> Result<(), Stopped> {
         unreachable!("chunks are decoded for every other format")

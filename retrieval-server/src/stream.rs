@@ -2,7 +2,9 @@
 
 use crate::error::ApiError;
 use crate::fairness;
-use crate::limits::{PARTS_BYTES, PIECE_BYTES, PIECES_QUEUED_MAX, STALL};
+use crate::limits::{
+    COMPRESSED_PIECE_BYTES, PARTS_BYTES, PIECE_BYTES, PIECES_QUEUED_MAX, STALL, ZSTD_WINDOW_LOG,
+};
 use crate::memory;
 use crate::negotiate::Encoding;
 use crate::output::{Head, Output, copied};
@@ -81,7 +83,11 @@ impl Encoder {
     fn new(encoding: Encoding) -> io::Result<Encoder> {
         Ok(match encoding {
             Encoding::Identity => Encoder::Identity(Vec::new()),
-            Encoding::Zstd => Encoder::Zstd(Box::new(zstd::stream::write::Encoder::new(Vec::new(), 1)?)),
+            Encoding::Zstd => {
+                let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1)?;
+                encoder.window_log(ZSTD_WINDOW_LOG)?;
+                Encoder::Zstd(Box::new(encoder))
+            }
             Encoding::Gzip => {
                 Encoder::Gzip(Box::new(GzEncoder::new(Vec::new(), flate2::Compression::fast())))
             }
@@ -92,7 +98,7 @@ impl Encoder {
     fn room(&self) -> usize {
         match self {
             Encoder::Identity(ready) => PIECE_BYTES.saturating_sub(ready.len()).max(1),
-            Encoder::Zstd(_) | Encoder::Gzip(_) => PIECE_BYTES,
+            Encoder::Zstd(_) | Encoder::Gzip(_) => COMPRESSED_PIECE_BYTES,
         }
     }
 
@@ -110,6 +116,20 @@ impl Encoder {
             Encoder::Identity(ready) => ready,
             Encoder::Zstd(encoder) => encoder.get_mut(),
             Encoder::Gzip(encoder) => encoder.get_mut(),
+        }
+    }
+
+    /// What is ready, if that is a piece. Its room is no larger than it is.
+    fn piece(&mut self) -> Option<Bytes> {
+        match self {
+            Encoder::Identity(ready) => {
+                (ready.len() >= PIECE_BYTES).then(|| Bytes::from(std::mem::take(ready)))
+            }
+            Encoder::Zstd(_) | Encoder::Gzip(_) => {
+                let ready = self.ready();
+                let is_piece = ready.len() >= COMPRESSED_PIECE_BYTES;
+                is_piece.then(|| Bytes::copy_from_slice(&std::mem::take(ready)))
+            }
         }
     }
 
@@ -302,12 +322,12 @@ impl Output for StreamOutput {
             rest = behind;
             fairness::pass_on();
             self.encoder.write(chunk)?;
-            let ready = self.encoder.ready();
-            if ready.len() >= PIECE_BYTES {
-                let piece = Bytes::from(std::mem::take(ready));
+            if let Some(piece) = self.encoder.piece() {
                 self.send(piece)?;
                 // Only then: the client may take long.
-                self.encoder.ready().reserve_exact(PIECE_BYTES);
+                if let Encoder::Identity(ready) = &mut self.encoder {
+                    ready.reserve_exact(PIECE_BYTES);
+                }
             }
         }
         Ok(())

@@ -120,7 +120,7 @@ impl Rows for Arrow {
         if self.count + block.len() > BATCH_ROWS || self.waiting_bytes + bytes > BATCH_BYTES {
             self.write()?;
         }
-        self.waiting.push(self.rows.batch(place(channel), block, false).map_err(unfit)?);
+        self.waiting.push(self.rows.batch(place(channel), block.clone(), false).map_err(unfit)?);
         self.count += block.len();
         self.waiting_bytes += bytes;
         self.bytes += bytes;
@@ -145,7 +145,7 @@ struct Parquet {
 
 impl Rows for Parquet {
     fn append(&mut self, channel: usize, block: &SampleBlock, _: &Value) -> Result<(), Failure> {
-        let batch = self.rows.batch(place(channel), block, false).map_err(unfit)?;
+        let batch = self.rows.batch(place(channel), block.clone(), false).map_err(unfit)?;
         self.bytes += block.memory_bytes();
         self.writer.write(&batch).map_err(unfit)
     }

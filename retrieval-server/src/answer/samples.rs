@@ -177,7 +177,7 @@ impl Run<'_> {
                     samples += segment.block.len() as u64;
                     out.samples += segment.block.len() as u64;
                     self.measure(out, name, &segment);
-                    self.format.segment(out, &segment)?;
+                    self.format.segment(out, segment)?;
                 }
                 Ok(None) => break,
                 Err(error) => {

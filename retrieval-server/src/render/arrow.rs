@@ -72,7 +72,7 @@ impl ArrowFormat {
         ArrowFormat { rows, channel: -1, stream: ArrowStream::default() }
     }
 
-    fn write(&mut self, out: &mut Writer<'_>, block: &SampleBlock, beside: bool) -> Result<(), Stopped> {
+    fn write(&mut self, out: &mut Writer<'_>, block: SampleBlock, beside: bool) -> Result<(), Stopped> {
         self.stream.write(out, self.rows.batch(self.channel, block, beside))
     }
 }
@@ -107,13 +107,13 @@ impl Format for ArrowFormat {
 
     fn beside(&mut self, out: &mut Writer<'_>, _side: Side, sample: Option<&Beside>) -> Result<(), Stopped> {
         match sample {
-            Some(beside) => self.write(out, &beside.segment.block, true),
+            Some(beside) => self.write(out, beside.segment.block.clone(), true),
             None => Ok(()),
         }
     }
 
-    fn segment(&mut self, out: &mut Writer<'_>, segment: &Segment) -> Result<(), Stopped> {
-        self.write(out, &segment.block, false)
+    fn segment(&mut self, out: &mut Writer<'_>, segment: Segment) -> Result<(), Stopped> {
+        self.write(out, segment.block, false)
     }
 
     fn close(&mut self, _out: &mut Writer<'_>, _closing: &Closing) -> Result<(), Stopped> {

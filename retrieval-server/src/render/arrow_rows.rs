@@ -103,25 +103,21 @@ impl ArrowRows {
 
     /// Samples of the channel at place `channel` among the names; `beside`: they lie beside the range. Values of a
     /// type that was not announced are an error.
-    pub fn batch(&self, channel: i32, block: &SampleBlock, beside: bool) -> Result<RecordBatch, ArrowError> {
+    pub fn batch(&self, channel: i32, block: SampleBlock, beside: bool) -> Result<RecordBatch, ArrowError> {
         let count = block.len();
-        let time = TimestampNanosecondArray::from(block.time.clone()).with_timezone("UTC");
+        let time = TimestampNanosecondArray::from(block.time).with_timezone("UTC");
         let mut columns: Vec<ArrayRef> = vec![channel_column(&self.names, channel, count)?, Arc::new(time)];
-        let mut found = false;
+        let mut own = Some(values(block.values)?);
         for value_type in &self.types {
-            if *value_type == block.run.value {
-                found = true;
-                columns.push(values(&block.values)?);
-            } else {
-                columns.push(new_null_array(&data_type(*value_type), count));
-            }
+            let of_type = own.take_if(|_| *value_type == block.run.value);
+            columns.push(of_type.unwrap_or_else(|| new_null_array(&data_type(*value_type), count)));
         }
-        if !found {
+        if own.is_some() {
             let what = format!("values of type {} were not expected", block.run.value.name());
             return Err(ArrowError::SchemaError(what));
         }
-        columns.push(Arc::new(UInt8Array::from(block.severity.clone())));
-        columns.push(Arc::new(UInt16Array::from(block.status.clone())));
+        columns.push(Arc::new(UInt8Array::from(block.severity)));
+        columns.push(Arc::new(UInt16Array::from(block.status)));
         if self.edge {
             columns.push(Arc::new(BooleanArray::from(vec![beside; count])));
         }
@@ -148,30 +144,30 @@ fn strings(column: &BytesColumn) -> Result<ArrayRef, ArrowError> {
     })))
 }
 
-/// A column, copied whole.
-fn values(column: &Column) -> Result<ArrayRef, ArrowError> {
+/// A column; numbers are not copied.
+fn values(column: Column) -> Result<ArrayRef, ArrowError> {
     Ok(match column {
         Column::Bool(v) => {
             Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(v.len(), |i| v[i] != 0), None))
         }
-        Column::Enum(v) | Column::UInt16(v) => Arc::new(UInt16Array::from(v.clone())),
-        Column::Int8(v) => Arc::new(Int8Array::from(v.clone())),
-        Column::Int16(v) => Arc::new(Int16Array::from(v.clone())),
-        Column::Int32(v) => Arc::new(Int32Array::from(v.clone())),
-        Column::Int64(v) => Arc::new(Int64Array::from(v.clone())),
-        Column::UInt8(v) => Arc::new(UInt8Array::from(v.clone())),
-        Column::UInt32(v) => Arc::new(UInt32Array::from(v.clone())),
-        Column::UInt64(v) => Arc::new(UInt64Array::from(v.clone())),
-        Column::Float32(v) => Arc::new(Float32Array::from(v.clone())),
-        Column::Float64(v) => Arc::new(Float64Array::from(v.clone())),
-        Column::String(v) => strings(v)?,
+        Column::Enum(v) | Column::UInt16(v) => Arc::new(UInt16Array::from(v)),
+        Column::Int8(v) => Arc::new(Int8Array::from(v)),
+        Column::Int16(v) => Arc::new(Int16Array::from(v)),
+        Column::Int32(v) => Arc::new(Int32Array::from(v)),
+        Column::Int64(v) => Arc::new(Int64Array::from(v)),
+        Column::UInt8(v) => Arc::new(UInt8Array::from(v)),
+        Column::UInt32(v) => Arc::new(UInt32Array::from(v)),
+        Column::UInt64(v) => Arc::new(UInt64Array::from(v)),
+        Column::Float32(v) => Arc::new(Float32Array::from(v)),
+        Column::Float64(v) => Arc::new(Float64Array::from(v)),
+        Column::String(v) => strings(&v)?,
         Column::Structure(v) => {
             Arc::new(BinaryArray::try_new(offsets(&v.ends)?, Buffer::from_slice_ref(&v.data), None)?)
         }
         Column::Array { ends, elements } => {
-            let elements = values(elements)?;
+            let elements = values(*elements)?;
             let field = item(elements.data_type().clone());
-            Arc::new(ListArray::try_new(field, offsets(ends)?, elements, None)?)
+            Arc::new(ListArray::try_new(field, offsets(&ends)?, elements, None)?)
         }
     })
 }

@@ -161,7 +161,9 @@ impl Format for ColumnsFormat {
         }
     }
 
-    fn segment(&mut self, out: &mut Writer<'_>, segment: &Segment) -> Result<(), Stopped> {
+    fn segment(&mut self, out: &mut Writer<'_>, mut segment: Segment) -> Result<(), Stopped> {
+        // Ranks are not sent.
+        segment.block.rank = Vec::new();
         self.samples += segment.block.len() as u64;
         self.describe(&segment.block.run, segment.metadata.as_ref());
         let (index, target) = self.present();

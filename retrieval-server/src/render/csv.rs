@@ -177,7 +177,7 @@ impl Format for CsvFormat {
         }
     }
 
-    fn segment(&mut self, out: &mut Writer<'_>, segment: &Segment) -> Result<(), Stopped> {
+    fn segment(&mut self, out: &mut Writer<'_>, segment: Segment) -> Result<(), Stopped> {
         self.rows(out, &segment.block, false)
     }
 

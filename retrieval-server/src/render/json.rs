@@ -188,7 +188,7 @@ impl Format for JsonFormat {
         Ok(())
     }
 
-    fn segment(&mut self, out: &mut Writer<'_>, segment: &Segment) -> Result<(), Stopped> {
+    fn segment(&mut self, out: &mut Writer<'_>, segment: Segment) -> Result<(), Stopped> {
         out.buffer.extend_from_slice(if self.segments.is_none() { b",\"segments\":[\n" } else { b",\n" });
         self.segments = Some(self.segments.unwrap_or(0) + 1);
         let block = &segment.block;
