@@ -143,7 +143,10 @@ pub(crate) fn encode_with(
     if block.rank.iter().any(|rank| *rank != 0) {
         columns.push(column(ColumnTag::Rank, &Column::UInt32(block.rank.clone()), choices));
     }
-    let value_bytes = value.data.len();
+    // What pco writes is read from the beginning of its page, what is written as it is by copying; and neither is to be
+    // larger than pco makes it.
+    let of_model = !matches!(value.codec, ColumnCodec::Pco | ColumnCodec::Compressed);
+    let value_bytes = if of_model { value.data.len() } else { 0 };
     columns.push(value);
     columns.push(column(ColumnTag::Severity, &Column::UInt8(block.severity.clone()), choices));
     columns.push(column(ColumnTag::Status, &Column::UInt16(block.status.clone()), choices));

@@ -125,7 +125,7 @@ fn bounds_are_near() {
 
 #[test]
 fn hostile_zones_never_panic() {
-    let many = block(8192, 3, 50, 0.01);
+    let many = block(8192, 1, 1 << 40, 0.01);
     let bytes = encode(ChannelId(1), &many, false, None, Profile::Cold).unwrap();
     let header = ChunkHeader::parse(&bytes).unwrap();
     let column = header.zone_column().unwrap().clone();
