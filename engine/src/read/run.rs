@@ -70,7 +70,7 @@ pub struct RunVersion {
 /// What a part is that facts are told of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scope {
-    /// Some pages of a chunk.
+    /// Some pages of a chunk, or zones of them.
     Pages,
     /// A chunk.
     Chunk,

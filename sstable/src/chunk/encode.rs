@@ -146,7 +146,8 @@ pub(crate) fn encode_with(
     // What pco writes is read from the beginning of its page, what is written as it is by copying; and neither is to be
     // larger than pco makes it.
     let of_model = !matches!(value.codec, ColumnCodec::Pco | ColumnCodec::Compressed);
-    let value_bytes = if of_model { value.data.len() } else { 0 };
+    let zoned = profile == Profile::Cold && shift > ZONE_SHIFT && of_model;
+    let modelled_bytes = value.data.len();
     columns.push(value);
     columns.push(column(ColumnTag::Severity, &Column::UInt8(block.severity.clone()), choices));
     columns.push(column(ColumnTag::Status, &Column::UInt16(block.status.clone()), choices));
@@ -161,9 +162,9 @@ pub(crate) fn encode_with(
         columns.push(column(ColumnTag::Received, &Column::Int64(delays.clone()), choices));
     }
 
-    let facts = Facts::of(block, pages, shift.min(ZONE_SHIFT));
-    if profile == Profile::Cold && shift > ZONE_SHIFT && facts.statistics.extremes().is_some() {
-        columns.extend(zone_column(&block.time, &facts.bounds_of_pages(), &facts.zones, value_bytes));
+    let facts = Facts::of(block, pages, if zoned { ZONE_SHIFT } else { shift });
+    if zoned && facts.statistics.extremes().is_some() {
+        columns.extend(zone_column(&block.time, &facts.bounds_of_pages(), &facts.zones, modelled_bytes));
     }
     let body = page_bodies(&columns, facts.pages.len());
     let mut header = fixed_fields(channel, block, late, shift);

@@ -50,7 +50,7 @@ impl Course {
             (0, _) | (2, 2) if random.below(2500) == 0 => {
                 Value::Float64(*random.of(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0]))
             }
-            // Above all else, so that few zones of a chunk are looked into.
+            // Above all else, and rare.
             (0, _) if random.below(2000) == 0 => Value::Float64(5.0 + 0.5 * random.below(3) as f64),
             // Never twice the same: sealed chunks are large.
             (0, _) => {
