@@ -130,16 +130,16 @@ fn moments(times: &[i64], numbers: &[f64], counts: impl Fn(usize) -> bool) -> Op
 
 /// Of at least one finite number.
 fn moments_of_finite(times: &[i64], numbers: &[f64]) -> Moments {
-    let (mut sum, mut min, mut max) = (0.0, 0, 0);
-    for (i, number) in numbers.iter().enumerate() {
+    // Leaves are short and the first samples of each are often its least and greatest so far: a branch would be guessed
+    // wrong. Which one it was is looked for behind the sums.
+    let (mut sum, mut least, mut greatest) = (0.0, numbers[0], numbers[0]);
+    for number in numbers {
         sum += number;
-        if *number < numbers[min] {
-            min = i;
-        }
-        if *number > numbers[max] {
-            max = i;
-        }
+        least = if *number < least { *number } else { least };
+        greatest = if *number > greatest { *number } else { greatest };
     }
+    let first = |of: f64| numbers.iter().position(|number| *number == of).unwrap_or(0);
+    let (min, max) = (first(least), first(greatest));
     let count = numbers.len().cast_signed() as i64;
     let n = as_float(count);
     let mut mean = sum / n;
