@@ -2,7 +2,7 @@
 
 use disk::{BytesError, Cursor, put_bytes};
 use pco::data_types::Number;
-use pco::metadata::DeltaEncoding;
+use pco::metadata::{DeltaEncoding, Mode};
 use pco::standalone::{DecompressorItem, FileDecompressor, simple_compress};
 use pco::{ChunkConfig, DecompressorScratch, DeltaSpec, ModeSpec, PagingSpec, wrapped};
 use std::any::Any;
@@ -80,6 +80,8 @@ const WINDOW_LOG_MAX: u32 = 15;
 
 /// pco reads so many values at a time, except at the end of a page.
 const READ_MULTIPLE: usize = 256;
+/// What lies before the rows asked for is read into a buffer of so many, again and again.
+const SKIPPED: usize = 4 * READ_MULTIPLE;
 
 thread_local! {
     static SCRATCH: RefCell<DecompressorScratch> = RefCell::new(DecompressorScratch::default());
@@ -89,15 +91,16 @@ const DAMAGED: &str = "bytes of pco that are damaged or hold another number of v
 
 impl PcoColumn {
     /// The column, with the segments of `pages` (which follow one another) appended to `data` and their ends to
-    /// `ends`; `None`, and nothing appended, when pco refuses. `delta` says which differences are known to suit, or is
-    /// told which were found: looking for them takes three quarters of the time.
+    /// `ends`, and whether each number is to be multiplied, which makes decoding slow; `None`, and nothing appended, when
+    /// pco refuses. `delta` says which differences are known to suit, or is told which were found: looking for them takes
+    /// three quarters of the time.
     pub(crate) fn encode<T: Number>(
         values: &[T],
         pages: &[Range<usize>],
         delta: &mut DeltaSpec,
         data: &mut Vec<u8>,
         ends: &mut Vec<usize>,
-    ) -> Option<PcoColumn> {
+    ) -> Option<(PcoColumn, bool)> {
         let config = ChunkConfig::default()
             .with_compression_level(COLUMN_LEVEL)
             .with_enable_8_bit(true)
@@ -120,7 +123,8 @@ impl PcoColumn {
             DeltaEncoding::Lookback { .. } => DeltaSpec::TryLookback,
             _ => DeltaSpec::Auto,
         };
-        Some(PcoColumn { meta, tables: OnceLock::new() })
+        let multiplied = matches!(chunk.meta().mode, Mode::FloatMult(_) | Mode::IntMult(_));
+        Some((PcoColumn { meta, tables: OnceLock::new() }, multiplied))
     }
 
     /// Appends the numbers `rows` of a page of `count`, which is all that is left of `cursor`. Those behind them are not
@@ -138,16 +142,21 @@ impl PcoColumn {
         }
         let tables = self.tables::<T>().ok_or_else(|| cursor.error(DAMAGED))?;
         let start = out.len();
-        let decoded = rows.end.next_multiple_of(READ_MULTIPLE).min(count);
-        out.resize(start + decoded, T::default());
+        let (skipped, decoded) =
+            (rows.start / SKIPPED * SKIPPED, rows.end.next_multiple_of(READ_MULTIPLE).min(count));
+        out.resize(start + decoded - skipped, T::default());
         let whole = SCRATCH.with_borrow_mut(|scratch| {
             let mut page = tables.page_decompressor_with_scratch(bytes, count, scratch).ok()?;
+            let mut before = [T::default(); SKIPPED];
+            for _ in 0..skipped / SKIPPED {
+                page.read(&mut before).ok().filter(|done| done.n_processed == SKIPPED)?;
+            }
             let done = page.read(&mut out[start..]).ok()?;
             let over = decoded < count || page.into_src().is_empty();
-            (done.n_processed == decoded && over).then_some(())
+            (done.n_processed == decoded - skipped && over).then_some(())
         });
-        out.truncate(start + rows.end);
-        out.drain(start..start + rows.start);
+        out.truncate(start + rows.end - skipped);
+        out.drain(start..start + rows.start - skipped);
         whole.ok_or_else(|| cursor.error(DAMAGED))
     }
 
