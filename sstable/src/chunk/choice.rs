@@ -25,6 +25,15 @@ pub struct ColumnChoices {
     columns: [Choice; COLUMNS],
 }
 
+/// How pco writes a column smallest, looked for at a trial only.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Written {
+    /// The differences that it takes.
+    pub(super) delta: DeltaSpec,
+    /// Whether one page is to hold all, where that was tried.
+    pub(super) whole: Option<bool>,
+}
+
 /// Tags of columns are below this.
 const COLUMNS: usize = ColumnTag::ALL.len() + 1;
 
@@ -33,8 +42,8 @@ struct Choice {
     pco: bool,
     /// Whether the other was hardly larger.
     near: bool,
-    /// The differences that pco took last, looked for at a trial only.
-    delta: DeltaSpec,
+    /// How pco wrote it last.
+    written: Written,
     /// Chunks until the next trial.
     wait: u32,
     /// How many there were before the last one.
@@ -54,14 +63,14 @@ impl ColumnChoices {
         &mut self,
         tag: ColumnTag,
         own: impl FnOnce() -> EncodedColumn,
-        pco: impl FnOnce(&mut DeltaSpec) -> Option<EncodedColumn>,
+        pco: impl FnOnce(&mut Written) -> Option<EncodedColumn>,
     ) -> EncodedColumn {
         let Some(choice) = self.columns.get_mut(tag as usize) else { return own() };
         let trial = choice.wait == 0;
         if !trial {
             choice.wait -= 1;
             if !choice.near {
-                return if choice.pco { pco(&mut choice.delta).unwrap_or_else(own) } else { own() };
+                return if choice.pco { pco(&mut choice.written).unwrap_or_else(own) } else { own() };
             }
         }
         let own = own();
@@ -71,9 +80,9 @@ impl ColumnChoices {
             return own;
         }
         if trial {
-            choice.delta = DeltaSpec::Auto;
+            choice.written = Written::default();
         }
-        let pco = pco(&mut choice.delta);
+        let pco = pco(&mut choice.written);
         choice.near = pco.as_ref().is_some_and(|pco| pco.bytes().abs_diff(own.bytes()) < own.bytes() / NEAR);
         let pco = pco.filter(|pco| pco.bytes() < own.bytes());
         if trial {

@@ -1,7 +1,7 @@
 //! Columns of a block as bytes: each by the model or the codec that makes it smallest.
 
 use super::borrowed::SiblingColumn;
-use super::choice::ColumnChoices;
+use super::choice::{ColumnChoices, Written};
 use super::encode::Sibling;
 use super::known::{self, Chosen, ColumnModels};
 use crate::codec::integer::IntegerEncoder;
@@ -20,6 +20,8 @@ use std::ops::Range;
 const BYTES_EXPECTED: usize = 2;
 /// Columns of fewer numbers are not tried with pco, whose tables take too much of them.
 const PCO_VALUES_MIN: usize = 64;
+/// Two pages in place of one may make a column of pco's that is slow to decode larger by one part in so many.
+const PAGES_COST: usize = 128;
 /// Differences from a sibling's stamps, slower to decode, have to be smaller by more than one part in so many.
 const SIBLING_GAIN: usize = 8;
 
@@ -153,7 +155,9 @@ fn column_here(
     if profile == Profile::Hot || times.len() < PCO_VALUES_MIN {
         return own();
     }
-    choices.choose(ColumnTag::Time, own, |delta| pco_column(ColumnTag::Time, times, pages, delta))
+    choices.choose(ColumnTag::Time, own, |written| {
+        pco_column(ColumnTag::Time, times, pages, &mut written.delta).map(|(column, _)| column)
+    })
 }
 
 /// As [`time_column_of`], of values.
@@ -165,15 +169,16 @@ pub(super) fn value_column_of(
     choices: &mut ColumnChoices,
 ) -> EncodedColumn {
     let own = || value_column(tag, values, pages, profile);
-    pco_or(own, tag, values, pages, profile, choices)
+    pco_or(own, tag, values, [pages, pages], profile, choices)
 }
 
-/// What `own` writes, or in the cold profile pco, in `pages`, where that is smaller.
+/// What `own` writes, or in the cold profile pco where that is smaller, in the pages that suit it of two ways to cut: the
+/// second has fewer.
 pub(super) fn pco_or(
     own: impl FnOnce() -> EncodedColumn,
     tag: ColumnTag,
     values: &Column,
-    pages: &[Range<usize>],
+    pages: [&[Range<usize>]; 2],
     profile: Profile,
     choices: &mut ColumnChoices,
 ) -> EncodedColumn {
@@ -181,23 +186,48 @@ pub(super) fn pco_or(
         return own();
     }
     by_class!(values,
-        integers v => choices.choose(tag, own, |delta| pco_column(tag, v, pages, delta)),
-        floats v => choices.choose(tag, own, |delta| pco_column(tag, v, pages, delta)),
+        integers v => choices.choose(tag, own, |written| paged_column(tag, v, pages, written)),
+        floats v => choices.choose(tag, own, |written| paged_column(tag, v, pages, written)),
         texts _v => own(),
         arrays _ends _elements => own())
 }
 
-/// The numbers as pco writes them; `None` when it refuses.
+/// The numbers as pco writes them, in whichever pages take less; where it has to multiply each, in more pages unless fewer
+/// take noticeably less. `None` when it refuses.
+fn paged_column<T: Number>(
+    tag: ColumnTag,
+    values: &[T],
+    [more, fewer]: [&[Range<usize>]; 2],
+    written: &mut Written,
+) -> Option<EncodedColumn> {
+    let known = if more.len() == fewer.len() { Some(false) } else { written.whole };
+    if let Some(whole) = known {
+        let pages = if whole { fewer } else { more };
+        return pco_column(tag, values, pages, &mut written.delta).map(|(column, _)| column);
+    }
+    let mut of_whole = DeltaSpec::Auto;
+    let (paged, multiplied) = pco_column(tag, values, more, &mut written.delta)?;
+    let (whole, _) = pco_column(tag, values, fewer, &mut of_whole)?;
+    let allowed = if multiplied { whole.bytes() / PAGES_COST } else { 0 };
+    let is_whole = whole.bytes() + allowed < paged.bytes();
+    written.whole = Some(is_whole);
+    if is_whole {
+        written.delta = of_whole;
+    }
+    Some(if is_whole { whole } else { paged })
+}
+
+/// The numbers as pco writes them, and whether it multiplies each; `None` when it refuses.
 fn pco_column<T: Number>(
     tag: ColumnTag,
     values: &[T],
     pages: &[Range<usize>],
     delta: &mut DeltaSpec,
-) -> Option<EncodedColumn> {
+) -> Option<(EncodedColumn, bool)> {
     let mut column = header_column(tag, ColumnCodec::Pco, Vec::new());
-    let pco = PcoColumn::encode(values, pages, delta, &mut column.data, &mut column.ends)?;
+    let (pco, multiplied) = PcoColumn::encode(values, pages, delta, &mut column.data, &mut column.ends)?;
     pco.put_parameters(&mut column.parameters);
-    Some(column)
+    Some((column, multiplied))
 }
 
 fn value_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>], profile: Profile) -> EncodedColumn {

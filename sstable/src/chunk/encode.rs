@@ -123,8 +123,8 @@ pub(crate) fn encode_with(
         let own = || known_column(&block.values, &pages, profile, known);
         let dense = shift_at_most(PAGE_SHIFT_DENSE);
         let whole = pages_of(block.len(), dense);
-        let value = pco_or(own, ColumnTag::Value, &block.values, &whole, profile, choices);
-        if value.codec == ColumnCodec::Pco {
+        let value = pco_or(own, ColumnTag::Value, &block.values, [&pages, &whole], profile, choices);
+        if value.codec == ColumnCodec::Pco && value.ends.len() < pages.len() {
             (shift, pages) = (dense, whole);
         }
         (value, Vec::new())

@@ -208,22 +208,34 @@ fn ranges_of_many_pages_are_slices_and_touch_only_their_pages() {
     assert!(decode_range(&damaged, TimeRange::ALL).is_err());
 }
 
-/// Doubles that are noise, which pco writes, or steps.
-fn full(noise: bool) -> SampleBlock {
+/// As many doubles as a chunk takes, of their number and a random one.
+fn full(mut of: impl FnMut(i64, u64) -> f64) -> SampleBlock {
     let mut block = SampleBlock::new(RunType::plain(ValueType::scalar(Kind::Float64)));
     let mut random = 7u64;
     for i in 0..CHUNK_SAMPLES_MAX as i64 {
         random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        let value = if noise { ((random >> 40) as f64).sqrt().sin() } else { (i / 100 % 7) as f64 };
-        assert!(block.push(&Sample::new(Timestamp(i * 1000), Value::Float64(value))));
+        assert!(block.push(&Sample::new(Timestamp(i * 1000), Value::Float64(of(i, random >> 40)))));
     }
     block
 }
 
 #[test]
-fn values_of_pco_lie_in_one_page_of_which_parts_are_read() {
-    for (noise, codec, pages) in [(true, ColumnCodec::Pco, 1), (false, ColumnCodec::Scaled, 2)] {
-        let block = full(noise);
+fn values_of_pco_that_are_slow_to_decode_have_two_pages_and_others_one() {
+    let noise = full(|_, random| (random as f64).sqrt().sin());
+    let mut sum = 0;
+    let multiplied = full(|_, random| {
+        sum += random as i64 % 97 - 48;
+        sum as f64 * 0.3
+    });
+    let cycle = full(|i, _| ((i % 3000) as f64).sqrt().sin());
+    let steps = full(|i, _| (i / 100 % 7) as f64);
+    let all = [
+        (noise, ColumnCodec::Pco, 1),
+        (multiplied, ColumnCodec::Pco, 2),
+        (cycle, ColumnCodec::Pco, 1),
+        (steps, ColumnCodec::Scaled, 2),
+    ];
+    for (block, codec, pages) in all {
         let bytes = check_profile(&block, Profile::Cold);
         let header = ChunkHeader::parse(&bytes).unwrap();
         let value = header.columns.iter().find(|column| column.tag == Some(ColumnTag::Value)).unwrap();

@@ -22,8 +22,8 @@ pub(crate) const PAGE_SHIFT_MAX: u8 = 13;
 pub(crate) const PAGE_SHIFT_HOT: u8 = 10;
 /// Binary logarithm of the samples of a page in the cold profile: each has its own table of codes.
 pub(crate) const PAGE_SHIFT_COLD: u8 = 12;
-/// The same where the values go through pco, which needs room to get small and reads a page no further than it is asked
-/// to.
+/// The same where pco makes the values smaller in one page, which it reads from the beginning, no further than it is asked
+/// to. What is slow to read may be a little larger instead.
 pub(crate) const PAGE_SHIFT_DENSE: u8 = 13;
 /// Of the samples of a zone, in pages of more.
 pub(crate) const ZONE_SHIFT: u8 = 9;
