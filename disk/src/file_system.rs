@@ -29,6 +29,13 @@ pub struct Entry {
 pub trait File: Send + Sync + fmt::Debug {
     /// Reads into `buffer` from `offset`; fewer bytes than asked for only at the end of the file.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError>;
+    /// As many as `len` bytes from `offset`; fewer only at the end of the file.
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, DiskError> {
+        let mut bytes = vec![0; len];
+        let read = self.read_at(offset, &mut bytes)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError>;
     /// Makes content and length durable (fdatasync). After a failure the file is not to be trusted again.

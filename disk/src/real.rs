@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 
@@ -159,6 +160,21 @@ impl File for RealFile {
             }
         }
         Ok(done)
+    }
+
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, DiskError> {
+        // Filling the room with zeros first would take longer than the copying of what is in the page cache.
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let from = offset.saturating_add(bytes.len() as u64);
+            match rustix::io::pread(&self.file, spare_capacity(&mut bytes), from) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return self.checked("read", Err(error.into())),
+            }
+        }
+        bytes.truncate(len);
+        Ok(bytes)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {

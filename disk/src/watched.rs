@@ -100,6 +100,12 @@ impl<W: Watch> File for WatchedFile<W> {
         Ok(bytes)
     }
 
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, DiskError> {
+        let bytes = self.inner.read(offset, len)?;
+        self.watch.has_read(self.inner.path(), offset, bytes.len());
+        Ok(bytes)
+    }
+
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         self.inner.write_at(offset, bytes)
     }

@@ -65,7 +65,7 @@ impl IndexedTable {
                 Err(error) => covering.files.give_up(covering.of.id, &error),
             }
         }
-        self.table.entries(rate, channel, range).collect()
+        self.table.found_entries(rate, channel, range)
     }
 
     /// Whether the table finds entries by reading less than pages of the index.

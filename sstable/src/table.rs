@@ -2,7 +2,7 @@
 
 use crate::Key;
 use crate::block::{BlockHeader, SharedBlock, unpack_dictionary, unpack_index, unpack_lineage};
-use crate::block_index::IndexRow;
+use crate::block_index::{ChunkFacts, IndexRow};
 use crate::cache::{BlockCache, Cached};
 use crate::chunk::{ChunkHeader, Statistics};
 use crate::footer::{Footer, TableInfo, TableSummary, decode_prologue};
@@ -208,11 +208,36 @@ impl Table {
         channel: ChannelId,
         range: TimeRange,
     ) -> impl Iterator<Item = Result<Entry, FormatError>> + '_ {
-        let wanted = move |key: Key, last: Timestamp| {
-            key.rate == rate && key.channel == channel && range.touches(Timestamp(key.bin), last)
-        };
         let rows = self.rows_between(Key::least(rate, channel), Key::new(rate, channel, range.to.0));
+        let wanted = wanted(rate, channel, range);
         rows.filter(move |row| row.last >= range.from).flat_map(move |row| self.row_entries(row, wanted))
+    }
+
+    /// All that [`Table::entries`] finds.
+    ///
+    /// # Errors
+    /// When a shared block cannot be read or is damaged.
+    pub fn found_entries(
+        &self,
+        rate: u64,
+        channel: ChannelId,
+        range: TimeRange,
+    ) -> Result<Vec<Entry>, FormatError> {
+        let (mut found, wanted) = (Vec::new(), wanted(rate, channel, range));
+        let rows = self.rows_between(Key::least(rate, channel), Key::new(rate, channel, range.to.0));
+        for row in rows.filter(|row| row.last >= range.from) {
+            match &row.chunk {
+                // Most are chunks of their own, and an entry is large: it is made where it stays.
+                Some(facts) if wanted(row.first_key, row.last) => found.push(chunk_entry(row, facts)),
+                Some(_) => {}
+                None => {
+                    for entry in self.row_entries(row, wanted) {
+                        found.push(entry?);
+                    }
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Whether [`Table::entries`] reads at most blocks that hold something of the channel: the block index names each
@@ -288,14 +313,11 @@ impl Table {
     ) -> Vec<Result<Entry, FormatError>> {
         let locator = Locator { offset: row.offset, len: row.len, slot: None };
         if let Some(facts) = &row.chunk {
-            let chunk = ChunkSummary {
-                first_rank: facts.first_rank,
-                late: facts.late,
-                statistics: facts.statistics.clone(),
-                header_len: facts.header_len as usize,
+            return if wanted(row.first_key, row.last) {
+                vec![Ok(chunk_entry(row, facts))]
+            } else {
+                Vec::new()
             };
-            let entry = Entry { key: row.first_key, last: row.last, chunk: Some(chunk), locator };
-            return if wanted(entry.key, entry.last) { vec![Ok(entry)] } else { Vec::new() };
         }
         let block = match self.shared_block(row.offset, row.len) {
             Ok(block) => block,
@@ -387,10 +409,7 @@ fn check_rows(rows: &[IndexRow], footer: &Footer) -> Result<(), &'static str> {
 
 /// At most `len` bytes at `offset`; fewer at the end of the file.
 pub(crate) fn read_some(file: &dyn File, offset: u64, len: usize) -> Result<Vec<u8>, FormatError> {
-    let mut bytes = vec![0; len];
-    let read = file.read_at(offset, &mut bytes)?;
-    bytes.truncate(read);
-    Ok(bytes)
+    Ok(file.read(offset, len)?)
 }
 
 /// Room for so many bytes is made without asking whether the file has them.
@@ -413,6 +432,23 @@ pub(crate) fn read_exactly(file: &dyn File, offset: u64, len: u64) -> Result<Vec
     }
     let bytes = read_some(file, offset, usize::try_from(len).map_err(|_| cut())?)?;
     if bytes.len() as u64 == len { Ok(bytes) } else { Err(cut()) }
+}
+
+/// Whether a key and the time of what it has last are those of `channel` at `rate` in `range`.
+fn wanted(rate: u64, channel: ChannelId, range: TimeRange) -> impl Fn(Key, Timestamp) -> bool + Copy {
+    move |key, last| key.rate == rate && key.channel == channel && range.touches(Timestamp(key.bin), last)
+}
+
+/// The entry of a chunk that has a block of its own.
+fn chunk_entry(row: &IndexRow, facts: &ChunkFacts) -> Entry {
+    let chunk = ChunkSummary {
+        first_rank: facts.first_rank,
+        late: facts.late,
+        statistics: facts.statistics.clone(),
+        header_len: facts.header_len as usize,
+    };
+    let locator = Locator { offset: row.offset, len: row.len, slot: None };
+    Entry { key: row.first_key, last: row.last, chunk: Some(chunk), locator }
 }
 
 /// The whole block at `offset`, which must end at or before `end`.

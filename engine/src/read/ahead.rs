@@ -166,7 +166,9 @@ pub(super) struct Ahead {
     shared: Arc<Shared>,
     /// Bytes of one sample, as loaded last.
     sample_bytes: usize,
-    /// About how many bytes the announced parts are in memory.
+    /// Parts that are announced.
+    announced: usize,
+    /// About how many bytes they are in memory.
     announced_bytes: usize,
     begun: bool,
     /// Parts that were loaded since it stands still.
@@ -180,7 +182,7 @@ impl Ahead {
             scans.retain(|scan| scan.strong_count() > 0);
             scans.push(Arc::downgrade(&shared));
         });
-        Ahead { spare, shared, sample_bytes: 0, announced_bytes: 0, begun: false, alone: 0 }
+        Ahead { spare, shared, sample_bytes: 0, announced: 0, announced_bytes: 0, begun: false, alone: 0 }
     }
 
     fn bytes(&self, part: &Part) -> usize {
@@ -191,20 +193,20 @@ impl Ahead {
     pub(super) fn wants_more(&self) -> bool {
         self.begun
             && !self.shared.is_still()
-            && self.shared.announced().len() <= AHEAD_PARTS_MAX / 2
+            && self.announced <= AHEAD_PARTS_MAX / 2
             && self.announced_bytes <= AHEAD_BYTES_MAX / 2
     }
 
     /// Whether `part` may be announced.
     pub(super) fn has_room(&self, part: &Part) -> bool {
-        self.shared.announced().len() < AHEAD_PARTS_MAX
-            && self.announced_bytes + self.bytes(part) <= AHEAD_BYTES_MAX
+        self.announced < AHEAD_PARTS_MAX && self.announced_bytes + self.bytes(part) <= AHEAD_BYTES_MAX
     }
 
     /// `part` of `run` will be loaded for `range`.
     pub(super) fn announce(&mut self, run: &Arc<dyn Run>, part: Part, range: TimeRange) {
         let (bytes, state) = (self.bytes(&part), Mutex::new(State::Waiting));
         let slot = Arc::new(Slot { run: run.clone(), part, range, bytes, state });
+        self.announced += 1;
         self.announced_bytes += bytes;
         self.shared.announced().push_back(slot.clone());
         self.shared.waiting().push_back(slot);
@@ -212,10 +214,7 @@ impl Ahead {
 
     /// Has what was announced loaded, if a processor has nothing to do.
     pub(super) fn lend(&self) {
-        if self.shared.announced().len() < 2
-            || self.shared.is_still()
-            || self.shared.lent.load(Ordering::Acquire) > 0
-        {
+        if self.announced < 2 || self.shared.is_still() || self.shared.lent.load(Ordering::Acquire) > 0 {
             return;
         }
         /// Counts the thread until its work ends, however that is.
@@ -237,6 +236,7 @@ impl Ahead {
             let at = announced.iter().position(is)?;
             announced.remove(at)?
         };
+        self.announced -= 1;
         self.announced_bytes -= slot.bytes;
         Some(slot)
     }
@@ -253,7 +253,7 @@ impl Ahead {
     /// A part that may have been announced is not needed, and perhaps neither is what comes behind it: nobody begins to
     /// load that.
     pub(super) fn forget(&mut self, run: &Arc<dyn Run>, part: &Part) {
-        if !self.shared.announced().is_empty() {
+        if self.announced > 0 {
             self.discard(run, part);
             self.shared.waiting().clear();
         }

@@ -213,6 +213,7 @@ pub(crate) fn decode(
     let zero = centre.wrapping_sub(CENTRE << shift);
     // A sum needs all before it.
     let summed = if deltas { 0..rows.end } else { rows.clone() };
+    out.reserve(summed.len());
     if shift == 0 {
         let symbols = &symbols[summed.clone()];
         wide(|| out.extend(symbols.iter().map(|symbol| zero.wrapping_add(i64::from(*symbol)))));
@@ -245,10 +246,21 @@ pub(crate) fn decode(
         }
     }
     if deltas {
-        integrate(first, &mut out[start..]);
+        integrate_from(rows.start, first, &mut out[start..]);
         out.drain(start..start + rows.start);
     }
     Ok(())
+}
+
+/// As [`integrate`], of the values from `row` on; what stands before them is not looked at any more.
+fn integrate_from(row: usize, first: i64, values: &mut [i64]) {
+    let (before, values) = values.split_at_mut(row);
+    let Some(least) = before.first().copied() else { return integrate(first, values) };
+    // Additions that do not wait for each other; the order does not matter to integers that wrap around.
+    let sum = wide(|| before.iter().fold(0i64, |sum, value| sum.wrapping_add(*value)));
+    let sum = first.wrapping_add(sum.wrapping_sub(least));
+    let value = sum.wrapping_add(values.first().copied().unwrap_or(0));
+    integrate(value, values);
 }
 
 /// The rows that are escaped, which most often are few.
