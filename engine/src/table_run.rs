@@ -245,17 +245,7 @@ impl Run for TableRun {
         let entries = self.entries(range)?;
         let mut named = self.named();
         let begin = named.next;
-        let part = |(i, entry): (usize, &Entry)| {
-            let chunk = entry.chunk.as_ref()?;
-            Some(Part {
-                first: Position { time: entry.key.bin, rank: chunk.first_rank },
-                // The rank of the last sample stands in the chunk: this bounds it.
-                last: Position { time: entry.last.0, rank: u32::MAX },
-                count: chunk.statistics.count,
-                token: Token { place: begin + i, zones: None }.bits(),
-            })
-        };
-        let parts = entries.iter().enumerate().filter_map(part).collect();
+        let parts = entries.iter().enumerate().filter_map(|(i, entry)| part_at(begin + i, entry)).collect();
         named.add(entries);
         Ok(parts)
     }
@@ -300,6 +290,16 @@ impl Run for TableRun {
         let Token { place, zones: None } = Token::of(part.token) else { return None };
         let named = self.named();
         named.get(place)?.chunk.as_ref().map(|chunk| facts_of(&chunk.statistics))
+    }
+
+    fn each_facts(&self, part: &Part, each: &mut dyn FnMut(&Part, &Facts) -> bool) {
+        let Token { place, zones: None } = Token::of(part.token) else { return };
+        for (i, entry) in self.named().from(place).iter().enumerate() {
+            let Some((part, chunk)) = part_at(place + i, entry).zip(entry.chunk.as_ref()) else { return };
+            if !each(&part, &facts_of(&chunk.statistics)) {
+                return;
+            }
+        }
     }
 
     fn pieces(&self, part: &Part, enough: &mut Enough<'_>) -> Result<Vec<Piece>, ReadError> {
@@ -360,6 +360,18 @@ impl Run for TableRun {
         }
         Ok(types)
     }
+}
+
+/// The chunk of `entry`, which was given `place`.
+fn part_at(place: usize, entry: &Entry) -> Option<Part> {
+    let chunk = entry.chunk.as_ref()?;
+    Some(Part {
+        first: Position { time: entry.key.bin, rank: chunk.first_rank },
+        // The rank of the last sample stands in the chunk: this bounds it.
+        last: Position { time: entry.last.0, rank: u32::MAX },
+        count: chunk.statistics.count,
+        token: Token { place, zones: None }.bits(),
+    })
 }
 
 /// The least and the greatest severity that samples may have.

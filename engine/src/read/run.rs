@@ -220,6 +220,13 @@ pub trait Run: Send + Sync {
         let _ = part;
         None
     }
+    /// Calls `each` with `part` and those that [`Run::parts`] named behind it and what is known of them, in order, until it
+    /// says `false`, one of which nothing is known comes, or earlier. Cheap.
+    fn each_facts(&self, part: &Part, each: &mut dyn FnMut(&Part, &Facts) -> bool) {
+        if let Some(facts) = self.facts(part) {
+            each(part, &facts);
+        }
+    }
     /// Looks into a part that [`Run::parts`] named: its pieces in order, where more is known of them than of all
     /// and that is `enough` for at least one; else nothing.
     fn pieces(&self, part: &Part, enough: &mut Enough<'_>) -> Result<Vec<Piece>, ReadError> {

@@ -3,7 +3,7 @@
 use super::Merge;
 use super::cursor::{Coming, Cursor};
 use crate::limits::{LOOKED_INTO_SELDOM, WHOLE_BEFORE_SELDOM};
-use crate::read::{Enough, Part, Passed, Piece};
+use crate::read::{Enough, Facts, Part, Passed, Piece};
 use sample::Timestamp;
 use std::collections::VecDeque;
 
@@ -78,22 +78,54 @@ impl Merge {
         Some(passed)
     }
 
-    /// Joins the next part of cursor `at` to what was passed, if `enough` is known of both together.
+    /// Joins the next part of cursor `at` to what was passed, with as many behind it as can be before other cursors begin,
+    /// if `enough` is known of all together; `false` where none was joined.
     fn pass_another(&mut self, at: usize, passed: &mut Passed, enough: &mut Enough<'_>) -> bool {
-        let Cursor { run, parts: Some(parts), .. } = &self.cursors[at] else { return false };
-        let next = match parts.front() {
-            Some(Coming::Named(part)) => run.facts(part).map(|facts| (*part, facts)),
-            Some(Coming::Piece(Piece::Known(part, facts))) => Some((*part, *facts)),
-            Some(Coming::Piece(Piece::Wanted(_))) | None => None,
+        let Some(next) = self.cursors[at].parts.as_ref().and_then(VecDeque::front) else { return false };
+        let named = match next {
+            Coming::Named(part) => *part,
+            Coming::Piece(Piece::Known(part, facts)) => {
+                let (part, facts) = (*part, *facts);
+                let facts =
+                    passed.facts.joined(&facts).filter(|facts| enough(&passed.part.joined(&part), facts));
+                return facts
+                    .is_some_and(|facts| self.pass_next(at, passed, passed.part.joined(&part), facts));
+            }
+            Coming::Piece(Piece::Wanted(_)) => return false,
         };
-        let Some((part, facts)) = next else { return false };
-        let Some(facts) = passed.facts.joined(&facts) else { return false };
-        let joined = passed.part.joined(&part);
-        if !enough(&joined, &facts) || !self.alone(at, &joined) {
+        let others = self.cursors.iter().enumerate().filter(|(other, _)| *other != at);
+        let others_begin = others.map(|(_, other)| other.begin).min();
+        let Cursor { run, parts: Some(parts), announced, .. } = &mut self.cursors[at] else { return false };
+        let (mut count, mut overlapped) = (0, None);
+        run.each_facts(&named, &mut |part, facts| {
+            let joined = passed.part.joined(part);
+            let known =
+                passed.facts.joined(facts).filter(|facts| count < parts.len() && enough(&joined, facts));
+            let Some(facts) = known else { return false };
+            if others_begin.is_some_and(|begin| begin <= joined.last) {
+                overlapped = Some((joined, facts));
+                return false;
+            }
+            (passed.part, passed.facts) = (joined, facts);
+            count += 1;
+            true
+        });
+        for part in parts.drain(..count) {
+            if let Some(ahead) = &mut self.ahead {
+                ahead.forget(run, part.part());
+            }
+        }
+        *announced = announced.saturating_sub(count);
+        overlapped.map_or(count > 0, |(joined, facts)| self.pass_next(at, passed, joined, facts) || count > 0)
+    }
+
+    /// Steps over the next part of cursor `at`, of which and what was passed enough is known, if others allow it.
+    fn pass_next(&mut self, at: usize, passed: &mut Passed, joined: Part, facts: Facts) -> bool {
+        if !self.alone(at, &joined) {
             return false;
         }
         let Cursor { run, parts: Some(parts), announced, .. } = &mut self.cursors[at] else { return false };
-        if let (Some(Coming::Named(_)), Some(ahead)) = (parts.pop_front(), &mut self.ahead) {
+        if let (Some(Coming::Named(part)), Some(ahead)) = (parts.pop_front(), &mut self.ahead) {
             ahead.forget(run, &part);
         }
         *announced = announced.saturating_sub(1);

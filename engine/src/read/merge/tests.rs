@@ -1,11 +1,11 @@
 //! The merge against a sorted set, on random runs with overlaps and twins.
 
 use super::*;
-use crate::read::Part;
 use crate::read::edge::{first_from, last_before};
+use crate::read::{Facts, Numbers, Part, Scope};
 use proptest::prelude::*;
-use sample::{RunType, Sample, Value};
-use std::collections::BTreeMap;
+use sample::{RunType, Sample, Severity, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A run of blocks in memory.
 struct Blocks(Vec<SampleBlock>);
@@ -33,6 +33,21 @@ impl Run for Blocks {
     }
     fn types(&self) -> Result<Vec<(Timestamp, sample::ValueType)>, ReadError> {
         Ok(Vec::new())
+    }
+    fn facts(&self, part: &Part) -> Option<Facts> {
+        let numbers = Numbers {
+            bounds: Some((part.first.time as f64, part.last.time as f64)),
+            nan: false,
+            positive_infinite: false,
+            negative_infinite: false,
+        };
+        let severity = (Severity::NoAlarm, Severity::NoAlarm);
+        Some(Facts { scope: Scope::Chunk, run: None, severity, numbers: Some(numbers) })
+    }
+    fn each_facts(&self, part: &Part, each: &mut dyn FnMut(&Part, &Facts) -> bool) {
+        let parts = self.parts(TimeRange::ALL).unwrap();
+        let known = parts.iter().skip(part.token as usize).map(|part| (part, self.facts(part).unwrap()));
+        known.take_while(|(part, facts)| each(part, facts)).for_each(drop);
     }
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
         let block = &self.0[part.token as usize];
@@ -105,6 +120,48 @@ proptest! {
         let next = arcs.iter().filter_map(|r| first_from(&**r, range.to).unwrap()).min_by_key(|s| (s.time, s.rank));
         let model_next = runs.iter().flat_map(|(p, _)| p).filter(|p| p.0 >= from + len).min();
         prop_assert_eq!(next.map(|s| (s.time.0, s.rank)), model_next.copied());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn what_is_passed_belongs_to_one_run_and_the_rest_is_delivered(
+        runs in prop::collection::vec((0i64..200, prop::collection::btree_set((0i64..60, 0u32..3), 1..30), 1usize..8), 1..4),
+        from in -5i64..265, len in 0i64..270, hits in prop::collection::btree_set(0i64..260, 0..6),
+    ) {
+        let runs: Vec<(Vec<(i64, u32)>, usize)> = runs.into_iter().map(|(start, positions, chunk)| {
+            (positions.into_iter().map(|(time, rank)| (start + time, rank)).collect(), chunk)
+        }).collect();
+        let arcs: Vec<Arc<dyn Run>> =
+            runs.iter().map(|(p, chunk)| Arc::new(Blocks(blocks_of(p, *chunk))) as Arc<dyn Run>).collect();
+        let range = TimeRange::new(Timestamp(from), Timestamp(from + len));
+        let all: BTreeSet<(i64, u32)> = runs.iter().flat_map(|(positions, _)| positions.iter().copied()).collect();
+        let mut merge = Merge::new(&arcs, Scan::ascending(range));
+        let mut enough = |_: &Part, facts: &Facts| {
+            let (least, most) = facts.numbers.unwrap().bounds.unwrap();
+            hits.range(least as i64..=most as i64).next().is_none()
+        };
+        let mut found = Vec::new();
+        while let Some(step) = merge.step(Some(&mut enough)) {
+            match step.unwrap() {
+                Step::Samples(block) => found.extend((0..block.len()).map(|i| block.position(i))),
+                Step::Passed(Passed { part, run, .. }) => {
+                    let between = |p: &(i64, u32)| {
+                        let position = Position { time: p.0, rank: p.1 };
+                        part.first <= position && position <= part.last && range.contains(Timestamp(p.0))
+                    };
+                    let of = arcs.iter().position(|arc| Arc::ptr_eq(arc, &run)).unwrap();
+                    let own: Vec<_> = runs[of].0.iter().copied().filter(between).collect();
+                    let anybody: Vec<_> = all.iter().copied().filter(between).collect();
+                    prop_assert_eq!(&own, &anybody);
+                    prop_assert!(hits.range(part.first.time..=part.last.time).next().is_none());
+                    found.extend(own);
+                }
+            }
+        }
+        let expected: Vec<_> = all.into_iter().filter(|p| range.contains(Timestamp(p.0))).collect();
+        prop_assert_eq!(found, expected);
     }
 }
 
