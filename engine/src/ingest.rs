@@ -160,8 +160,12 @@ impl Ingest {
         self.stopping = true;
     }
 
-    /// Freezes the memtable for a flush.
+    /// Freezes the memtable for a flush. Open runs of drops go with it: their entries in the log do.
     pub fn freeze(&mut self) -> Option<Frozen> {
+        self.writer.at(self.writer.shared().clock.now());
+        self.writer.record_quiet_drops(0);
+        // What arrived since the last batch may still wait in the source.
+        self.writer.commit_until(Timestamp::MIN);
         self.writer.freeze()
     }
 

@@ -47,6 +47,8 @@ pub const INGEST_PAUSE: std::time::Duration = std::time::Duration::from_millis(1
 pub const BATCH_ARRIVALS: usize = 256;
 /// Time between two heartbeats in the log; promised to be at most 500 ms.
 pub const HEARTBEAT_NS: i64 = 250_000_000;
+/// Time between two entries in the log about a run of drops that goes on.
+pub const DROPS_LOGGED_NS: i64 = 1_000_000_000;
 /// A run of drops that has been quiet for so long is recorded.
 pub const QUIET_DROPS_NS: i64 = 5_000_000_000;
 /// A connected channel without a sample for so long is silent.

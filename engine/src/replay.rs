@@ -7,6 +7,7 @@ use crate::wal::{Entry, Placement};
 use crate::writer::{apply_event, insert};
 use sample::{ChannelId, Event, EventKind, Metadata, Sample, Timestamp};
 use sstable::ChannelChange;
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -165,7 +166,12 @@ impl<'a> Loader<'a> {
             self.memory += state.data_of(REPLAYED_EPOCH).place(samples);
         }
         let mut events = std::mem::take(&mut self.events);
-        events.sort_by_key(|(_, event)| event.sequence);
+        // A run of drops was logged while it went on: the most that is told of it holds.
+        let told = |event: &Event| match event.kind {
+            EventKind::Dropped { count, .. } => count,
+            _ => 0,
+        };
+        events.sort_by_key(|(_, event)| (event.sequence, Reverse(told(event))));
         events.dedup_by_key(|(_, event)| event.sequence);
         let mut metadata = std::mem::take(&mut self.metadata);
         for changes in metadata.values_mut() {

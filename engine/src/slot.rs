@@ -4,7 +4,9 @@ use crate::limits::LAST_BYTES_MAX;
 use crate::memtable::{ChannelData, push_first};
 use crate::prefetch;
 use crate::read::{FirstSample, Ledger};
-use sample::{ChannelId, ChannelName, DropCause, Metadata, Sample, Timestamp, ValueType, Week};
+use sample::{
+    ChannelId, ChannelName, DropCause, Event, EventKind, Metadata, Sample, Timestamp, ValueType, Week,
+};
 use sstable::CarriedSample;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -151,6 +153,18 @@ pub struct DropRun {
     pub last: Option<Box<Sample>>,
     /// When the last one was dropped by the engine's clock.
     pub noticed: Timestamp,
+    /// Its place in the order of receipt, from when the log tells of it.
+    pub sequence: Option<u64>,
+    /// How many of them the log tells of.
+    pub logged: u64,
+}
+
+impl DropRun {
+    /// The event that tells of the run as far as it has come.
+    pub fn event(&self, sequence: u64) -> Event {
+        let (to, count, cause, last) = (self.to, self.count, self.cause, self.last.clone());
+        Event { time: self.from, sequence, kind: EventKind::Dropped { to, count, cause, last } }
+    }
 }
 
 /// State of one channel. What every sample touches stands first and together: with many channels taking
@@ -370,7 +384,9 @@ impl SlotState {
             run.last = last;
             run.noticed = now;
         } else {
-            self.dropping.push(DropRun { from: span.0, to: span.1, count, cause, last, noticed: now });
+            let (from, to) = span;
+            let (sequence, logged) = (None, 0);
+            self.dropping.push(DropRun { from, to, count, cause, last, noticed: now, sequence, logged });
         }
     }
 

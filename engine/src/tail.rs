@@ -5,7 +5,7 @@ use crate::read::{Archive, FirstSample, ReadError, Run};
 use crate::shared::Shared;
 use crate::slot::{Slot, SlotState};
 use crate::view::View;
-use sample::{ChannelId, ChannelName, Event, EventKind, Metadata, TimeRange, Timestamp};
+use sample::{ChannelId, ChannelName, Event, Metadata, TimeRange, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -84,10 +84,6 @@ fn events(state: &SlotState, flushed_epoch: u64) -> Vec<Event> {
     let data = state.epochs().filter(|data| data.epoch > flushed_epoch);
     let mut events: Vec<Event> = data.flat_map(|data| data.events().iter().cloned()).collect();
     // Runs of drops that are still open, as the events that they will become.
-    events.extend(state.dropping.iter().map(|run| Event {
-        time: run.from,
-        sequence: u64::MAX,
-        kind: EventKind::Dropped { to: run.to, count: run.count, cause: run.cause, last: run.last.clone() },
-    }));
+    events.extend(state.dropping.iter().map(|run| run.event(u64::MAX)));
     events
 }

@@ -2,7 +2,7 @@
 
 mod batch;
 
-use crate::limits::LATE_RANK_FIRST;
+use crate::limits::{DROPS_LOGGED_NS, LATE_RANK_FIRST};
 use crate::shared::Shared;
 use crate::slot::{Archiving, Newest, Slot, SlotState};
 use crate::wal::{BatchEncoder, Placement};
@@ -58,6 +58,7 @@ impl Writer {
             memory: 0,
             waiting: 0,
             dropping: BTreeSet::new(),
+            drops_logged: now,
             counted: Counted::default(),
             epoch,
             grown: 0,
@@ -226,16 +227,24 @@ impl Writer {
         self.batch.entries.heartbeat(self.batch.now);
     }
 
-    /// Records runs of drops that have been quiet for `quiet_ns` (0: all), unless the file system is full.
+    /// Records runs of drops that have been quiet for `quiet_ns` (0: all), unless the file system is full. Of the others
+    /// the log learns every [`DROPS_LOGGED_NS`], unless it does not keep up.
     pub fn record_quiet_drops(&mut self, quiet_ns: i64) {
         if self.batch.shared.refusing.load(Ordering::Relaxed) {
             return;
+        }
+        let due = self.batch.now.since(self.batch.drops_logged) >= DROPS_LOGGED_NS
+            && self.batch.waiting <= self.batch.shared.log.limit() / 2;
+        if due {
+            self.batch.drops_logged = self.batch.now;
         }
         for channel in std::mem::take(&mut self.batch.dropping) {
             let Some(slot) = self.slot(channel) else { continue };
             let mut state = slot.lock();
             if state.dropping.iter().any(|run| self.batch.now.since(run.noticed) >= quiet_ns) {
                 self.batch.end_drops(channel, &mut state);
+            } else if due {
+                self.batch.log_drops(channel, &mut state);
             }
             if !state.dropping.is_empty() {
                 self.batch.dropping.insert(channel);

@@ -22,6 +22,8 @@ mod decimating;
 mod decoders;
 /// A file system that is full, again and again.
 mod disk_full;
+/// What was dropped is known whatever ends the engine.
+mod drops;
 /// Files that every version must read.
 mod golden;
 /// Mutated bytes in every decoder.

@@ -7,7 +7,7 @@ use crate::limits::{
 use crate::shared::Shared;
 use crate::slot::{Slot, SlotState};
 use crate::wal::{BatchEncoder, Placement};
-use sample::{ChannelId, DropCause, Event, EventKind, Sample, Timestamp, Week};
+use sample::{ChannelId, DropCause, Event, Sample, Timestamp, Week};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,6 +31,8 @@ pub(super) struct Batch {
     pub(super) waiting: u64,
     /// Channels that may have open runs of drops.
     pub(super) dropping: BTreeSet<ChannelId>,
+    /// When those were logged.
+    pub(super) drops_logged: Timestamp,
     /// What it adds to the counters of all channels.
     pub(super) counted: Counted,
     pub(super) epoch: u64,
@@ -147,19 +149,31 @@ impl Batch {
     /// Records the channel's open runs of drops.
     pub(super) fn end_drops(&mut self, channel: ChannelId, state: &mut SlotState) {
         for run in std::mem::take(&mut state.dropping) {
-            let event = Event {
-                time: run.from,
-                sequence: self.shared.next_sequence(),
-                kind: EventKind::Dropped { to: run.to, count: run.count, cause: run.cause, last: run.last },
-            };
-            self.keep_event(channel, state, event);
+            let sequence = run.sequence.unwrap_or_else(|| self.shared.next_sequence());
+            self.keep_event(channel, state, run.event(sequence));
+        }
+    }
+
+    /// Logs what is new of the channel's open runs of drops: after a kill nobody else knows of them.
+    pub(super) fn log_drops(&mut self, channel: ChannelId, state: &mut SlotState) {
+        for run in state.dropping.iter_mut().filter(|run| run.logged < run.count) {
+            run.logged = run.count;
+            let sequence = *run.sequence.get_or_insert_with(|| self.shared.next_sequence());
+            self.log_event(channel, &run.event(sequence));
         }
     }
 
     /// An event goes to log and memtable.
     pub(super) fn keep_event(&mut self, channel: ChannelId, state: &mut SlotState, event: Event) {
-        self.entries.event(channel, &event);
+        self.log_event(channel, &event);
         self.grown += state.data_of(self.epoch).push_event(event);
+    }
+
+    fn log_event(&mut self, channel: ChannelId, event: &Event) {
+        if self.entries.len() >= BATCH_BYTES_MAX {
+            self.hand_over_part();
+        }
+        self.entries.event(channel, event);
     }
 
     /// Hands over what there is before the batch ends: records stay small. The receive time stays behind.
