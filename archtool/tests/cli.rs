@@ -501,6 +501,55 @@ fn a_server_and_its_directory_give_the_same_answers() {
     assert!(!after.out.contains(",connected,"), "{}", after.out);
 }
 
+/// Data of years ago, and of now.
+#[test]
+fn retention_rules_are_applied_where_the_configuration_is_named() {
+    let (folder, archive) = archive();
+    let mut config = Config::without_file(&RealDisk, PathBuf::from(&archive), &["NOW".into()], &[]).unwrap();
+    config.http.listen.set_port(0);
+    let (source, handle) = SimulatedSource::new();
+    let running = Running::start(config, Box::new(source)).unwrap();
+    let (name, now) = (ChannelName::parse("NOW").unwrap(), SystemClock.now());
+    handle.send(&name, now, Arrival::Sample(Sample::new(now, Value::Float64(1.0))));
+    while running.engine().shared().heard_until() < now || handle.waiting() > 0 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    running.stop();
+    let weeks = || -> Vec<Json> {
+        let stat: Json = serde_json::from_str(&run(&["stat", &archive, "--json"]).out).unwrap();
+        stat["partitions"].as_array().unwrap().iter().map(|week| week["name"].clone()).collect()
+    };
+    let configured = |verb: &str, of: &str, raw: &str| {
+        let path = folder.path().join(format!("{verb}-{of}-{raw}-engine.toml"));
+        let rule = "[[retention]]\nclass = \"default\"";
+        let text =
+            format!("[archive]\ndirectory = \"{of}\"\n{rule}\nraw = \"{raw}\"\ndecimated = \"{raw}\"\n");
+        RealDisk.create(&path).unwrap().write_at(0, text.as_bytes()).unwrap();
+        run(&[verb, &archive, "--config", path.to_str().unwrap(), "--json"])
+    };
+    let removed =
+        |run: &Run| serde_json::from_str::<Json>(&run.out).unwrap()["tables_removed"].as_u64().unwrap();
+    let sealed = run(&["seal", &archive, "--json"]);
+    assert_eq!((sealed.code, removed(&sealed)), (DONE, 0), "{}", sealed.err);
+    let before = weeks();
+    assert_eq!(before.len(), 2, "{before:?}");
+    let kept = configured("seal", "archive", "10000w");
+    assert_eq!((kept.code, removed(&kept)), (DONE, 0), "{}", kept.err);
+    for (of, raw) in [(".", "30d"), ("elsewhere", "30d"), ("archive", "x")] {
+        let refused = configured("seal", of, raw);
+        assert_eq!((refused.code, refused.out.as_str()), (USAGE, ""), "{}", refused.err);
+        assert!(refused.err.contains("engine.toml"), "{}", refused.err);
+    }
+    assert_eq!(weeks(), before);
+    let applied = configured("compact", "archive", "30d");
+    assert_eq!((applied.code, removed(&applied) > 0), (DONE, true), "{}", applied.err);
+    // What later weeks need of it stands in the first one that stays.
+    let left = weeks();
+    assert!(!left.contains(&before[0]) && left.last() == before.last(), "{left:?}");
+    assert_eq!(removed(&configured("seal", "archive", "30d")), 0);
+    assert_eq!(run(&["verify", &archive, "--deep"]).code, DONE);
+}
+
 /// An archive of a week that is long over, sealed and merged by hand.
 #[test]
 fn seal_and_compact_change_no_answer() {

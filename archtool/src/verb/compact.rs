@@ -14,13 +14,17 @@ pub(crate) struct Arguments {
     #[arg(value_name = "DIR")]
     directory: String,
     #[command(flatten)]
+    rules: upkeep::Rules,
+    #[command(flatten)]
     json: JsonOption,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let keeper = upkeep::open(&arguments.directory)?;
+    let keeper = upkeep::open(&arguments.directory, &arguments.rules)?;
     let tables = || keeper.shared().view().tables.len();
-    let (before, mut merges, mut outcome) = (tables(), 0u64, Outcome::Done);
+    let (before, mut merges) = (tables(), 0u64);
+    let (tables_removed, damaged) = upkeep::retain(&keeper)?;
+    let mut outcome = if damaged { Outcome::Damage } else { Outcome::Done };
     // On a terminal only: elsewhere it draws nothing.
     let bar = ProgressBar::new(keeper.merge_debt());
     loop {
@@ -46,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     if arguments.json.json {
         json(&json!({
             "merges": merges, "tables_before": before, "tables": tables(), "bytes_written": keeper.bytes_merged(),
-            "files_removed": removed, "bytes_waiting": waiting,
+            "files_removed": removed, "bytes_waiting": waiting, "tables_removed": tables_removed,
         }))?;
         return Ok(outcome);
     }
@@ -57,10 +61,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         ">bytes_written",
         ">files_removed",
         ">bytes_waiting",
+        ">tables_removed",
     ])?;
     let (tables, written) = (tables() as u64, keeper.bytes_merged());
     rows.row(
-        [merges, before as u64, tables, written, removed as u64, waiting].map(|n| n.to_string()).to_vec(),
+        [merges, before as u64, tables, written, removed as u64, waiting, tables_removed as u64]
+            .map(|n| n.to_string())
+            .to_vec(),
     )?;
     rows.finish()?;
     Ok(outcome)

@@ -20,6 +20,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MONDAY")]
     partition: Option<String>,
     #[command(flatten)]
+    rules: upkeep::Rules,
+    #[command(flatten)]
     json: JsonOption,
 }
 
@@ -34,13 +36,14 @@ struct Sealed {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let partition = arguments.partition.as_deref().map(week_of).transpose()?;
-    let keeper = upkeep::open(&arguments.directory)?;
+    let keeper = upkeep::open(&arguments.directory, &arguments.rules)?;
+    let (removed, damaged) = upkeep::retain(&keeper)?;
     let mut weeks = keeper.sealable();
     if let Some(week) = partition {
         weeks.retain(|(of, _)| *of == week);
         check(&keeper, week, weeks.is_empty())?;
     }
-    let (mut sealed, mut outcome) = (Vec::new(), Outcome::Done);
+    let (mut sealed, mut outcome) = (Vec::new(), if damaged { Outcome::Damage } else { Outcome::Done });
     for (week, bytes) in weeks {
         match seal(&keeper, week, bytes) {
             Ok(done) => sealed.push(done),
@@ -51,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
             Err(other) => return Err(other),
         }
     }
-    print(&sealed, arguments.json)?;
+    print(&sealed, removed, arguments.json)?;
     Ok(outcome)
 }
 
@@ -106,7 +109,7 @@ fn seal(keeper: &Keeper, week: Week, bytes_before: u64) -> Result<Sealed, Failur
     Ok(Sealed { week, tables, samples, bytes_before, bytes })
 }
 
-fn print(sealed: &[Sealed], option: JsonOption) -> Result<(), Failure> {
+fn print(sealed: &[Sealed], removed: usize, option: JsonOption) -> Result<(), Failure> {
     if option.json {
         let week = |s: &Sealed| {
             json!({
@@ -114,7 +117,12 @@ fn print(sealed: &[Sealed], option: JsonOption) -> Result<(), Failure> {
                 "bytes_read": s.bytes_before, "bytes": s.bytes,
             })
         };
-        return json(&json!({ "sealed": sealed.iter().map(week).collect::<Vec<_>>() }));
+        return json(
+            &json!({ "tables_removed": removed, "sealed": sealed.iter().map(week).collect::<Vec<_>>() }),
+        );
+    }
+    if removed > 0 {
+        warn(&format!("{removed} tables removed that no retention rule keeps"));
     }
     let mut rows =
         Rows::new(&["partition", ">tables", ">samples", ">bytes_read", ">bytes", ">bytes/sample"])?;
