@@ -29,8 +29,8 @@ use service::Service;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Begin of every path.
-pub(crate) const PREFIX: &str = "/internal/v1/";
+/// What both ends must speak: one more with every question, and with every change of what an answer means.
+pub(crate) const VERSION: u32 = 2;
 /// Media type of requests and answers.
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.varve.internal";
 /// Bytes of a request: a list of parts is the longest.
@@ -125,12 +125,28 @@ struct Answering {
 fn answering(service: Service) -> axum::Router {
     let state = Answering { service: Arc::new(service), places: Arc::new(Semaphore::new(ANSWERING_MAX)) };
     axum::Router::new()
-        .route(&format!("{PREFIX}{{question}}"), post(answer))
+        .route("/internal/{version}/{question}", post(answer))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(state)
 }
 
-async fn answer(State(state): State<Answering>, Path(question): Path<String>, request: Bytes) -> Response {
+/// The path of a question.
+pub(crate) fn path_of(question: Question) -> String {
+    format!("/internal/v{VERSION}/{}", question.name())
+}
+
+async fn answer(
+    State(state): State<Answering>,
+    Path((version, question)): Path<(String, String)>,
+    request: Bytes,
+) -> Response {
+    if version != format!("v{VERSION}") {
+        let asked: String = version.chars().take(8).collect();
+        let what = format!(
+            "asked in {asked:?}, this program answers \"v{VERSION}\": run one release on both sides\n"
+        );
+        return reply(StatusCode::NOT_FOUND, "text/plain", what);
+    }
     let Some(question) = Question::ALL.into_iter().find(|known| known.name() == question) else {
         return reply(StatusCode::NOT_FOUND, "text/plain", "no such question\n");
     };

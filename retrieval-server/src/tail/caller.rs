@@ -2,7 +2,7 @@
 
 use super::service::{ANSWERED, FAILED};
 use super::wire::{self, Read};
-use super::{MEDIA_TYPE, PREFIX, Question};
+use super::{MEDIA_TYPE, Question, VERSION, path_of};
 use disk::{BytesError, Cursor};
 use engine::read::ReadError;
 use std::sync::{Mutex, PoisonError};
@@ -118,7 +118,7 @@ impl Caller {
             Ok((status, bytes)) => {
                 let text = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).trim().to_string();
                 Err(ReadError::Unavailable(format!(
-                    "{} answers {} with status {status}: {text}; is another program or version there?",
+                    "{} answers {} (internal v{VERSION}) with status {status}: {text}; is another program or release there?",
                     self.address,
                     question.name()
                 )))
@@ -144,7 +144,7 @@ impl Caller {
             | Question::Types
             | Question::Behind => FROM_FILES,
         };
-        let url = format!("{}{PREFIX}{}", self.address, question.name());
+        let url = format!("{}{}", self.address, path_of(question));
         let response = self
             .agent
             .post(url)

@@ -1,15 +1,18 @@
 //! What is written is read back; no bytes make a reader panic.
 
-use super::Question;
+use super::caller::Caller;
 use super::facts::{detail, put_detail, put_row, put_why, row, why};
 use super::snapshots::{arrived, block, put_block, put_snapshot, put_tail};
 use super::wire::{error, put_error};
+use super::{Question, VERSION, served};
+use axum::body::Body;
+use axum::http::StatusCode;
 use disk::Cursor;
 use engine::Tail;
 use engine::identity::ArchiveId;
 use engine::read::{
     ChannelDetail, ChannelState, ChannelSummary, Evidence, FirstSample, Live, Part, Position, Problem,
-    ReadError, Run, Snapshot, Verdict, Why,
+    ReadError, Reader, Run, Snapshot, Verdict, Why,
 };
 use proptest::prelude::*;
 use sample::{
@@ -17,6 +20,7 @@ use sample::{
     Timestamp, Value, ValueType,
 };
 use std::sync::Arc;
+use tower::ServiceExt;
 
 /// One block as a run.
 struct OneBlock(SampleBlock);
@@ -220,6 +224,29 @@ fn the_protocol_describes_every_question() {
     let described: Vec<&str> =
         internal.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     assert_eq!(described, Question::ALL.map(Question::name));
+}
+
+#[test]
+fn another_version_is_told_from_this_one_on_both_sides() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let other = format!("v{}", VERSION + 1);
+    let asks_other = axum::extract::Request::post(format!("/internal/{other}/hello"));
+    let answer = runtime
+        .block_on(served(Reader::new(Vec::new())).oneshot(asks_other.body(Body::empty()).unwrap()))
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    let body = runtime.block_on(axum::body::to_bytes(answer.into_body(), 1000)).unwrap();
+    let told = String::from_utf8(body.to_vec()).unwrap();
+    let names_both = |text: &str| text.contains(&other) && text.contains(&format!("v{VERSION}"));
+    assert!(names_both(&told) && told.contains("one release"), "{told}");
+    // What the other side would say to this one.
+    let refusal = format!("this program answers \"{other}\"");
+    let refuses = axum::Router::new().fallback(move || async move { (StatusCode::NOT_FOUND, refusal) });
+    runtime.spawn(async move { axum::serve(listener, refuses).await });
+    let failed = Caller::new(&address).ask(Question::Hello, &[], |_| Ok(())).unwrap_err().to_string();
+    assert!(names_both(&failed) && failed.contains(&address), "{failed}");
 }
 
 #[test]
