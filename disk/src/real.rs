@@ -254,5 +254,13 @@ impl Lock for RealLock {
     }
 }
 
+impl Drop for RealLock {
+    /// Closing the file would not do: a process that another thread is starting has it open until it runs its program.
+    fn drop(&mut self) {
+        // The lock goes with the last copy of the file at the latest.
+        let _ = self.file.unlock();
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -206,6 +206,21 @@ fn a_slow_sync_takes_at_least_the_time_asked_for() {
     assert!(begin.elapsed() >= std::time::Duration::from_millis(4));
 }
 
+/// A process that is being started has copies of all open files until it runs its program.
+#[test]
+fn a_lock_goes_though_a_copy_of_its_file_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("LOCK");
+    let file = fs::File::create(&path).unwrap();
+    file.try_lock().unwrap();
+    let _copy = file.try_clone().unwrap();
+    let lock = RealLock { file, path: path.clone() };
+    assert!(RealDisk.is_locked(&path).unwrap());
+    drop(lock);
+    assert!(!RealDisk.is_locked(&path).unwrap());
+    assert!(RealDisk.lock(&path).unwrap().is_some());
+}
+
 #[test]
 fn content_ends_behind_all_that_was_written() {
     let dir = tempfile::tempdir().unwrap();
