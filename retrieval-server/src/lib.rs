@@ -29,6 +29,7 @@ mod output;
 mod page;
 mod parameters;
 mod pattern;
+mod pieces;
 mod program;
 mod query;
 mod render;

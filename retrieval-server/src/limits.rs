@@ -4,7 +4,8 @@ use std::time::Duration;
 
 /// Samples of one JSON segment or `columns` batch, as the formats have it.
 pub const SEGMENT_SAMPLES_MAX: usize = 65_536;
-/// Samples after which a segment or batch is sent: it stays in memory until the client has taken nearly all of it.
+/// Most samples of a segment or batch that is sent, of which it has three quarters unless what follows is long: it stays
+/// in memory until the client has taken nearly all of it.
 pub const SEGMENT_SAMPLES: usize = 8192;
 /// Value bytes after which a segment or batch ends; one larger sample stands alone.
 pub const SEGMENT_BYTES_MAX: usize = 4 << 20;
@@ -40,15 +41,17 @@ pub const SPOILT_MAX: usize = 65_536;
 pub const SEALED_AGE_S: u64 = 60;
 /// Bytes of one piece of an answer on its way to the client.
 pub const PIECE_BYTES: usize = 64 << 10;
-/// Compressed bytes of one piece: its room is not known in advance, and compressing takes longer than handing over.
-pub const COMPRESSED_PIECE_BYTES: usize = 32 << 10;
+/// Compressed bytes of one piece: compressing takes longer than handing over.
+pub const COMPRESSED_PIECE_BYTES: usize = 16 << 10;
+/// Bytes that are compressed at once: as many as zstd does.
+pub const COMPRESSED_AT_ONCE_BYTES: usize = 32 << 10;
 /// How far back zstd looks, as a power of two: what it holds is a few times as much. Columns repeat themselves within
 /// some kB, and come out as small as with its own 512 KiB.
-pub const ZSTD_WINDOW_LOG: u32 = 15;
+pub const ZSTD_WINDOW_LOG: u32 = 14;
 /// Bytes of files that are handed over together; they are in the page cache, not in memory.
 pub const PARTS_BYTES: usize = 2 << 20;
 /// Pieces that wait for a slow client, beside the one being filled.
-pub const PIECES_QUEUED_MAX: usize = 2;
+pub const PIECES_QUEUED_MAX: usize = 1;
 /// Bytes that a connection has taken over and the operating system has not, but for one piece; and of the head of a
 /// request, whose target may have 64 KiB.
 pub const CONNECTION_BYTES_MAX: usize = 80 << 10;

@@ -3,6 +3,7 @@
 use crate::error::ApiError;
 use crate::limits::PIECE_BYTES;
 use crate::validator::Validator;
+use axum::body::Bytes;
 use serde_json::Value;
 use sstable::Surroundings;
 use std::hash::Hasher as _;
@@ -44,6 +45,10 @@ pub trait Output {
     fn head(&mut self, head: &Head) -> io::Result<()>;
     /// The next bytes.
     fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// The next bytes, which are the receiver's: it may send them without copying them.
+    fn owned(&mut self, bytes: Bytes) -> io::Result<()> {
+        self.bytes(&bytes)
+    }
     /// The next bytes, those of `bytes` in `place`; who can pass them on without copying them does.
     fn shared(&mut self, bytes: &Arc<Surroundings>, place: Range<usize>) -> io::Result<()> {
         copied(self, bytes, place)
@@ -203,11 +208,7 @@ impl<'a> Writer<'a> {
 
     /// Appends bytes of any length. Many go past the buffer.
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
-        if bytes.len() >= PAST_BUFFER_BYTES && self.started {
-            self.flush()?;
-            if let Some(checksum) = &mut self.checksum {
-                checksum.update(bytes);
-            }
+        if self.passes_buffer(bytes)? {
             return self.output.bytes(bytes).map_err(Stopped::Gone);
         }
         for piece in bytes.chunks(PIECE_BYTES) {
@@ -215,6 +216,28 @@ impl<'a> Writer<'a> {
             self.settle()?;
         }
         Ok(())
+    }
+
+    /// As [`Writer::put`], of bytes that need not be copied.
+    pub fn put_owned(&mut self, bytes: Bytes) -> Result<(), Stopped> {
+        if self.passes_buffer(&bytes)? {
+            return self.output.owned(bytes).map_err(Stopped::Gone);
+        }
+        self.put(&bytes)
+    }
+
+    /// Whether these bytes, which come next, go past the buffer: what is in it has left, and they are in the checksum.
+    fn passes_buffer(&mut self, bytes: &[u8]) -> Result<bool, Stopped> {
+        if bytes.len() < PAST_BUFFER_BYTES || !self.started {
+            return Ok(false);
+        }
+        self.flush()?;
+        // The first piece, which tells whether it is all, is larger than any that comes between these.
+        self.buffer.shrink_to(PAST_BUFFER_BYTES);
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(bytes);
+        }
+        Ok(true)
     }
 
     /// The bytes of `bytes` in `place`, which are not copied where that can be, and which check themselves: the checksum

@@ -178,9 +178,12 @@ impl<'a> Segments<'a> {
                     break;
                 }
             };
-            let fits = segment.append(&piece);
+            // What does not fit whole begins the next: what were left of it would be copied, and held meanwhile.
+            let fits = if segment.has_room(&piece) { segment.append(&piece) } else { 0 };
             if fits < piece.block.len() {
-                piece.block = piece.block.slice(fits, piece.block.len());
+                if fits > 0 {
+                    piece.block = piece.block.slice(fits, piece.block.len());
+                }
                 self.pieces.push_front(Piece::Samples(piece));
                 break;
             }
@@ -211,7 +214,7 @@ impl<'a> Segments<'a> {
             }
             match self.block()? {
                 None => return Ok(None),
-                Some(Found::Samples(block)) => self.cut(&block),
+                Some(Found::Samples(block)) => self.cut(block),
                 Some(Found::Chunk(chunk)) => return Ok(Some(Piece::Chunks(self.alone(chunk)))),
             }
         }
@@ -289,7 +292,7 @@ impl<'a> Segments<'a> {
     }
 
     /// Cuts a block where metadata changes.
-    fn cut(&mut self, block: &SampleBlock) {
+    fn cut(&mut self, block: SampleBlock) {
         let pieces = cut(block, self.blocks.view().metadata(), &self.reading.transform);
         self.pieces.extend(pieces.into_iter().map(Piece::Samples));
     }
@@ -297,18 +300,25 @@ impl<'a> Segments<'a> {
 
 /// Samples of one block cut where metadata changes, transformed. `changes` are all changes of metadata, by time.
 pub(crate) fn cut(
-    block: &SampleBlock,
+    block: SampleBlock,
     changes: &[(Timestamp, Arc<Metadata>)],
     transform: &Transform,
 ) -> Vec<Segment> {
-    let piece = |(samples, metadata): (Range<usize>, Option<&Arc<Metadata>>)| {
-        let block = block.slice(samples.start, samples.end);
-        Segment {
-            block: transform.apply(block, metadata.map(|metadata| &**metadata)),
-            metadata: metadata.cloned(),
-        }
+    let segment = |block, metadata: Option<Arc<Metadata>>| Segment {
+        block: transform.apply(block, metadata.as_deref()),
+        metadata,
     };
-    same_metadata(block, changes).map(piece).collect()
+    let stretches = same_metadata(&block, changes).map(|(samples, metadata)| (samples, metadata.cloned()));
+    let mut stretches: Vec<_> = stretches.collect();
+    // Most blocks are one, and are not copied.
+    if stretches.len() == 1
+        && let Some((_, metadata)) = stretches.pop()
+    {
+        return vec![segment(block, metadata)];
+    }
+    let piece =
+        |(samples, metadata): (Range<usize>, _)| segment(block.slice(samples.start, samples.end), metadata);
+    stretches.into_iter().map(piece).collect()
 }
 
 /// Stretches of samples of one block with the same metadata. `changes` are all changes of metadata, by time.
@@ -365,8 +375,9 @@ impl Open {
         Open { segment: piece, bytes, others: Vec::new(), unknown }
     }
 
+    /// Whether it is large enough to be sent as it is.
     fn is_full(&self) -> bool {
-        self.segment.block.len() >= SEGMENT_SAMPLES
+        self.segment.block.len() >= SEGMENT_SAMPLES / 4 * 3
     }
 
     fn admits(&self, piece: &Segment, widened: bool) -> bool {
@@ -374,7 +385,15 @@ impl Open {
         self.segment.block.run == piece.block.run && (same || widened)
     }
 
-    /// Appends as many samples as fit, at least one to an empty segment; says how many.
+    /// Whether it may go on with `piece`: it is empty, or takes all of it.
+    fn has_room(&self, piece: &Segment) -> bool {
+        let (samples, bytes) = (self.segment.block.len(), self.bytes);
+        samples == 0
+            || samples + piece.block.len() <= SEGMENT_SAMPLES
+                && bytes + piece.block.values.byte_len() <= SEGMENT_BYTES_MAX
+    }
+
+    /// Appends a piece for which it has room, of a large one as many samples as fit and at least one; says how many.
     fn append(&mut self, piece: &Segment) -> usize {
         let room = SEGMENT_SAMPLES - self.segment.block.len();
         let mut count = piece.block.len().min(room);
@@ -385,7 +404,7 @@ impl Open {
             let mut fits = 0;
             while fits < count {
                 let row = row_bytes(&piece.block.values, fits);
-                if self.bytes + row > SEGMENT_BYTES_MAX && (fits > 0 || !self.segment.block.is_empty()) {
+                if self.bytes + row > SEGMENT_BYTES_MAX && fits > 0 {
                     break;
                 }
                 self.bytes += row;

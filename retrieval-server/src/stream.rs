@@ -3,11 +3,13 @@
 use crate::error::ApiError;
 use crate::fairness;
 use crate::limits::{
-    COMPRESSED_PIECE_BYTES, PARTS_BYTES, PIECE_BYTES, PIECES_QUEUED_MAX, STALL, ZSTD_WINDOW_LOG,
+    COMPRESSED_AT_ONCE_BYTES, COMPRESSED_PIECE_BYTES, PARTS_BYTES, PIECE_BYTES, PIECES_QUEUED_MAX, STALL,
+    ZSTD_WINDOW_LOG,
 };
 use crate::memory;
 use crate::negotiate::Encoding;
 use crate::output::{Head, Output, copied};
+use crate::pieces::Pieces;
 use crate::sendfile::Underway;
 use crate::validator::{Validation, Validator};
 use axum::body::Bytes;
@@ -72,33 +74,32 @@ impl Body for StreamBody {
     }
 }
 
-/// Compression of a stream; what is ready waits in the inner vector.
+/// Compression of a stream; what is ready waits inside.
 enum Encoder {
     Identity(Vec<u8>),
-    Zstd(Box<zstd::stream::write::Encoder<'static, Vec<u8>>>),
-    Gzip(Box<GzEncoder<Vec<u8>>>),
+    Zstd(Box<zstd::stream::write::Encoder<'static, Pieces>>),
+    Gzip(Box<GzEncoder<Pieces>>),
 }
 
 impl Encoder {
     fn new(encoding: Encoding) -> io::Result<Encoder> {
+        let pieces = Pieces::of(COMPRESSED_PIECE_BYTES);
         Ok(match encoding {
             Encoding::Identity => Encoder::Identity(Vec::new()),
             Encoding::Zstd => {
-                let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1)?;
+                let mut encoder = zstd::stream::write::Encoder::new(pieces, 1)?;
                 encoder.window_log(ZSTD_WINDOW_LOG)?;
                 Encoder::Zstd(Box::new(encoder))
             }
-            Encoding::Gzip => {
-                Encoder::Gzip(Box::new(GzEncoder::new(Vec::new(), flate2::Compression::fast())))
-            }
+            Encoding::Gzip => Encoder::Gzip(Box::new(GzEncoder::new(pieces, flate2::Compression::fast()))),
         })
     }
 
-    /// How many bytes to write at once so that what becomes ready is about a piece; at least one.
+    /// How many bytes to write at once so that what becomes ready is a piece or little more; at least one.
     fn room(&self) -> usize {
         match self {
             Encoder::Identity(ready) => PIECE_BYTES.saturating_sub(ready.len()).max(1),
-            Encoder::Zstd(_) | Encoder::Gzip(_) => COMPRESSED_PIECE_BYTES,
+            Encoder::Zstd(_) | Encoder::Gzip(_) => COMPRESSED_AT_ONCE_BYTES,
         }
     }
 
@@ -111,43 +112,38 @@ impl Encoder {
         Ok(())
     }
 
-    fn ready(&mut self) -> &mut Vec<u8> {
+    /// The whole pieces that are ready. Their room is no larger than they are.
+    fn pieces(&mut self) -> Vec<Vec<u8>> {
         match self {
-            Encoder::Identity(ready) => ready,
-            Encoder::Zstd(encoder) => encoder.get_mut(),
-            Encoder::Gzip(encoder) => encoder.get_mut(),
+            Encoder::Identity(ready) if ready.len() < PIECE_BYTES => Vec::new(),
+            Encoder::Identity(ready) => vec![std::mem::take(ready)],
+            Encoder::Zstd(encoder) => encoder.get_mut().take_full(),
+            Encoder::Gzip(encoder) => encoder.get_mut().take_full(),
         }
     }
 
-    /// What is ready, if that is a piece. Its room is no larger than it is.
-    fn piece(&mut self) -> Option<Bytes> {
-        match self {
-            Encoder::Identity(ready) => {
-                (ready.len() >= PIECE_BYTES).then(|| Bytes::from(std::mem::take(ready)))
+    /// All that was written and is not taken yet; more may come.
+    fn flush(&mut self) -> io::Result<Vec<Vec<u8>>> {
+        Ok(match self {
+            Encoder::Identity(ready) if ready.is_empty() => Vec::new(),
+            Encoder::Identity(ready) => vec![std::mem::take(ready)],
+            Encoder::Zstd(encoder) => {
+                encoder.flush()?;
+                encoder.get_mut().take()
             }
-            Encoder::Zstd(_) | Encoder::Gzip(_) => {
-                let ready = self.ready();
-                let is_piece = ready.len() >= COMPRESSED_PIECE_BYTES;
-                is_piece.then(|| Bytes::copy_from_slice(&std::mem::take(ready)))
+            Encoder::Gzip(encoder) => {
+                encoder.flush()?;
+                encoder.get_mut().take()
             }
-        }
-    }
-
-    /// Makes ready all that was written.
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Encoder::Identity(_) => Ok(()),
-            Encoder::Zstd(encoder) => encoder.flush(),
-            Encoder::Gzip(encoder) => encoder.flush(),
-        }
+        })
     }
 
     /// All that was written and is not taken yet.
-    fn finish(self) -> io::Result<Vec<u8>> {
+    fn finish(mut self) -> io::Result<Vec<Vec<u8>>> {
         match self {
-            Encoder::Identity(ready) => Ok(ready),
-            Encoder::Zstd(encoder) => encoder.finish(),
-            Encoder::Gzip(encoder) => encoder.finish(),
+            Encoder::Identity(_) => self.flush(),
+            Encoder::Zstd(encoder) => Ok(encoder.finish()?.take()),
+            Encoder::Gzip(encoder) => Ok(encoder.finish()?.take()),
         }
     }
 }
@@ -159,7 +155,7 @@ pub(crate) fn encoded(encoding: Encoding, bytes: Vec<u8>) -> io::Result<Vec<u8>>
     }
     let mut encoder = Encoder::new(encoding)?;
     encoder.write(&bytes)?;
-    encoder.finish()
+    Ok(encoder.finish()?.concat())
 }
 
 /// What the connection waits for: the head of the answer or a refusal.
@@ -267,8 +263,8 @@ impl StreamOutput {
         let StreamOutput { pieces, encoder, runtime, idle_timeout, .. } = self;
         let rest = encoder.finish()?;
         let send = |piece| send(&runtime, &pieces, idle_timeout, piece);
-        for chunk in rest.chunks(PIECE_BYTES) {
-            send(Piece::Bytes(Bytes::copy_from_slice(chunk)))?;
+        for piece in rest {
+            send(Piece::Bytes(piece.into()))?;
         }
         send(Piece::End)
     }
@@ -322,8 +318,8 @@ impl Output for StreamOutput {
             rest = behind;
             fairness::pass_on();
             self.encoder.write(chunk)?;
-            if let Some(piece) = self.encoder.piece() {
-                self.send(piece)?;
+            for piece in self.encoder.pieces() {
+                self.send(piece.into())?;
                 // Only then: the client may take long.
                 if let Encoder::Identity(ready) = &mut self.encoder {
                     ready.reserve_exact(PIECE_BYTES);
@@ -333,28 +329,37 @@ impl Output for StreamOutput {
         Ok(())
     }
 
+    fn owned(&mut self, mut bytes: Bytes) -> io::Result<()> {
+        let Encoder::Identity(ready) = &mut self.encoder else { return self.bytes(&bytes) };
+        let mut before = Some(Bytes::copy_from_slice(ready)).filter(|before| !before.is_empty());
+        ready.clear();
+        // Where most bytes come so, little stands between them.
+        ready.shrink_to(PIECE_BYTES / 2);
+        while !bytes.is_empty() {
+            fairness::pass_on();
+            let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+            self.send_parts()?;
+            self.parts = before.take().into_iter().chain([piece]).collect();
+            self.send_parts()?;
+        }
+        Ok(())
+    }
+
     fn shared(&mut self, bytes: &Arc<Surroundings>, place: Range<usize>) -> io::Result<()> {
         let is_read = matches!(&**bytes, Surroundings::Read(_));
-        if !matches!(self.encoder, Encoder::Identity(_)) || !is_read && self.underway.is_none() {
+        let Encoder::Identity(ready) = &mut self.encoder else { return copied(self, bytes, place) };
+        if !is_read && self.underway.is_none() {
             return copied(self, bytes, place);
         }
         if let Some(part) = self.underway.as_ref().and_then(|underway| underway.add(bytes, place.clone())) {
             fairness::pass_on();
-            let before = std::mem::take(self.encoder.ready());
+            let before = std::mem::take(ready);
             self.parts.extend(Some(before).filter(|before| !before.is_empty()).map(Bytes::from));
             self.parts_bytes += part.len();
             self.parts.push(part);
             return if self.parts_bytes < PARTS_BYTES { Ok(()) } else { self.send_parts() };
         }
-        self.flush()?;
-        let whole = Bytes::from_owner(SharedBytes(bytes.clone()));
-        let mut rest = whole.slice(place);
-        while !rest.is_empty() {
-            fairness::pass_on();
-            let piece = rest.split_to(rest.len().min(PIECE_BYTES));
-            self.send(piece)?;
-        }
-        Ok(())
+        self.owned(Bytes::from_owner(SharedBytes(bytes.clone())).slice(place))
     }
 
     fn listens(&mut self, _pending: usize) -> bool {
@@ -362,9 +367,8 @@ impl Output for StreamOutput {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.encoder.flush()?;
-        let ready = std::mem::take(self.encoder.ready());
-        if ready.is_empty() { self.send_parts() } else { self.send(Bytes::from(ready)) }
+        self.send_parts()?;
+        self.encoder.flush()?.into_iter().try_for_each(|piece| self.send(piece.into()))
     }
 
     fn pause(&mut self, duration: Duration) -> io::Result<bool> {

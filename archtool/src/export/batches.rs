@@ -25,7 +25,7 @@ impl Batches {
 }
 
 impl Rows for Batches {
-    fn append(&mut self, channel: usize, block: &SampleBlock, description: &Value) -> Result<(), Failure> {
+    fn append(&mut self, channel: usize, block: SampleBlock, description: &Value) -> Result<(), Failure> {
         let index = u32::try_from(channel).unwrap_or(u32::MAX);
         let description = description.to_string();
         append_batch(&mut self.bytes, (index, &self.names[channel]), block, description.as_bytes());

@@ -79,7 +79,7 @@ impl Filling<'_> {
             } else {
                 block.len().min(at.saturating_add(usize::try_from(left).unwrap_or(usize::MAX)))
             };
-            self.rows.append(channel, &block.slice(at, end), &batch.json)?;
+            self.rows.append(channel, block.slice(at, end), &batch.json)?;
             self.count += (end - at) as u64;
             self.samples = self.samples.saturating_add((end - at) as u64);
             self.last = Some(block.time[end - 1]);

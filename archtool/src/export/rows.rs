@@ -22,7 +22,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Rows that become one stretch.
 pub(super) trait Rows {
     /// Appends samples of a channel, given by its place in the plan; `description` says what they have in common.
-    fn append(&mut self, channel: usize, block: &SampleBlock, description: &Value) -> Result<(), Failure>;
+    fn append(&mut self, channel: usize, block: SampleBlock, description: &Value) -> Result<(), Failure>;
     /// About how many bytes of memory they hold.
     fn bytes(&self) -> usize;
     /// The stretch.
@@ -78,8 +78,8 @@ struct Csv {
 }
 
 impl Rows for Csv {
-    fn append(&mut self, channel: usize, block: &SampleBlock, _: &Value) -> Result<(), Failure> {
-        self.rows.append(&self.names[channel], block, &mut self.lines);
+    fn append(&mut self, channel: usize, block: SampleBlock, _: &Value) -> Result<(), Failure> {
+        self.rows.append(&self.names[channel], &block, &mut self.lines);
         Ok(())
     }
 
@@ -115,13 +115,14 @@ impl Arrow {
 }
 
 impl Rows for Arrow {
-    fn append(&mut self, channel: usize, block: &SampleBlock, _: &Value) -> Result<(), Failure> {
+    fn append(&mut self, channel: usize, block: SampleBlock, _: &Value) -> Result<(), Failure> {
         let bytes = block.memory_bytes();
-        if self.count + block.len() > BATCH_ROWS || self.waiting_bytes + bytes > BATCH_BYTES {
+        let count = block.len();
+        if self.count + count > BATCH_ROWS || self.waiting_bytes + bytes > BATCH_BYTES {
             self.write()?;
         }
-        self.waiting.push(self.rows.batch(place(channel), block.clone(), false).map_err(unfit)?);
-        self.count += block.len();
+        self.waiting.push(self.rows.batch(place(channel), block, false).map_err(unfit)?);
+        self.count += count;
         self.waiting_bytes += bytes;
         self.bytes += bytes;
         Ok(())
@@ -144,9 +145,9 @@ struct Parquet {
 }
 
 impl Rows for Parquet {
-    fn append(&mut self, channel: usize, block: &SampleBlock, _: &Value) -> Result<(), Failure> {
-        let batch = self.rows.batch(place(channel), block.clone(), false).map_err(unfit)?;
+    fn append(&mut self, channel: usize, block: SampleBlock, _: &Value) -> Result<(), Failure> {
         self.bytes += block.memory_bytes();
+        let batch = self.rows.batch(place(channel), block, false).map_err(unfit)?;
         self.writer.write(&batch).map_err(unfit)
     }
 

@@ -87,7 +87,7 @@ pub(super) fn of_batches(
     for (number, batches) in (1..).zip(stretches) {
         let mut rows = rows(&plan).unwrap();
         for (channel, block) in batches {
-            rows.append(*channel, block, &serde_json::json!({"metadata": {}})).unwrap();
+            rows.append(*channel, block.clone(), &serde_json::json!({"metadata": {}})).unwrap();
         }
         part.keep(number, &rows.finish().unwrap()).unwrap();
     }

@@ -67,6 +67,8 @@ impl Merge {
             })
             .map(|run| Cursor::new(run, &scan))
             .collect();
+        // They stay until the scan has passed them.
+        cursors.shrink_to_fit();
         match scan.order {
             Order::Ascending => cursors.sort_by_key(|cursor| cursor.begin),
             Order::Descending => cursors.sort_by_key(|cursor| Reverse(cursor.begin)),
@@ -386,9 +388,9 @@ impl Merge {
                 Ok(Some(Settled::Passed(passed))) => return Ok(Some(Step::Passed(passed))),
                 Err(error) => return Err(error),
             };
-            let run = &self.cursors[at].loaded.as_ref().map(|l| &l.block.run);
-            if let (Some(piece), Some(run)) = (pieces.last(), run)
-                && piece.run != **run
+            if let (Some(piece), Some(loaded)) = (pieces.last(), &self.cursors[at].loaded)
+                // What does not fit whole goes alone: cut once, every block behind it would be copied and cut again.
+                && (piece.run != loaded.block.run || samples + loaded.hi - loaded.lo > BLOCK_SAMPLES_MAX)
             {
                 break;
             }

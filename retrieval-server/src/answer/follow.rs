@@ -220,7 +220,7 @@ impl<'a> Stream<'a> {
             self.skip_what_is_too_much(out, of, &moment)?;
         }
         for block in moment.late(&self.cursor.places[of])? {
-            self.samples(out, of, &moment, &block, true)?;
+            self.samples(out, of, &moment, block, true)?;
         }
         let mut events: VecDeque<Event> = moment
             .events(&self.cursor.places[of], from)
@@ -241,7 +241,7 @@ impl<'a> Stream<'a> {
             let block = block?;
             samples += block.len();
             bytes += block.values.byte_len();
-            self.mixed(out, of, &moment, &block, &mut events)?;
+            self.mixed(out, of, &moment, block, &mut events)?;
         }
         self.damage(out, of, &ahead.take_damage())?;
         Ok(true)
@@ -253,7 +253,7 @@ impl<'a> Stream<'a> {
         out: &mut Writer<'_>,
         of: usize,
         moment: &Moment,
-        block: &SampleBlock,
+        block: SampleBlock,
         events: &mut VecDeque<Event>,
     ) -> Result<(), Stopped> {
         let mut start = 0;
@@ -266,7 +266,7 @@ impl<'a> Stream<'a> {
                 return self.samples(out, of, moment, block, false);
             }
             if end > start {
-                self.samples(out, of, moment, &block.slice(start, end), false)?;
+                self.samples(out, of, moment, block.slice(start, end), false)?;
                 start = end;
             }
             if start < block.len()
@@ -283,13 +283,13 @@ impl<'a> Stream<'a> {
         out: &mut Writer<'_>,
         of: usize,
         moment: &Moment,
-        block: &SampleBlock,
+        block: SampleBlock,
         late: bool,
     ) -> Result<(), Stopped> {
         self.wrote = true;
         let channel = self.followed[of].channel;
         for segment in segments::cut(block, moment.metadata(), &self.transform) {
-            self.format.samples(out, &mut self.cursor, channel, (of, late), &segment)?;
+            self.format.samples(out, &mut self.cursor, channel, (of, late), segment)?;
         }
         Ok(())
     }

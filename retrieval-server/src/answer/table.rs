@@ -425,7 +425,7 @@ impl<'a> Planned<'a> {
         } else {
             let mut stream = TableColumns::start(out, self.asked.range, objects)?;
             while let Some(block) = rows.next() {
-                stream.rows(out, &block, &columns)?;
+                stream.rows(out, block, &columns)?;
             }
             problems.extend(self.problems_behind(&rows, &places));
             return stream.end(out, &self.ending(problems));

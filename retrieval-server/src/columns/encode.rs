@@ -10,6 +10,7 @@ use crate::bin_table::{BinTable, Cells};
 use crate::output::{Plain, Stopped, Writer};
 use crate::routes::COLUMNS_MEDIA_TYPE;
 use crate::table::RowBlock;
+use axum::body::Bytes;
 use bytemuck::NoUninit;
 use sample::{BytesColumn, Column, Kind, SampleBlock, Timestamp, ValueType};
 use serde_json::{Value, json};
@@ -71,44 +72,72 @@ impl BlockHead<'_> {
 }
 
 /// Bytes of one column.
-enum Bytes<'a> {
+enum Content<'a> {
     Borrowed(&'a [u8]),
-    Owned(Vec<u8>),
+    /// They may be sent without being copied.
+    Owned(Bytes),
 }
 
-impl Bytes<'_> {
-    fn get(&self) -> &[u8] {
+impl Content<'_> {
+    fn len(&self) -> usize {
         match self {
-            Bytes::Borrowed(bytes) => bytes,
-            Bytes::Owned(bytes) => bytes,
+            Content::Borrowed(bytes) => bytes.len(),
+            Content::Owned(bytes) => bytes.len(),
         }
     }
 }
 
+impl<B: Into<Bytes>> From<B> for Content<'static> {
+    fn from(bytes: B) -> Content<'static> {
+        Content::Owned(bytes.into())
+    }
+}
+
 /// (tag, element type, content)
-type Columns<'a> = Vec<(u32, u32, Bytes<'a>)>;
+type Columns<'a> = Vec<(u32, u32, Content<'a>)>;
+
+/// Numbers that are sent as they lie in memory.
+struct InMemory<T>(Vec<T>);
+
+impl<T: NoUninit> AsRef<[u8]> for InMemory<T> {
+    fn as_ref(&self) -> &[u8] {
+        bytemuck::cast_slice(&self.0)
+    }
+}
 
 /// Little-endian bytes: as they lie in memory, on nearly every machine.
-fn little<T: NoUninit, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Bytes<'_> {
+fn little<T: NoUninit + Send, const N: usize>(
+    values: Vec<T>,
+    bytes: impl Fn(T) -> [u8; N],
+) -> Content<'static> {
     if cfg!(target_endian = "little") {
-        return Bytes::Borrowed(bytemuck::cast_slice(values));
+        return Bytes::from_owner(InMemory(values)).into();
     }
-    Bytes::Owned(values.iter().flat_map(|v| bytes(*v)).collect())
+    values.iter().flat_map(|v| bytes(*v)).collect::<Vec<u8>>().into()
+}
+
+/// As [`little`], of numbers that stay.
+fn little_of(values: &[i64]) -> Content<'_> {
+    if cfg!(target_endian = "little") {
+        return Content::Borrowed(bytemuck::cast_slice(values));
+    }
+    values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
 }
 
 /// Ends become offsets: one more entry, the first 0.
-fn offsets(ends: &[u32]) -> Bytes<'static> {
-    Bytes::Owned([0].iter().chain(ends).flat_map(|end| u64::from(*end).to_le_bytes()).collect())
+fn offsets(ends: &[u32]) -> Content<'static> {
+    [0].iter().chain(ends).flat_map(|end| u64::from(*end).to_le_bytes()).collect::<Vec<u8>>().into()
 }
 
-fn strings<'a>(columns: &mut Columns<'a>, tags: (u32, u32), kind: Kind, strings: &'a BytesColumn) {
-    columns.push((tags.0, kind as u32, Bytes::Borrowed(&strings.data)));
+fn strings(columns: &mut Columns<'_>, tags: (u32, u32), kind: Kind, strings: BytesColumn) {
+    columns.push((tags.0, kind as u32, strings.data.into()));
     columns.push((tags.1, Kind::UInt64 as u32, offsets(&strings.ends)));
 }
 
-fn values<'a>(columns: &mut Columns<'a>, column: &'a Column) {
+fn values(columns: &mut Columns<'_>, column: Column) {
+    let kind = column.kind();
     let bytes = match column {
-        Column::Bool(v) | Column::UInt8(v) => Bytes::Borrowed(v),
+        Column::Bool(v) | Column::UInt8(v) => v.into(),
         Column::Enum(v) | Column::UInt16(v) => little(v, u16::to_le_bytes),
         Column::Int8(v) => little(v, i8::to_le_bytes),
         Column::Int16(v) => little(v, i16::to_le_bytes),
@@ -119,47 +148,48 @@ fn values<'a>(columns: &mut Columns<'a>, column: &'a Column) {
         Column::Float32(v) => little(v, f32::to_le_bytes),
         Column::Float64(v) => little(v, f64::to_le_bytes),
         Column::String(v) | Column::Structure(v) => {
-            return strings(columns, (VALUE, STRING_OFFSETS), column.kind(), v);
+            return strings(columns, (VALUE, STRING_OFFSETS), kind, v);
         }
         Column::Array { ends, elements } => {
-            values(columns, elements);
-            columns.push((VALUE_OFFSETS, Kind::UInt64 as u32, offsets(ends)));
+            values(columns, *elements);
+            columns.push((VALUE_OFFSETS, Kind::UInt64 as u32, offsets(&ends)));
             return;
         }
     };
-    columns.push((VALUE, column.kind() as u32, bytes));
+    columns.push((VALUE, kind as u32, bytes));
 }
 
 /// Writes one batch. `edge` is absent where the stream has no such column; `json`, an object as text, describes it.
 pub fn batch(
     out: &mut Writer<'_>,
     channel: (u32, &str),
-    block: &SampleBlock,
+    block: SampleBlock,
     edge: Option<bool>,
     json: &[u8],
 ) -> Result<(), Stopped> {
-    let mut columns: Columns<'_> = vec![(TIME, Kind::Int64 as u32, little(&block.time, i64::to_le_bytes))];
-    values(&mut columns, &block.values);
-    columns.push((SEVERITY, Kind::UInt8 as u32, Bytes::Borrowed(&block.severity)));
-    columns.push((STATUS, Kind::UInt16 as u32, little(&block.status, u16::to_le_bytes)));
+    let count = block.len();
+    let mut columns: Columns<'_> = vec![(TIME, Kind::Int64 as u32, little(block.time, i64::to_le_bytes))];
+    values(&mut columns, block.values);
+    columns.push((SEVERITY, Kind::UInt8 as u32, block.severity.into()));
+    columns.push((STATUS, Kind::UInt16 as u32, little(block.status, u16::to_le_bytes)));
     if block.run.received {
-        columns.push((RECEIVED, Kind::Int64 as u32, little(&block.received, i64::to_le_bytes)));
+        columns.push((RECEIVED, Kind::Int64 as u32, little(block.received, i64::to_le_bytes)));
     }
     if block.run.user_tag {
-        columns.push((USER_TAG, Kind::Int64 as u32, little(&block.user_tag, i64::to_le_bytes)));
+        columns.push((USER_TAG, Kind::Int64 as u32, little(block.user_tag, i64::to_le_bytes)));
     }
     if block.run.message {
-        strings(&mut columns, (MESSAGE, MESSAGE_OFFSETS), Kind::String, &block.message);
+        strings(&mut columns, (MESSAGE, MESSAGE_OFFSETS), Kind::String, block.message);
     }
     if let Some(edge) = edge {
-        columns.push((EDGE, Kind::Bool as u32, Bytes::Owned(vec![u8::from(edge); block.len()])));
+        columns.push((EDGE, Kind::Bool as u32, vec![u8::from(edge); count].into()));
     }
     if let Some(descriptor) = &block.run.descriptor {
-        columns.push((DESCRIPTOR, Kind::UInt8 as u32, Bytes::Borrowed(descriptor)));
+        columns.push((DESCRIPTOR, Kind::UInt8 as u32, Content::Borrowed(descriptor)));
     }
     let head = BlockHead {
         kind: KIND_BATCH,
-        samples: block.len() as u64,
+        samples: count as u64,
         channel: channel.0,
         value_type: type_code(block.run.value),
         domain: block.run.domain as u32,
@@ -167,31 +197,28 @@ pub fn batch(
         name: channel.1.as_bytes(),
         durable_until: 0,
     };
-    put(out, &head, &columns, json)
+    put(out, &head, columns, json)
 }
 
 /// Appends one batch to bytes that are not an answer: [`stream_head`] before any of them makes a stream that has no end.
-pub fn append_batch(to: &mut Vec<u8>, channel: (u32, &str), block: &SampleBlock, json: &[u8]) {
+pub fn append_batch(to: &mut Vec<u8>, channel: (u32, &str), block: SampleBlock, json: &[u8]) {
     let mut plain = Plain(to);
     let mut out = Writer::new(&mut plain, COLUMNS_MEDIA_TYPE);
     // Bytes that take others do not refuse them.
     let _ = batch(&mut out, channel, block, None, json).and_then(|()| out.finish());
 }
 
-/// Writes a block: its head, then the columns, each padded.
-fn put(
-    out: &mut Writer<'_>,
-    head: &BlockHead<'_>,
-    columns: &Columns<'_>,
-    json: &[u8],
-) -> Result<(), Stopped> {
-    let entries: Vec<_> =
-        columns.iter().map(|(tag, element, bytes)| (*tag, *element, bytes.get().len())).collect();
+/// Writes a block: its head, then the columns, each padded, and let go as soon as it was taken.
+fn put(out: &mut Writer<'_>, head: &BlockHead<'_>, columns: Columns<'_>, json: &[u8]) -> Result<(), Stopped> {
+    let entries: Vec<_> = columns.iter().map(|(tag, element, bytes)| (*tag, *element, bytes.len())).collect();
     out.put(&head.bytes(&entries, json, 0))?;
     for (_, _, bytes) in columns {
-        let bytes = bytes.get();
-        out.put(bytes)?;
-        out.put(&[0; 8][..padding(bytes.len())])?;
+        let padding = padding(bytes.len());
+        match bytes {
+            Content::Borrowed(bytes) => out.put(bytes)?,
+            Content::Owned(bytes) => out.put_owned(bytes)?,
+        }
+        out.put(&[0; 8][..padding])?;
     }
     Ok(())
 }
@@ -221,17 +248,18 @@ pub(crate) fn bins(
     for (name, cells) in &table.columns {
         if let Some(tag) = tag_of_bins(name) {
             let bytes = match cells {
-                Cells::Times(v) | Cells::Counts(v) => little(v, i64::to_le_bytes),
+                Cells::Times(v) | Cells::Counts(v) => little_of(v),
                 Cells::Numbers(v) => {
-                    Bytes::Owned(v.iter().flat_map(|x| x.unwrap_or(f64::NAN).to_le_bytes()).collect())
+                    let bytes = v.iter().flat_map(|x| x.unwrap_or(f64::NAN).to_le_bytes());
+                    bytes.collect::<Vec<u8>>().into()
                 }
-                Cells::Severities(v) => Bytes::Borrowed(v),
+                Cells::Severities(v) => Content::Borrowed(v),
             };
             columns.push((tag, cells.kind() as u32, bytes));
         }
     }
     if let Some(states) = &table.states {
-        columns.push((STATES, Kind::Int64 as u32, little(&states.ns, i64::to_le_bytes)));
+        columns.push((STATES, Kind::Int64 as u32, little_of(&states.ns)));
     }
     let head = BlockHead {
         kind: KIND_BINS,
@@ -241,28 +269,30 @@ pub(crate) fn bins(
         name: of.name.as_bytes(),
         ..BlockHead::default()
     };
-    put(out, &head, &columns, json.to_string().as_bytes())
+    put(out, &head, columns, json.to_string().as_bytes())
 }
 
 /// Writes rows of a table; `of` describes each channel. Which column entries are whose stands in the description.
-pub(crate) fn table(out: &mut Writer<'_>, block: &RowBlock, of: &[Value]) -> Result<(), Stopped> {
-    let mut columns: Columns<'_> = vec![(TIME, Kind::Int64 as u32, little(&block.times, i64::to_le_bytes))];
+pub(crate) fn table(out: &mut Writer<'_>, block: RowBlock, of: &[Value]) -> Result<(), Stopped> {
+    let count = block.times.len();
+    let mut columns: Columns<'_> = vec![(TIME, Kind::Int64 as u32, little(block.times, i64::to_le_bytes))];
     let mut descriptions = Vec::with_capacity(of.len());
-    for (cells, of) in block.columns.iter().zip(of) {
+    for (cells, of) in block.columns.into_iter().zip(of) {
         let first = columns.len();
-        values(&mut columns, &cells.values);
-        columns.push((SEVERITY, Kind::UInt8 as u32, Bytes::Borrowed(&cells.severity)));
-        columns.push((HELD, Kind::Bool as u32, Bytes::Borrowed(&cells.held)));
+        let value_type = cells.values.value_type();
+        values(&mut columns, cells.values);
+        columns.push((SEVERITY, Kind::UInt8 as u32, cells.severity.into()));
+        columns.push((HELD, Kind::Bool as u32, cells.held.into()));
         if let Some(descriptor) = &cells.descriptor {
-            columns.push((DESCRIPTOR, Kind::UInt8 as u32, Bytes::Borrowed(descriptor)));
+            columns.push((DESCRIPTOR, Kind::UInt8 as u32, descriptor.to_vec().into()));
         }
         let mut description = of.clone();
-        description["type"] = json!(cells.values.value_type().name());
+        description["type"] = json!(value_type.name());
         description["entries"] = json!([first, columns.len()]);
         descriptions.push(description);
     }
-    let head = BlockHead { kind: KIND_TABLE, samples: block.times.len() as u64, ..BlockHead::default() };
-    put(out, &head, &columns, json!({"columns": descriptions}).to_string().as_bytes())
+    let head = BlockHead { kind: KIND_TABLE, samples: count as u64, ..BlockHead::default() };
+    put(out, &head, columns, json!({"columns": descriptions}).to_string().as_bytes())
 }
 
 /// Writes a block without columns; `channel` is the one that it concerns.
@@ -280,7 +310,7 @@ pub(crate) fn notice(
         durable_until: durable_until.0,
         ..BlockHead::default()
     };
-    put(out, &head, &Vec::new(), json.to_string().as_bytes())
+    put(out, &head, Vec::new(), json.to_string().as_bytes())
 }
 
 /// Writes the end block, whose last eight bytes are the checksum of all before; the writer has computed it from the

@@ -3,8 +3,10 @@
 use super::arrow_rows::ArrowRows;
 use super::{Beside, Closing, Ending, Format, Side};
 use crate::error::{ApiError, Code};
+use crate::limits::PIECE_BYTES;
 use crate::names::Target;
 use crate::output::{Stopped, Writer};
+use crate::pieces::Pieces;
 use crate::routes::ARROW_MEDIA_TYPE;
 use crate::segments::Segment;
 use arrow_array::RecordBatch;
@@ -14,14 +16,15 @@ use sample::{SampleBlock, TimeRange};
 
 /// Record batches on their way out as one stream.
 #[derive(Default)]
-pub(super) struct ArrowStream(Option<StreamWriter<Vec<u8>>>);
+pub(super) struct ArrowStream(Option<StreamWriter<Pieces>>);
 
 impl ArrowStream {
     /// Begins with the schema.
     pub(super) fn start(&mut self, out: &mut Writer<'_>, schema: &SchemaRef) -> Result<(), Stopped> {
-        let stream = StreamWriter::try_new(Vec::new(), schema).map_err(|error| broken(out, &error))?;
+        let stream =
+            StreamWriter::try_new(Pieces::of(PIECE_BYTES), schema).map_err(|error| broken(out, &error))?;
         self.0 = Some(stream);
-        self.hand_over(out)
+        Ok(())
     }
 
     pub(super) fn write(
@@ -35,21 +38,16 @@ impl ArrowStream {
         }
         // The client may take long.
         drop(batch);
-        self.hand_over(out)
+        let full = self.0.as_mut().map(|stream| stream.get_mut().take_full());
+        full.into_iter().flatten().try_for_each(|piece| out.put_owned(piece.into()))
     }
 
     pub(super) fn end(&mut self, out: &mut Writer<'_>) -> Result<(), Stopped> {
         if let Some(stream) = &mut self.0 {
             stream.finish().map_err(|error| broken(out, &error))?;
+            stream.get_mut().take().into_iter().try_for_each(|piece| out.put_owned(piece.into()))?;
         }
-        self.hand_over(out)
-    }
-
-    fn hand_over(&mut self, out: &mut Writer<'_>) -> Result<(), Stopped> {
-        match &mut self.0 {
-            Some(stream) => out.put(&std::mem::take(stream.get_mut())),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -68,7 +68,7 @@ impl ColumnsFormat {
 
     /// A batch of samples beside the range.
     fn batch_beside(&self, out: &mut Writer<'_>, beside: &Beside) -> Result<(), Stopped> {
-        let Segment { block, metadata } = &beside.segment;
+        let Segment { block, metadata } = beside.segment.clone();
         let (index, target) = self.present();
         let mut json = description(self.numbers, target, &block.run, metadata.as_deref());
         if let Some(held) = beside.held {
@@ -168,7 +168,7 @@ impl Format for ColumnsFormat {
         self.describe(&segment.block.run, segment.metadata.as_ref());
         let (index, target) = self.present();
         let edge = self.edge.then_some(false);
-        columns::batch(out, (index, name_of(target)), &segment.block, edge, self.description())
+        columns::batch(out, (index, name_of(target)), segment.block, edge, self.description())
     }
 
     fn chunks(&mut self, out: &mut Writer<'_>, segment: &ChunkSegment) -> Result<(), Stopped> {

@@ -90,7 +90,7 @@ impl FollowFormat {
         cursor: &mut FollowCursor,
         channel: usize,
         (place, late): (usize, bool),
-        segment: &Segment,
+        segment: Segment,
     ) -> Result<(), Stopped> {
         let block = &segment.block;
         self.samples += block.len() as u64;
@@ -98,7 +98,7 @@ impl FollowFormat {
             for i in 0..block.len() {
                 cursor.places[place].sent(block, i, i + 1, late);
                 self.event(out, "sample", &cursor.encode());
-                self.sample(&mut out.buffer, channel, late, segment, i);
+                self.sample(&mut out.buffer, channel, late, &segment, i);
                 out.buffer.extend_from_slice(b"\n\n");
                 out.settle()?;
             }
@@ -116,7 +116,7 @@ impl FollowFormat {
             json["late"] = json!(true);
         }
         json["cursor"] = json!(cursor.encode());
-        columns::batch(out, (index(channel), name(target)), block, None, json.to_string().as_bytes())
+        columns::batch(out, (index(channel), name(target)), segment.block, None, json.to_string().as_bytes())
     }
 
     fn event(&self, out: &mut Writer<'_>, kind: &str, cursor: &str) {

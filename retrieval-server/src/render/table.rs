@@ -205,7 +205,7 @@ impl TableColumns {
     pub(crate) fn rows(
         &mut self,
         out: &mut Writer<'_>,
-        block: &RowBlock,
+        block: RowBlock,
         of: &[Value],
     ) -> Result<(), Stopped> {
         self.rows += block.times.len() as u64;

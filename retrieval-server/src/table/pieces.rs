@@ -42,7 +42,7 @@ impl<'a> Pieces<'a> {
         while self.waiting.is_empty() && !self.ended {
             match self.blocks.next() {
                 Ok(Some(block)) => {
-                    let pieces = segments::cut(&block, self.blocks.view().metadata(), &self.transform);
+                    let pieces = segments::cut(block, self.blocks.view().metadata(), &self.transform);
                     self.waiting = pieces.into_iter().map(Arc::new).collect();
                 }
                 Ok(None) => self.ended = true,

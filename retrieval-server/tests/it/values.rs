@@ -216,12 +216,13 @@ fn large_answers_are_cut_into_bounded_segments() {
     let query = "channel=X&from_ns=0&to_ns=99999&format=columns";
     let (batches, end) = columns::decode(&ask(&state, "/api/v1/samples", query).bytes).unwrap();
     let counts: Vec<usize> = batches.iter().map(|b| b.block.len()).collect();
-    let expected = [&[8192; 8][..], &[70_000 - 8 * 8192, 1, 1, 1, 1]].concat();
+    // Blocks of 2050, of which a batch has as many as fit whole.
+    let expected = [&[6150; 11][..], &[70_000 - 11 * 6150, 1, 1, 1, 1]].concat();
     assert_eq!(counts, expected);
     assert_eq!(end.samples, 70_004);
     let answer = json(&state, "/api/v1/samples", "channel=X&from_ns=0&to_ns=80000");
     let segments = answer["channels"][0]["segments"].as_array().unwrap();
-    assert_eq!(segments.len(), 9);
+    assert_eq!(segments.len(), 12);
 }
 
 #[test]
