@@ -1,10 +1,10 @@
 //! The damaged places of an archive's files that readers have met.
 
-use crate::read::{Problem, ReadError};
+use crate::read::{MetDamage, Problem, ReadError};
 use sample::{ChannelId, TimeRange, Timestamp};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Places that are remembered; more are counted no further.
 const PLACES_MAX: usize = 4096;
@@ -12,25 +12,62 @@ const PLACES_MAX: usize = 4096;
 /// A place by file, offset and channel, with what is missing there.
 type Places = BTreeMap<(PathBuf, u64, ChannelId), ReadError>;
 
+/// What whoever looks after an archive does about it.
+pub(crate) const WHAT_TO_DO: &str = "everything else stays readable; archtool verify names all damage, archtool reindex salvages what it left";
+
 /// What was found damaged since the archive was opened, each place once for each channel that it concerns.
 #[derive(Debug, Default)]
-pub struct DamageLog(Mutex<Places>);
+pub struct DamageLog {
+    places: Mutex<Places>,
+    /// Who hears of it, too.
+    heard_by: OnceLock<Arc<DamageLog>>,
+}
 
 impl DamageLog {
     fn places(&self) -> MutexGuard<'_, Places> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `other` hears of what was and will be noted here; the first one only.
+    pub(crate) fn tell(&self, other: Arc<DamageLog>) {
+        let other = self.heard_by.get_or_init(|| other);
+        for ((_, _, channel), error) in self.places().iter() {
+            other.add(*channel, error);
+        }
+    }
+
+    /// Adds a place; `false` if it is known or there are too many.
+    fn add(&self, channel: ChannelId, error: &ReadError) -> bool {
+        let ReadError::Damaged { file, offset, .. } = error else { return false };
+        let mut places = self.places();
+        let place = (file.clone(), *offset, channel);
+        let is_new = places.len() < PLACES_MAX && !places.contains_key(&place);
+        if is_new {
+            places.insert(place, error.clone());
+        }
+        is_new
+    }
+
+    /// Forgets the places in files that are not there any more: they were replaced.
+    pub(crate) fn keep_files(&self, is_there: impl Fn(&Path) -> bool) {
+        let mut files: BTreeMap<PathBuf, bool> = BTreeMap::new();
+        self.places().retain(|(file, ..), _| *files.entry(file.clone()).or_insert_with(|| is_there(file)));
     }
 
     /// Notes what reading of `channel` met, if it is damage. What is met under the archive's own channel concerns
     /// all.
     pub(crate) fn note(&self, channel: ChannelId, error: &ReadError) {
-        let ReadError::Damaged { file, offset, .. } = error else { return };
-        let mut places = self.places();
-        let place = (file.clone(), *offset, channel);
-        if places.len() < PLACES_MAX && !places.contains_key(&place) {
+        if self.add(channel, error) {
             tracing::error!(%error, channel = channel.0, "damage found; everything else stays readable");
-            places.insert(place, error.clone());
+            if let Some(other) = self.heard_by.get() {
+                other.add(channel, error);
+            }
         }
+    }
+
+    /// The same for whoever asks how the archive is; `None` while nothing was met.
+    pub(crate) fn met(&self) -> Option<MetDamage> {
+        Some(MetDamage { places: self.count(), message: self.told()?, what_to_do: WHAT_TO_DO })
     }
 
     /// Damaged places met so far.

@@ -8,13 +8,14 @@ mod files;
 mod offline;
 
 use crate::clock::Clock;
+use crate::damage::DamageLog;
 use crate::error::Error;
 use crate::identity::{Holder, Identity};
 use crate::layout::Layout;
 use crate::live::LiveArchive;
 use crate::read::{
-    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelSummary, Problem, ProblemCode, ReadError,
-    Snapshot, Why,
+    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelSummary, MetDamage, Problem, ProblemCode,
+    ReadError, Snapshot, Why,
 };
 use crate::snapshot;
 use crate::table_run::read_error;
@@ -23,7 +24,7 @@ use disk::Disk;
 use files::Files;
 use offline::{Offline, Replayed};
 use sample::{ChannelName, TimeRange, Timestamp};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,8 @@ pub struct ForeignArchive {
     connect: Connector,
     opened: Mutex<Option<Arc<Opened>>>,
     engine: Mutex<EngineState>,
+    /// What was met in the files.
+    damage: Arc<DamageLog>,
 }
 
 /// What is kept of a directory that was found to be an archive.
@@ -80,6 +83,7 @@ impl ForeignArchive {
             connect,
             opened: Mutex::default(),
             engine: Mutex::default(),
+            damage: Arc::default(),
         }
     }
 
@@ -97,8 +101,13 @@ impl ForeignArchive {
         };
         let found = Arc::new(Opened {
             identity,
-            files: Files::new(self.disk.clone(), self.layout.clone(), identity.id),
-            offline: Offline::new(self.disk.clone(), self.clock.clone(), self.layout.clone()),
+            files: Files::new(self.disk.clone(), self.layout.clone(), identity.id, self.damage.clone()),
+            offline: Offline::new(
+                self.disk.clone(),
+                self.clock.clone(),
+                self.layout.clone(),
+                self.damage.clone(),
+            ),
         });
         *opened = Some(found.clone());
         Ok(found)
@@ -336,6 +345,12 @@ impl Archive for ForeignArchive {
             }
         }
         Ok(self.without_tail(&opened, name, range, since)?.into_iter().collect())
+    }
+
+    fn damage(&self) -> Option<MetDamage> {
+        let is_there = |file: &Path| !matches!(self.disk.open(file), Err(error) if error.is_missing());
+        self.damage.keep_files(is_there);
+        self.damage.met()
     }
 
     fn now(&self) -> Timestamp {

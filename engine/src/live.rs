@@ -3,7 +3,7 @@
 use crate::limits::SILENT_NS;
 use crate::read::{
     Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Evidence, Live,
-    ReadError, Snapshot, Verdict, Why,
+    MetDamage, ReadError, Snapshot, Verdict, Why,
 };
 use crate::shared::Shared;
 use crate::slot::{Archiving, Slot, SlotState};
@@ -237,6 +237,10 @@ impl Archive for LiveArchive {
         let Some(slot) = self.find(name.as_str()) else { return Ok(None) };
         debug_assert_ne!(slot.id, ChannelId::ARCHIVE);
         snapshot::of(&self.shared, &slot, range).map(Some)
+    }
+
+    fn damage(&self) -> Option<MetDamage> {
+        self.shared.view().damage.met()
     }
 
     fn now(&self) -> Timestamp {

@@ -121,9 +121,8 @@ impl Engine {
                 "free space or move weeks to another file system",
             );
         }
-        if let Some(message) = self.shared().view().damage.told() {
-            let todo = "everything else stays readable; archtool verify names all damage, archtool reindex salvages what it left";
-            problem(self.started(), ProblemSeverity::Error, "damaged", message, todo);
+        if let Some(met) = self.shared().view().damage.met() {
+            problem(self.started(), ProblemSeverity::Error, "damaged", met.message, met.what_to_do);
         }
         let dropped = self.ledger().dropped_total();
         if dropped > 0 {

@@ -3,12 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use disk::Disk as _;
 use disk::sim::SimDisk;
 use engine::clock::{Clock, ManualClock};
 use engine::identity::{ArchiveId, Holder};
 use engine::read::{
-    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelSummary, Member, ProblemCode, ReadError,
-    Reader, Scan, Snapshot, Why,
+    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelSummary, Member, Merge, ProblemCode,
+    ReadError, Reader, Scan, Snapshot, Why,
 };
 use engine::recovery::{Opening, Recovered, open};
 use engine::{Connector, ForeignArchive, LiveArchive, StorageSettings, Tail, TailSource};
@@ -300,6 +301,39 @@ fn without_an_answer_files_and_log_tell_and_say_that_they_may_lag() {
     machine.carry_out(Step::Append(10));
     let (found, problems) = read(archive);
     assert_eq!((found.len(), problems), (30, Vec::new()));
+}
+
+/// Reads the samples of a directory whose only table is damaged behind its beginning; with the engine's answers or not.
+fn met_damage(answered: bool) {
+    let (disk, mut machine, travelling, archive) = started();
+    machine.carry_out(Step::Append(50));
+    machine.carry_out(Step::Flush);
+    if !answered {
+        *travelling.live.lock().unwrap() = None;
+    }
+    assert_eq!(read(archive.clone()).0.len(), 50);
+    assert_eq!(archive.damage(), None);
+    let table = machine.recovered.shared.view().tables[0].path().to_path_buf();
+    let file = disk.open_write(&table).unwrap();
+    let bytes = file.read(0, file.len().unwrap() as usize).unwrap();
+    let chunk = bytes.windows(4).position(|four| four == b"\xc3VCK").unwrap();
+    file.write_at(chunk as u64 + 60, &[0x5a; 8]).unwrap();
+    let archive = foreign(&disk, &machine.clock, &travelling);
+    let snapshot = archive.snapshot(&name(), TimeRange::ALL).unwrap().unwrap();
+    let scan = Scan { skip_damaged: true, ..Scan::ascending(TimeRange::ALL) };
+    assert_eq!(Merge::new(&snapshot.runs, scan).map(|block| block.unwrap().len()).sum::<usize>(), 0);
+    let met = archive.damage().unwrap();
+    assert_eq!(met.places, 1);
+    assert!(met.message.contains(&table.display().to_string()), "{}", met.message);
+    // What was mended is not told any more.
+    disk.remove(&table).unwrap();
+    assert_eq!(archive.damage(), None);
+}
+
+#[test]
+fn damage_that_readers_met_is_told_while_its_file_is_there() {
+    met_damage(true);
+    met_damage(false);
 }
 
 #[test]

@@ -19,6 +19,8 @@ use std::time::Instant;
 /// Upper bounds of `varve_http_request_seconds`.
 const REQUEST_SECONDS: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 60.0];
 
+const DAMAGED_HELP: &str = "Damaged places met";
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct RequestLabels {
     route: String,
@@ -61,8 +63,8 @@ impl HttpMetrics {
         RequestTimer { metrics: self.clone(), labels, started: Instant::now() }
     }
 
-    /// The text of `/metrics`; the engine's part only where one runs here.
-    pub(crate) fn text(&self, engine: Option<Metrics>) -> String {
+    /// The text of `/metrics`; the engine's part only where one runs here, else the damaged places that readers met.
+    pub(crate) fn text(&self, engine: Option<Metrics>, damaged: u64) -> String {
         let mut registry = Registry::default();
         registry.register("varve_build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let requests = self.requests.clone();
@@ -77,8 +79,9 @@ impl HttpMetrics {
         );
         let refused = self.refused.clone();
         registry.register("varve_http_refused", "HTTP requests that were told to come back", refused);
-        if let Some(metrics) = engine {
-            registry.register_collector(Box::new(EngineCollector(metrics)));
+        match engine {
+            Some(metrics) => registry.register_collector(Box::new(EngineCollector(metrics))),
+            None => registry.register("varve_damaged", DAMAGED_HELP, ConstCounter::new(damaged)),
         }
         let mut text = String::new();
         // Writing to memory fails only if a metric cannot be written at all, which then is missing.
@@ -130,7 +133,7 @@ impl EngineCollector {
             ("varve_samples_redelivered", "Samples equal to the newest stored one", ledger.redelivered),
             ("varve_disconnects", "Connections lost", self.0.disconnects),
             ("varve_searches", "Search requests sent", self.0.searches),
-            ("varve_damaged", "Damaged places met", self.0.damaged),
+            ("varve_damaged", DAMAGED_HELP, self.0.damaged),
         ] {
             let counter = ConstCounter::new(count);
             counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;

@@ -1,8 +1,8 @@
 //! Archives that answer one request twice alike: its validator is made of what the answer is then made of.
 
 use engine::read::{
-    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelSummary, HeldSnapshot, Member, ReadError,
-    Reader, Snapshot, Why,
+    Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelSummary, HeldSnapshot, Member, MetDamage,
+    ReadError, Reader, Snapshot, Why,
 };
 use sample::{ChannelName, TimeRange, Timestamp};
 use std::collections::HashMap;
@@ -128,6 +128,10 @@ impl Archive for Notebook {
         since: Instant,
     ) -> Result<Vec<Snapshot>, ReadError> {
         self.looked_at(name, range, || self.archive.snapshots_since(name, range, since))
+    }
+
+    fn damage(&self) -> Option<MetDamage> {
+        self.archive.damage()
     }
 
     fn now(&self) -> Timestamp {

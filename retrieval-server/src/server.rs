@@ -128,7 +128,9 @@ impl ServerState {
     }
 
     pub(crate) fn metrics_text(&self) -> String {
-        self.metrics.text(self.status.as_ref().map(|source| source.metrics()))
+        let met = self.reader.members().iter().filter_map(|member| member.archive.damage());
+        self.metrics
+            .text(self.status.as_ref().map(|source| source.metrics()), met.map(|met| met.places).sum())
     }
 }
 

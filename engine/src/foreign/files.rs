@@ -1,5 +1,6 @@
 //! The live tables of a directory that somebody else writes, as of some manifest.
 
+use crate::damage::DamageLog;
 use crate::error::Error;
 use crate::identity::ArchiveId;
 use crate::layout::Layout;
@@ -25,12 +26,20 @@ pub(super) struct Files {
     pub(super) tables: OpenTables,
     indexes: Arc<OpenIndexes>,
     view: Mutex<Option<Arc<View>>>,
+    /// What was met in any of them.
+    damage: Arc<DamageLog>,
 }
 
 impl Files {
-    pub(super) fn new(disk: Arc<dyn Disk>, layout: Layout, archive: ArchiveId) -> Files {
+    /// `damage` hears of what is met.
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        layout: Layout,
+        archive: ArchiveId,
+        damage: Arc<DamageLog>,
+    ) -> Files {
         let indexes = OpenIndexes::new(disk.clone(), layout.clone(), archive);
-        Files { disk, layout, archive, tables: OpenTables::new(), indexes, view: Mutex::default() }
+        Files { disk, layout, archive, tables: OpenTables::new(), indexes, view: Mutex::default(), damage }
     }
 
     /// The tables of a manifest of at least `generation`; the manifest is read only when the one at hand
@@ -56,6 +65,7 @@ impl Files {
                 Ok(tables) => {
                     // Everything that memory held is in the tail or in these tables.
                     let view = View::new(manifest, tables, u64::MAX).with_indexes(self.indexes.clone());
+                    view.damage.tell(self.damage.clone());
                     let view = Arc::new(view);
                     *kept = Some(view.clone());
                     return Ok(view);

@@ -2,6 +2,7 @@
 
 use super::files::Files;
 use crate::clock::Clock;
+use crate::damage::DamageLog;
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::live::LiveArchive;
@@ -61,12 +62,20 @@ pub(super) struct Offline {
     alone: Mutex<HashMap<String, Arc<Replayed>>>,
     /// What was seen last, and when the look began.
     seen: Mutex<Option<(Instant, Fingerprint)>>,
+    /// What was met in any replay.
+    damage: Arc<DamageLog>,
 }
 
 impl Offline {
-    pub(super) fn new(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, layout: Layout) -> Offline {
+    /// `damage` hears of what is met.
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        layout: Layout,
+        damage: Arc<DamageLog>,
+    ) -> Offline {
         let (replayed, alone, seen) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Offline { disk, clock, layout, replayed, alone, seen }
+        Offline { disk, clock, layout, replayed, alone, seen, damage }
     }
 
     /// What files and log say now, or said at `since` or later a moment ago.
@@ -134,6 +143,7 @@ impl Offline {
             tables = report.tables,
             "read without an engine"
         );
+        shared.view().damage.tell(self.damage.clone());
         let archive = LiveArchive::new(shared);
         let took = begun.elapsed();
         Ok(Replayed { archive, held: fingerprint.held, fingerprint, begun, took })

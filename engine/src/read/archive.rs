@@ -370,6 +370,22 @@ pub trait Archive: Send + Sync {
     ) -> Result<Vec<Snapshot>, ReadError> {
         self.snapshots(name, range)
     }
+    /// The damage that readers in this process have met in the archive's files, as far as those are still there; `None`
+    /// where they met none or are in another process.
+    fn damage(&self) -> Option<MetDamage> {
+        None
+    }
     /// The present time by the archive's clock.
     fn now(&self) -> Timestamp;
+}
+
+/// Damage of an archive that readers have met since the start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MetDamage {
+    /// How many places.
+    pub places: u64,
+    /// The same in words, with what is wrong with one of them.
+    pub message: String,
+    /// What to do about it.
+    pub what_to_do: &'static str,
 }

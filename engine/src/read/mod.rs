@@ -21,7 +21,7 @@ mod view;
 pub use ahead::stand_still;
 pub use archive::{
     Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Evidence, Ledger, Live,
-    Problem, ProblemCode, ReadError, Verdict, Why,
+    MetDamage, Problem, ProblemCode, ReadError, Verdict, Why,
 };
 pub use decimator::coverage::FirstSample;
 pub(crate) use edge::last_before;

@@ -108,6 +108,17 @@ fn of_readers(state: &ServerState) -> Value {
             "what_to_do": "see that the archive's directory is mounted and readable, or that its engine runs",
         }));
     }
+    for member in members {
+        if let Some(met) = member.archive.damage() {
+            problems.push(json!({
+                "since_ns": state.reader.now().saturating_add(-uptime_ns(state)).0,
+                "severity": "error",
+                "code": "damaged",
+                "message": format!("archive {}: {}", member.name, met.message),
+                "what_to_do": met.what_to_do,
+            }));
+        }
+    }
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "archive": if let [only] = archives.as_slice() { only.clone() } else { Value::Null },
@@ -127,6 +138,10 @@ fn of_readers(state: &ServerState) -> Value {
         "disk": null,
         "problems": problems,
     })
+}
+
+fn uptime_ns(state: &ServerState) -> i64 {
+    i64::try_from(state.started.elapsed().as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Whether requests are answered, and why not.

@@ -2,8 +2,8 @@
 
 use engine::read::{
     Archive, ArchiveInfo, ChannelDetail, ChannelFilter, ChannelState, ChannelSummary, Enough, Evidence,
-    Facts, Kept, Live, Member, Numbers, Part, Piece, Position, ReadError, Reader, Run, RunVersion, Scope,
-    Snapshot, Verdict, Why,
+    Facts, Kept, Live, Member, MetDamage, Numbers, Part, Piece, Position, ReadError, Reader, Run, RunVersion,
+    Scope, Snapshot, Verdict, Why,
 };
 use retrieval_server::{HttpSettings, ServerState};
 use sample::{
@@ -379,6 +379,12 @@ impl Archive for Memory {
             durable_until: Timestamp(self.now.0 - 1),
             problems: Vec::new(),
         }))
+    }
+
+    fn damage(&self) -> Option<MetDamage> {
+        let places = self.channels.values().filter(|channel| channel.damaged.is_some()).count() as u64;
+        let met = MetDamage { places, message: "a place".into(), what_to_do: "mend it" };
+        (places > 0).then_some(met)
     }
 
     fn now(&self) -> Timestamp {

@@ -45,6 +45,23 @@ fn damage_makes_an_answer_incomplete_and_is_named() {
 }
 
 #[test]
+fn status_and_metrics_tell_damage_that_was_met_where_no_engine_does() {
+    let state = damaged().state();
+    let status = json(&state, "/api/v1/status", "");
+    let told =
+        status["problems"].as_array().unwrap().iter().find(|problem| problem["code"] == "damaged").unwrap();
+    assert_eq!(told["message"], "archive memory: a place");
+    assert_eq!((&told["severity"], &told["what_to_do"]), (&"error".into(), &"mend it".into()));
+    assert!(told["since_ns"].is_i64());
+    let metrics = String::from_utf8(ask(&state, "/metrics", "").bytes).unwrap();
+    assert!(metrics.contains("varve_damaged_total 1\n"), "{metrics}");
+    let state = Memory::of([("GOOD", Channel::default())]).state();
+    assert_eq!(json(&state, "/api/v1/status", "")["problems"], serde_json::json!([]));
+    let metrics = String::from_utf8(ask(&state, "/metrics", "").bytes).unwrap();
+    assert!(metrics.contains("varve_damaged_total 0\n"), "{metrics}");
+}
+
+#[test]
 fn damage_can_be_skipped_and_coverage_shows_it() {
     let state = damaged().state();
     let answer = json(&state, "/api/v1/samples", &format!("{QUERY}&damaged=skip"));
