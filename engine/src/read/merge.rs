@@ -297,8 +297,23 @@ impl Merge {
         Ok(())
     }
 
-    /// Takes the next stretch that one run delivers alone.
-    fn stretch(&mut self, at: usize, bound: Option<Position>, room: usize) -> SampleBlock {
+    /// How many samples the loaded cursor `at` may deliver before those of others, which begin at `bound`; at least one.
+    fn free(&self, at: usize, bound: Option<Position>) -> usize {
+        let Some(loaded) = &self.cursors[at].loaded else { return 0 };
+        let position = |i: usize| {
+            let (time, rank) = loaded.block.position(i);
+            Position { time, rank }
+        };
+        let count = loaded.hi - loaded.lo;
+        match (bound, self.ascending()) {
+            (None, _) => count,
+            (Some(bound), true) => partition(count, |k| position(loaded.lo + k) < bound).max(1),
+            (Some(bound), false) => (count - partition(count, |k| position(loaded.lo + k) <= bound)).max(1),
+        }
+    }
+
+    /// Takes the next `free` samples of the loaded cursor `at`.
+    fn stretch(&mut self, at: usize, free: usize) -> SampleBlock {
         let ascending = self.ascending();
         let last = self.last;
         let Some(loaded) = self.cursors[at].loaded.as_mut() else {
@@ -309,13 +324,6 @@ impl Merge {
             Position { time, rank }
         };
         debug_assert!(loaded.lo < loaded.hi && last.is_none_or(|l| (position(loaded.lo) > l) || !ascending));
-        let count = loaded.hi - loaded.lo;
-        let free = match (bound, ascending) {
-            (None, _) => count,
-            (Some(bound), true) => partition(count, |k| position(loaded.lo + k) < bound).max(1),
-            (Some(bound), false) => (count - partition(count, |k| position(loaded.lo + k) <= bound)).max(1),
-        }
-        .min(room);
         let (from, to) =
             if ascending { (loaded.lo, loaded.lo + free) } else { (loaded.hi - free, loaded.hi) };
         let whole = from == 0 && to == loaded.block.len();
@@ -388,13 +396,14 @@ impl Merge {
                 Ok(Some(Settled::Passed(passed))) => return Ok(Some(Step::Passed(passed))),
                 Err(error) => return Err(error),
             };
+            let free = self.free(at, bound);
             if let (Some(piece), Some(loaded)) = (pieces.last(), &self.cursors[at].loaded)
                 // What does not fit whole goes alone: cut once, every block behind it would be copied and cut again.
-                && (piece.run != loaded.block.run || samples + loaded.hi - loaded.lo > BLOCK_SAMPLES_MAX)
+                && (piece.run != loaded.block.run || samples + free > BLOCK_SAMPLES_MAX)
             {
                 break;
             }
-            let piece = self.stretch(at, bound, BLOCK_SAMPLES_MAX - samples);
+            let piece = self.stretch(at, free.min(BLOCK_SAMPLES_MAX - samples));
             samples += piece.len();
             bytes += piece.values.byte_len();
             pieces.push(piece);

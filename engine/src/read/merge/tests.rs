@@ -176,3 +176,20 @@ fn one_run_passes_through_in_whole_blocks() {
         RunType::plain(sample::ValueType::scalar(sample::Kind::Float64))
     );
 }
+
+#[test]
+fn runs_that_alternate_are_joined_to_blocks_and_whole_ones_stay_whole() {
+    let every = |first: i64, step: i64, count: i64| {
+        let positions: Vec<(i64, u32)> = (0..count).map(|i| (3 * (first + i * step) + 1, 0)).collect();
+        Arc::new(Blocks(blocks_of(&positions, BLOCK_SAMPLES_MAX))) as Arc<dyn Run>
+    };
+    let lens = |runs: &[Arc<dyn Run>]| -> Vec<usize> {
+        Merge::new(runs, Scan::ascending(TimeRange::ALL)).map(|block| block.unwrap().len()).collect()
+    };
+    let max = BLOCK_SAMPLES_MAX as i64;
+    let alternating = lens(&[every(0, 2, max), every(1, 2, max)]);
+    assert_eq!(alternating.iter().sum::<usize>(), 2 * BLOCK_SAMPLES_MAX);
+    assert!(alternating.iter().rev().skip(1).all(|len| *len >= BLOCK_SAMPLES_JOINED), "{alternating:?}");
+    // A block that does not fit behind what is there comes whole.
+    assert_eq!(lens(&[every(0, 1, 100), every(100, 1, max)]), [100, BLOCK_SAMPLES_MAX]);
+}
