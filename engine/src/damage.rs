@@ -2,7 +2,7 @@
 
 use crate::read::{MetDamage, Problem, ReadError};
 use sample::{ChannelId, TimeRange, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -13,7 +13,7 @@ const PLACES_MAX: usize = 4096;
 type Places = BTreeMap<(PathBuf, u64, ChannelId), ReadError>;
 
 /// What whoever looks after an archive does about it.
-pub(crate) const WHAT_TO_DO: &str = "everything else stays readable; archtool verify names all damage, archtool reindex salvages what it left";
+const WHAT_TO_DO: &str = "everything else stays readable; archtool verify names all damage, archtool reindex salvages what it left";
 
 /// What was found damaged since the archive was opened, each place once for each channel that it concerns.
 #[derive(Debug, Default)]
@@ -48,10 +48,12 @@ impl DamageLog {
         is_new
     }
 
-    /// Forgets the places in files that are not there any more: they were replaced.
+    /// Forgets the places in files that are not there any more: they were replaced. Who reads does not wait while they are
+    /// looked for.
     pub(crate) fn keep_files(&self, is_there: impl Fn(&Path) -> bool) {
-        let mut files: BTreeMap<PathBuf, bool> = BTreeMap::new();
-        self.places().retain(|(file, ..), _| *files.entry(file.clone()).or_insert_with(|| is_there(file)));
+        let files: BTreeSet<PathBuf> = self.places().keys().map(|(file, ..)| file.clone()).collect();
+        let gone: BTreeSet<PathBuf> = files.into_iter().filter(|file| !is_there(file)).collect();
+        self.places().retain(|(file, ..), _| !gone.contains(file));
     }
 
     /// Notes what reading of `channel` met, if it is damage. What is met under the archive's own channel concerns

@@ -300,10 +300,7 @@ impl Merge {
     /// How many samples the loaded cursor `at` may deliver before those of others, which begin at `bound`; at least one.
     fn free(&self, at: usize, bound: Option<Position>) -> usize {
         let Some(loaded) = &self.cursors[at].loaded else { return 0 };
-        let position = |i: usize| {
-            let (time, rank) = loaded.block.position(i);
-            Position { time, rank }
-        };
+        let position = |i: usize| loaded.position(i);
         let count = loaded.hi - loaded.lo;
         match (bound, self.ascending()) {
             (None, _) => count,
@@ -319,15 +316,13 @@ impl Merge {
         let Some(loaded) = self.cursors[at].loaded.as_mut() else {
             unreachable!("settle chose a loaded cursor")
         };
-        let position = |i: usize| {
-            let (time, rank) = loaded.block.position(i);
-            Position { time, rank }
-        };
-        debug_assert!(loaded.lo < loaded.hi && last.is_none_or(|l| (position(loaded.lo) > l) || !ascending));
+        debug_assert!(
+            loaded.lo < loaded.hi && last.is_none_or(|l| loaded.position(loaded.lo) > l || !ascending)
+        );
         let (from, to) =
             if ascending { (loaded.lo, loaded.lo + free) } else { (loaded.hi - free, loaded.hi) };
         let whole = from == 0 && to == loaded.block.len();
-        self.last = Some(if ascending { position(to - 1) } else { position(from) });
+        self.last = Some(loaded.position(if ascending { to - 1 } else { from }));
         if ascending {
             loaded.lo = to
         } else {
@@ -355,8 +350,7 @@ impl Merge {
         let ascending = self.ascending();
         for cursor in &mut self.cursors {
             while let Some(loaded) = &mut cursor.loaded {
-                let (time, rank) = loaded.block.position(if ascending { loaded.lo } else { loaded.hi - 1 });
-                let head = Position { time, rank };
+                let head = loaded.position(if ascending { loaded.lo } else { loaded.hi - 1 });
                 if if ascending { head > last } else { head < last } {
                     break;
                 }

@@ -255,10 +255,10 @@ pub(crate) fn decode(
 /// As [`integrate`], of the values from `row` on; what stands before them is not looked at any more.
 fn integrate_from(row: usize, first: i64, values: &mut [i64]) {
     let (before, values) = values.split_at_mut(row);
-    let Some(least) = before.first().copied() else { return integrate(first, values) };
+    let Some(opening) = before.first().copied() else { return integrate(first, values) };
     // Additions that do not wait for each other; the order does not matter to integers that wrap around.
     let sum = wide(|| before.iter().fold(0i64, |sum, value| sum.wrapping_add(*value)));
-    let sum = first.wrapping_add(sum.wrapping_sub(least));
+    let sum = first.wrapping_add(sum.wrapping_sub(opening));
     let value = sum.wrapping_add(values.first().copied().unwrap_or(0));
     integrate(value, values);
 }

@@ -12,6 +12,14 @@ pub(super) struct Loaded {
     pub(super) hi: usize,
 }
 
+impl Loaded {
+    /// Where sample `i` of the block lies.
+    pub(super) fn position(&self, i: usize) -> Position {
+        let (time, rank) = self.block.position(i);
+        Position { time, rank }
+    }
+}
+
 /// A part that was not loaded yet.
 pub(super) enum Coming {
     /// As its run named it.
@@ -97,8 +105,7 @@ impl Cursor {
     pub(super) fn head(&self, scan: &Scan) -> Option<(Position, bool)> {
         if let Some(loaded) = &self.loaded {
             let i = if scan.order == Order::Ascending { loaded.lo } else { loaded.hi - 1 };
-            let (time, rank) = loaded.block.position(i);
-            return Some((Position { time, rank }, true));
+            return Some((loaded.position(i), true));
         }
         Some((self.coming(0, scan)?, false))
     }
