@@ -63,8 +63,8 @@ impl HttpMetrics {
         RequestTimer { metrics: self.clone(), labels, started: Instant::now() }
     }
 
-    /// The text of `/metrics`; the engine's part only where one runs here, else the damaged places that readers met.
-    pub(crate) fn text(&self, engine: Option<Metrics>, damaged: u64) -> String {
+    /// The text of `/metrics`, with the engine's part, or where none runs here the damaged places that readers met.
+    pub(crate) fn text(&self, engine: Result<Metrics, u64>) -> String {
         let mut registry = Registry::default();
         registry.register("varve_build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let requests = self.requests.clone();
@@ -80,8 +80,8 @@ impl HttpMetrics {
         let refused = self.refused.clone();
         registry.register("varve_http_refused", "HTTP requests that were told to come back", refused);
         match engine {
-            Some(metrics) => registry.register_collector(Box::new(EngineCollector(metrics))),
-            None => registry.register("varve_damaged", DAMAGED_HELP, ConstCounter::new(damaged)),
+            Ok(metrics) => registry.register_collector(Box::new(EngineCollector(metrics))),
+            Err(damaged) => registry.register("varve_damaged", DAMAGED_HELP, ConstCounter::new(damaged)),
         }
         let mut text = String::new();
         // Writing to memory fails only if a metric cannot be written at all, which then is missing.

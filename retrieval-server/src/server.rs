@@ -128,9 +128,9 @@ impl ServerState {
     }
 
     pub(crate) fn metrics_text(&self) -> String {
-        let met = self.reader.members().iter().filter_map(|member| member.archive.damage());
-        self.metrics
-            .text(self.status.as_ref().map(|source| source.metrics()), met.map(|met| met.places).sum())
+        let met = || self.reader.members().iter().filter_map(|member| member.archive.damage());
+        let engine = self.status.as_ref().map(|source| source.metrics());
+        self.metrics.text(engine.ok_or_else(|| met().map(|met| met.places).sum()))
     }
 }
 
