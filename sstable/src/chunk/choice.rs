@@ -32,6 +32,8 @@ pub(super) struct Written {
     pub(super) delta: DeltaSpec,
     /// Whether one page is to hold all, where that was tried.
     pub(super) whole: Option<bool>,
+    /// Whether zstd is to write the bytes in its place, where that was tried.
+    pub(super) copied: Option<bool>,
 }
 
 /// Tags of columns are below this.
@@ -42,6 +44,8 @@ struct Choice {
     pco: bool,
     /// Whether the other was hardly larger.
     near: bool,
+    /// Bytes of our own column and of pco's, where both were written last.
+    compared: Option<(usize, usize)>,
     /// How pco wrote it last.
     written: Written,
     /// Chunks until the next trial.
@@ -56,6 +60,13 @@ impl ColumnChoices {
         if self.of != Some((channel, kind)) {
             *self = ColumnChoices { of: Some((channel, kind)), ..ColumnChoices::default() };
         }
+    }
+
+    /// How much larger than `bytes` pco would write a column that is not pco's, as far as that was tried; `None` where it
+    /// was not.
+    pub(super) fn spare(&self, tag: ColumnTag, bytes: usize) -> Option<usize> {
+        let (own, pco) = self.columns.get(tag as usize)?.compared?;
+        Some(bytes * pco.saturating_sub(own) / own.max(1))
     }
 
     /// The smaller of `own` and `pco`, which are both asked only where it is not known which it is.
@@ -83,7 +94,10 @@ impl ColumnChoices {
             choice.written = Written::default();
         }
         let pco = pco(&mut choice.written);
-        choice.near = pco.as_ref().is_some_and(|pco| pco.bytes().abs_diff(own.bytes()) < own.bytes() / NEAR);
+        choice.compared = pco.as_ref().map(|pco| (own.bytes(), pco.bytes()));
+        // What zstd copied may never come again.
+        choice.near = choice.written.copied == Some(true)
+            || pco.as_ref().is_some_and(|pco| pco.bytes().abs_diff(own.bytes()) < own.bytes() / NEAR);
         let pco = pco.filter(|pco| pco.bytes() < own.bytes());
         if trial {
             let same = choice.waited > 0 && choice.pco == pco.is_some();

@@ -22,6 +22,8 @@ const BYTES_EXPECTED: usize = 2;
 const PCO_VALUES_MIN: usize = 64;
 /// Two pages in place of one may make a column of pco's that is slow to decode larger by one part in so many.
 const PAGES_COST: usize = 128;
+/// zstd is taken where pco takes at least so many times its bytes without looking back.
+const COPIED_GAIN: usize = 2;
 /// Differences from a sibling's stamps, slower to decode, have to be smaller by more than one part in so many.
 const SIBLING_GAIN: usize = 8;
 
@@ -186,10 +188,34 @@ pub(super) fn pco_or(
         return own();
     }
     by_class!(values,
-        integers v => choices.choose(tag, own, |written| paged_column(tag, v, pages, written)),
-        floats v => choices.choose(tag, own, |written| paged_column(tag, v, pages, written)),
+        integers v => choices.choose(tag, own, |written| pco_or_copied(tag, values, v, pages, written)),
+        floats v => choices.choose(tag, own, |written| pco_or_copied(tag, values, v, pages, written)),
         texts _v => own(),
         arrays _ends _elements => own())
+}
+
+/// What pco writes, or zstd of the bytes, which copies many values at once, where that takes clearly less, or less than
+/// values that pco looks back for: both find cycles, zstd shorter ones.
+fn pco_or_copied<T: Number>(
+    tag: ColumnTag,
+    column: &Column,
+    values: &[T],
+    pages: [&[Range<usize>]; 2],
+    written: &mut Written,
+) -> Option<EncodedColumn> {
+    let copied = |profile| {
+        let put = |bytes: &[u8], out: &mut Vec<u8>| text::put_compressed(bytes, text::level(profile), out);
+        fixed_column(tag, column, pages[1], put)
+    };
+    let pco = match written.copied {
+        Some(true) => return Some(copied(Profile::Cold)),
+        _ => paged_column(tag, values, pages, written)?,
+    };
+    let looks_back = matches!(written.delta, DeltaSpec::TryLookback);
+    let gain = if looks_back { 1 } else { COPIED_GAIN };
+    let suits = |pco: &EncodedColumn| gain * copied(Profile::Hot).bytes() <= pco.bytes();
+    let is_copied = *written.copied.get_or_insert_with(|| suits(&pco));
+    Some(if is_copied { copied(Profile::Cold) } else { pco })
 }
 
 /// The numbers as pco writes them, in whichever pages take less; where it has to multiply each, in more pages unless fewer
@@ -292,16 +318,21 @@ fn pages_of_values(
         && plain.is_some_and(|plain| column.data.len() >= plain)
         && values.len() >= PCO_VALUES_MIN
     {
-        return plain_column(tag, values, pages);
+        return fixed_column(tag, values, pages, text::put_plain);
     }
     column
 }
 
-/// Fixed-width values as their bytes.
-fn plain_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>]) -> EncodedColumn {
+/// The bytes of fixed-width values, as `put` writes each page.
+fn fixed_column(
+    tag: ColumnTag,
+    values: &Column,
+    pages: &[Range<usize>],
+    put: impl Fn(&[u8], &mut Vec<u8>),
+) -> EncodedColumn {
     let mut column = header_column(tag, ColumnCodec::Compressed, Vec::new());
     for page in pages {
-        text::put_plain(&fixed_bytes(values, page.clone()), &mut column.data);
+        put(&fixed_bytes(values, page.clone()), &mut column.data);
         column.ends.push(column.data.len());
     }
     column

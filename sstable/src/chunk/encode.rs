@@ -124,7 +124,7 @@ pub(crate) fn encode_with(
         let dense = shift_at_most(PAGE_SHIFT_DENSE);
         let whole = pages_of(block.len(), dense);
         let value = pco_or(own, ColumnTag::Value, &block.values, [&pages, &whole], profile, choices);
-        if value.codec == ColumnCodec::Pco && value.ends.len() < pages.len() {
+        if (1..pages.len()).contains(&value.ends.len()) {
             (shift, pages) = (dense, whole);
         }
         (value, Vec::new())
@@ -147,7 +147,7 @@ pub(crate) fn encode_with(
     // larger than pco makes it.
     let of_model = !matches!(value.codec, ColumnCodec::Pco | ColumnCodec::Compressed);
     let zoned = profile == Profile::Cold && shift > ZONE_SHIFT && of_model;
-    let modelled_bytes = value.data.len();
+    let (modelled_bytes, spare) = (value.data.len(), choices.spare(ColumnTag::Value, value.bytes()));
     columns.push(value);
     columns.push(column(ColumnTag::Severity, &Column::UInt8(block.severity.clone()), choices));
     columns.push(column(ColumnTag::Status, &Column::UInt16(block.status.clone()), choices));
@@ -164,7 +164,9 @@ pub(crate) fn encode_with(
 
     let facts = Facts::of(block, pages, if zoned { ZONE_SHIFT } else { shift });
     if zoned && facts.statistics.extremes().is_some() {
-        columns.extend(zone_column(&block.time, &facts.bounds_of_pages(), &facts.zones, modelled_bytes));
+        let zones = zone_column(&block.time, &facts.bounds_of_pages(), &facts.zones, modelled_bytes);
+        let fits = |zones: &EncodedColumn| spare.is_none_or(|spare| zones.bytes() < spare);
+        columns.extend(zones.filter(fits));
     }
     let body = page_bodies(&columns, facts.pages.len());
     let mut header = fixed_fields(channel, block, late, shift);

@@ -220,7 +220,7 @@ fn full(mut of: impl FnMut(i64, u64) -> f64) -> SampleBlock {
 }
 
 #[test]
-fn values_of_pco_that_are_slow_to_decode_have_two_pages_and_others_one() {
+fn pages_of_dense_values_are_as_their_codec_decodes_fastest() {
     let noise = full(|_, random| (random as f64).sqrt().sin());
     let mut sum = 0;
     let multiplied = full(|_, random| {
@@ -228,11 +228,28 @@ fn values_of_pco_that_are_slow_to_decode_have_two_pages_and_others_one() {
         sum as f64 * 0.3
     });
     let cycle = full(|i, _| ((i % 3000) as f64).sqrt().sin());
+    let list = [
+        f64::NAN,
+        f64::INFINITY,
+        f64::MIN,
+        f64::MAX,
+        f64::EPSILON,
+        5e-324,
+        1e-300,
+        1e300,
+        1e-49,
+        -1e51,
+        0.1,
+        -0.0,
+        0.0,
+    ];
+    let short_cycle = full(|i, _| list[i as usize % list.len()]);
     let steps = full(|i, _| (i / 100 % 7) as f64);
     let all = [
         (noise, ColumnCodec::Pco, 1),
         (multiplied, ColumnCodec::Pco, 2),
         (cycle, ColumnCodec::Pco, 1),
+        (short_cycle, ColumnCodec::Compressed, 1),
         (steps, ColumnCodec::Scaled, 2),
     ];
     for (block, codec, pages) in all {

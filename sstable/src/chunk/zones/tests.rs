@@ -43,6 +43,11 @@ fn block(count: usize, seed: u64, ties: u64, scale: f64) -> SampleBlock {
     block
 }
 
+/// A chunk of doubles that pco writes clearly larger, so that there is room for zones.
+fn zoned() -> SampleBlock {
+    block(8192, 1, 1 << 40, 1.0)
+}
+
 fn header_of(block: &SampleBlock, profile: Profile) -> (ChunkHeader, Vec<u8>) {
     let bytes = encode(ChannelId(1), block, false, None, profile).unwrap();
     (ChunkHeader::parse(&bytes).unwrap(), bytes)
@@ -99,8 +104,10 @@ proptest! {
 #[test]
 fn large_pages_of_numbers_have_zones_and_others_do_not() {
     let zones = |block: &SampleBlock, profile| header_of(block, profile).0.zones().unwrap().len();
-    let many = block(8192, 1, 1 << 40, 0.01);
+    let many = zoned();
     assert_eq!((zones(&many, Profile::Cold), zones(&many, Profile::Hot)), (16, 8));
+    let near = block(8192, 1, 1 << 40, 0.01);
+    assert_eq!(zones(&near, Profile::Cold), 2, "with zones the column would be larger than pco makes it");
     assert_eq!(zones(&block(500, 1, 1 << 40, 0.01), Profile::Cold), 1);
     let mut quiet = many.clone();
     quiet.values = Column::Float64((0..8192).map(|row| f64::from(row / 4096)).collect());
@@ -109,8 +116,9 @@ fn large_pages_of_numbers_have_zones_and_others_do_not() {
 
 #[test]
 fn bounds_are_near() {
-    let many = block(8192, 1, 1 << 40, 0.01);
+    let many = zoned();
     let (header, _) = header_of(&many, Profile::Cold);
+    assert_eq!(header.zones().unwrap().len(), 16);
     let Column::Float64(values) = &many.values else { unreachable!() };
     for (at, zone) in header.zones().unwrap().iter().enumerate() {
         let rows = header.samples_of_zones(at..at + 1);
@@ -125,7 +133,7 @@ fn bounds_are_near() {
 
 #[test]
 fn hostile_zones_never_panic() {
-    let many = block(8192, 1, 1 << 40, 0.01);
+    let many = zoned();
     let bytes = encode(ChannelId(1), &many, false, None, Profile::Cold).unwrap();
     let header = ChunkHeader::parse(&bytes).unwrap();
     let column = header.zone_column().unwrap().clone();
