@@ -74,9 +74,14 @@ impl BlockCache {
         content.blocks.contains_key(&(table, offset))
     }
 
+    /// Whether there is room for so many bytes when all others go.
+    pub(crate) fn takes(&self, bytes: usize) -> bool {
+        bytes <= self.bytes_max
+    }
+
     /// Keeps what lies at `offset` of `table`, letting others go.
     pub(crate) fn insert(&self, table: u64, offset: u64, block: Cached) {
-        if block.memory_bytes() > self.bytes_max {
+        if !self.takes(block.memory_bytes()) {
             return;
         }
         let content = &mut *self.content.lock().unwrap_or_else(PoisonError::into_inner);

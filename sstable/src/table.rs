@@ -369,6 +369,11 @@ impl Table {
         self.cache.get(self.cache_key, offset)
     }
 
+    /// Whether the cache would take something of so many bytes.
+    pub(crate) fn keeps(&self, bytes: usize) -> bool {
+        self.cache.takes(bytes)
+    }
+
     /// Hands something of the block at `offset` to the cache.
     pub(crate) fn keep(&self, offset: u64, what: Cached) {
         self.cache.insert(self.cache_key, offset, what);

@@ -9,6 +9,7 @@ use crate::format::*;
 use disk::{BytesError, Cursor, checksum};
 use sample::{Column, SampleBlock, TimeRange, Timestamp};
 use stamps::decode_stamps;
+use std::borrow::Cow;
 use std::ops::Range;
 
 const LIMITS: Limits = Limits { elements: CHUNK_ELEMENTS_MAX, bytes: CHUNK_VALUE_BYTES_MAX };
@@ -27,7 +28,7 @@ impl ChunkHeader {
         times: Option<&[i64]>,
     ) -> Result<SampleBlock, BytesError> {
         let bytes = self.pages_bytes(&pages, body)?;
-        let times = self.times_elsewhere(&pages, &bytes, times)?;
+        let times = self.times_elsewhere(&pages, &bytes, times)?.map(Cow::into_owned);
         let rows = 0..self.samples_of(pages.clone()).len();
         self.decode_rows(pages, &bytes, body, times, rows)
     }

@@ -66,8 +66,11 @@ impl Table {
             return Ok(None);
         }
         let borrowed = header.borrowed_times(pages);
-        // At most 16 chunks of 8192 samples.
-        let mut times = Vec::with_capacity(borrowed.iter().map(|(_, samples)| samples.len()).sum());
+        let mut times = Vec::new();
+        if borrowed.len() > 1 {
+            // At most 16 chunks of 8192 samples.
+            times.reserve(borrowed.iter().map(|(_, samples)| samples.len()).sum());
+        }
         for (reference, samples) in borrowed {
             if !self.append_lent(reference, depth, &samples, &mut times)? {
                 let what = "a chunk refers to the stamps of one that is not there";
@@ -133,16 +136,22 @@ impl Table {
         let times = header
             .decode_times(pages.clone(), &body, borrowed.as_deref())
             .map_err(|error| error.in_file(self.path(), chunk.offset))?;
-        let mut lent = known.map_or_else(|| LentTimes::of(header), |known| LentTimes::clone(&known));
         let begin = header.samples_of(pages.clone()).start;
-        for page in pages {
-            let samples = header.samples_of(page..page + 1);
-            lent.pages[page] = Some(times[samples.start - begin..samples.end - begin].into());
-        }
-        let whole = lent.append(samples, out);
-        if entry.locator.slot.is_none() {
+        if entry.locator.slot.is_none() && self.keeps(size_of_val(&*times)) {
+            let mut lent = known.map_or_else(|| LentTimes::of(header), |known| LentTimes::clone(&known));
+            for page in pages {
+                let samples = header.samples_of(page..page + 1);
+                lent.pages[page] = Some(times[samples.start - begin..samples.end - begin].into());
+            }
             self.keep(offset, Cached::Times(Arc::new(lent)));
         }
-        Ok(whole)
+        // Pages have no more samples than their chunk.
+        let place = samples.start.saturating_sub(begin)..samples.end.saturating_sub(begin);
+        match times.get(place.clone()) {
+            Some(_) if out.is_empty() && place == (0..times.len()) => *out = times,
+            Some(wanted) => out.extend_from_slice(wanted),
+            None => return Ok(false),
+        }
+        Ok(true)
     }
 }

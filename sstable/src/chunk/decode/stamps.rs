@@ -6,6 +6,7 @@ use crate::codec::integer::overlap;
 use crate::codec::time;
 use disk::{BytesError, Cursor};
 use sample::TimeRange;
+use std::borrow::Cow;
 use std::ops::Range;
 
 impl ChunkHeader {
@@ -24,16 +25,18 @@ impl ChunkHeader {
     }
 
     /// The stamps of `pages`, whose bytes are `bytes`, where they need `times`, those of other chunks.
-    pub(super) fn times_elsewhere(
+    pub(super) fn times_elsewhere<'t>(
         &self,
         pages: &Range<usize>,
         bytes: &[&[u8]],
-        times: Option<&[i64]>,
-    ) -> Result<Option<Vec<i64>>, BytesError> {
+        times: Option<&'t [i64]>,
+    ) -> Result<Option<Cow<'t, [i64]>>, BytesError> {
         let borrowed = self.check_times(pages, times)?;
         match self.time_model() {
-            Some(ColumnModel::TimeReference(_)) => Ok(Some(borrowed.to_vec())),
-            Some(ColumnModel::Sibling(_)) => self.times_of_pages(pages, bytes, borrowed).map(Some),
+            Some(ColumnModel::TimeReference(_)) => Ok(Some(Cow::Borrowed(borrowed))),
+            Some(ColumnModel::Sibling(_)) => {
+                self.times_of_pages(pages, bytes, borrowed).map(|times| Some(Cow::Owned(times)))
+            }
             _ => Ok(None),
         }
     }
