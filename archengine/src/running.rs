@@ -78,6 +78,7 @@ impl Running {
     pub fn start(config: Config, source: Box<dyn Source>) -> Result<Running, StartError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
+            .max_blocking_threads(retrieval_server::limits::BLOCKING_THREADS_MAX)
             .on_thread_start(engine::schedule::prompt_turns)
             .build()
             .map_err(StartError::Runtime)?;
@@ -89,6 +90,7 @@ impl Running {
         let idle_timeout = config.http.idle_timeout;
         let settings = HttpSettings {
             cors_origins: config.http.cors_origins.clone(),
+            proxies: config.http.proxies.clone(),
             idle_timeout,
             requests_max: config.http.max_answers,
             waiting_max: config.http.max_waiting,

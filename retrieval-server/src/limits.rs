@@ -83,9 +83,11 @@ pub const WHERE_TERMS_MAX: usize = 64;
 pub const WHERE_CHANNELS_MAX: usize = 16;
 /// Stretches of time in which a condition holds; they are held in memory.
 pub const SEARCH_INTERVALS_MAX: usize = 1_000_000;
-/// Streams that follow channels at the same time; each holds a thread that mostly sleeps. With [`DATA_REQUESTS_MAX`] they
-/// are fewer than the threads that the runtime has for what blocks (512).
+/// Streams that follow channels at the same time; each holds a thread that mostly sleeps.
 pub const FOLLOWERS_MAX: usize = 256;
+/// Threads of a server's runtime for what blocks: each follower and each request has one, of which a configuration may
+/// allow 400.
+pub const BLOCKING_THREADS_MAX: usize = FOLLOWERS_MAX + 512;
 /// Channels that one stream follows: its cursor, which goes with every event, holds 14 bytes of each.
 pub const FOLLOW_CHANNELS_MAX: usize = 256;
 /// How often a stream looks for new samples.

@@ -1,6 +1,7 @@
 //! The program `archserver` from its arguments to its exit code.
 
 use crate::archives;
+use crate::limits::BLOCKING_THREADS_MAX;
 use crate::{HttpSettings, ServerState, listen, router, serve, tail};
 use clap::Parser;
 use disk::{Disk, RealDisk};
@@ -129,8 +130,11 @@ fn archives(config: &ServerConfig) -> engine::read::Reader {
 
 /// Serves until a signal says stop.
 fn run(config: &ServerConfig) -> Result<(), RunError> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::Start)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
+        .map_err(RunError::Start)?;
     let served = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Start)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Start)?;
@@ -158,6 +162,7 @@ async fn serve_until(config: &ServerConfig, stop: impl Future<Output = ()>) -> R
     let idle_timeout = config.http.idle_timeout;
     let settings = HttpSettings {
         cors_origins: config.http.cors_origins.clone(),
+        proxies: config.http.proxies.clone(),
         idle_timeout,
         requests_max: config.http.max_answers,
         waiting_max: config.http.max_waiting,

@@ -26,6 +26,7 @@ use engine::read::{Meter, Reader};
 use engine::status::StatusSource;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 pub struct HttpSettings {
     /// Origins whose pages may read answers; `*` is any.
     pub cors_origins: Vec<String>,
+    /// Proxies that are believed who asks through them.
+    pub proxies: Vec<IpAddr>,
     /// A client that takes nothing for so long is cut.
     pub idle_timeout: Duration,
     /// Requests answered at the same time, by all clients; one client has at most as many as are free.
@@ -54,6 +57,7 @@ impl Default for HttpSettings {
     fn default() -> HttpSettings {
         HttpSettings {
             cors_origins: vec!["*".into()],
+            proxies: Vec::new(),
             idle_timeout: Duration::from_secs(60),
             requests_max: DATA_REQUESTS_MAX,
             waiting_max: WAITING_MAX,
@@ -241,7 +245,8 @@ async fn respond(state: ServerState, route: &'static Route, request: axum::extra
 }
 
 async fn ask(state: &ServerState, route: &Route, request: axum::extract::Request) -> Result<Asked, ApiError> {
-    let client = request.extensions().get().copied().unwrap_or(Client::UNKNOWN);
+    let connected = request.extensions().get().copied().unwrap_or(Client::UNKNOWN);
+    let client = connected.asking(request.headers(), &state.settings.proxies);
     let place = place(state, route, client).await?;
     let (head, body) = request.into_parts();
     let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());

@@ -19,6 +19,8 @@ pub struct HttpSettings {
     pub open_reading: bool,
     /// Web origins whose pages may read; `*` means all.
     pub cors_origins: Vec<String>,
+    /// Proxies that are believed who asks through them.
+    pub proxies: Vec<IpAddr>,
     /// A client that takes nothing for so long is cut.
     pub idle_timeout: Duration,
     /// Requests answered at the same time, by all clients.
@@ -43,6 +45,7 @@ impl HttpSettings {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
             open_reading: false,
             cors_origins: vec!["*".to_owned()],
+            proxies: Vec::new(),
             idle_timeout: Duration::from_secs(60),
             max_answers: ANSWERS,
             max_waiting: WAITING,
@@ -56,6 +59,9 @@ impl HttpSettings {
         section.set("open_reading", &mut settings.open_reading, value::flag);
         if let Some(origins) = section.entries("cors_origins", value::cors_origin) {
             settings.cors_origins = origins.into_iter().map(|(origin, _)| origin).collect();
+        }
+        if let Some(proxies) = section.entries("proxies", value::address) {
+            settings.proxies = proxies.into_iter().map(|(proxy, _)| proxy).collect();
         }
         section.set("idle_timeout", &mut settings.idle_timeout, value::positive_duration);
         // A client may have as many as are free: with one place there would be none beside it.

@@ -103,6 +103,7 @@ fn fixed_differences(present: &Config, next: &Config) -> Vec<&'static str> {
         ("http.listen", x.listen != y.listen),
         ("http.open_reading", x.open_reading != y.open_reading),
         ("http.cors_origins", x.cors_origins != y.cors_origins),
+        ("http.proxies", x.proxies != y.proxies),
         ("http.idle_timeout", x.idle_timeout != y.idle_timeout),
         ("http.max_answers", x.max_answers != y.max_answers),
         ("http.max_waiting", x.max_waiting != y.max_waiting),

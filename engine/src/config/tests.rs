@@ -111,6 +111,7 @@ const MISTAKES: &[(&str, u32, &[&str])] = &[
     ("[http]\nlisten = \"arch07\"", 4, &["listen", "IP:PORT"]),
     ("[http]\nidle_timeout = \"0s\"", 4, &["idle_timeout", "above zero"]),
     ("[http]\ncors_origins = [\"panel.lab\"]", 4, &["cors_origins", "panel.lab"]),
+    ("[http]\nproxies = [\"web.lab\"]", 4, &["proxies", "web.lab", "IP address"]),
     ("[channel_access]\naddress_list = [\"10.0.0.1 10.0.0.2\"]", 4, &["address_list", "one a text"]),
     ("[channel_access]\naddress_list = [\n\"ok\",\n\"ioc:70000\"]", 6, &["address_list", "ioc:70000"]),
     ("[channel_access]\nserver_port = 0", 4, &["server_port", "1 to 65535"]),

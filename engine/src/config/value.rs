@@ -142,6 +142,14 @@ pub(super) fn host(value: &DeValue<'_>) -> Parsed<String> {
     Ok(text)
 }
 
+/// The address of a machine.
+pub(super) fn address(value: &DeValue<'_>) -> Parsed<IpAddr> {
+    let text = text(value)?;
+    text.parse().map_err(|_| {
+        format!("\"{}\" is no IP address; expected something like \"10.0.0.7\"", text.escape_debug())
+    })
+}
+
 /// The base address of an HTTP server.
 pub(super) fn http_url(value: &DeValue<'_>) -> Parsed<String> {
     let text = text(value)?;

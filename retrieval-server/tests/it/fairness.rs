@@ -148,3 +148,34 @@ fn clients_compute_in_turns_however_many_answers_one_has() {
         assert!(flood < 10 * own, "{flood} answers for the flood, {own} for the other");
     });
 }
+
+/// Asks `server` for a stream that goes on.
+fn follow(server: &Server, from: &str, user: &str) -> (u16, BufReader<TcpStream>) {
+    let mut stream = BufReader::new(connect(server, from));
+    let path = "/api/v1/follow?channel=A%2BB&from_ns=0";
+    write!(stream.get_mut(), "GET {path} HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {user}\r\n\r\n").unwrap();
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    (line.split(' ').nth(1).unwrap().parse().unwrap(), stream)
+}
+
+#[test]
+fn users_behind_a_proxy_are_clients_of_their_own() {
+    let proxies = vec![FLOODING.parse::<SocketAddr>().unwrap().ip()];
+    let server = || {
+        let settings = HttpSettings { proxies: proxies.clone(), followers_max: 3, ..HttpSettings::default() };
+        Server::start(memory(), settings)
+    };
+    let statuses =
+        |answers: &[(u16, BufReader<TcpStream>)]| answers.iter().map(|(status, _)| *status).collect();
+    // Of three places one client has two, if it comes alone.
+    let shared = server();
+    let users = ["10.1.1.1", "10.1.1.1", "10.1.1.1", "10.1.1.2"].map(|user| follow(&shared, FLOODING, user));
+    let found: Vec<u16> = statuses(&users);
+    assert_eq!(found, [200, 200, 429, 200]);
+    // Nobody else is believed.
+    let own = server();
+    let lies = ["10.1.1.1", "10.1.1.2", "10.1.1.3"].map(|user| follow(&own, OTHER, user));
+    let found: Vec<u16> = statuses(&lies);
+    assert_eq!(found, [200, 200, 429]);
+}
