@@ -92,8 +92,8 @@ fn read(mut section: Section<'_, '_>, base: &Path, others: &[ServedArchive]) -> 
         }
     });
     let directory = section.read("directory", |v| value::text(v).map(|text| base.join(text)));
-    let url = section.read("url", value::http_url);
-    let live = section.read("live", value::http_url);
+    let url = section.read("url", value::asked_url);
+    let live = section.read("live", value::asked_url);
     let priority = section
         .read("priority", value::integer(i64::from(i32::MIN), i64::from(i32::MAX)))
         .and_then(|priority| i32::try_from(priority).ok())

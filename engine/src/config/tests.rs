@@ -344,6 +344,7 @@ fn a_servers_mistakes_name_their_lines() {
         ("[[archives]]\nname = \"a\"", 1, "directory"),
         ("[[archives]]\ndirectory = \"a\"", 1, "name"),
         ("[[archives]]\nname = \"a\"\nurl = \"arch07\"", 3, "http://"),
+        ("[[archives]]\nname = \"a\"\nurl = \"https://arch07\"", 3, "over http:// only"),
         ("[[archives]]\nname = \"a\"\nurl = \"http://x\"\nlive = \"http://y\"", 4, "directory"),
         ("[[archives]]\nname = \"a\"\nurl = \"http://x\"\ndirectory = \"y\"", 3, "directory and url"),
         (

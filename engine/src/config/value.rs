@@ -166,6 +166,18 @@ pub(super) fn http_url(value: &DeValue<'_>) -> Parsed<String> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
+/// The base address of an HTTP server that is asked from here, which is done without encryption.
+pub(super) fn asked_url(value: &DeValue<'_>) -> Parsed<String> {
+    let url = http_url(value)?;
+    if !url.starts_with("http://") {
+        return Err(format!(
+            "\"{url}\" is encrypted, and archives are asked over http:// only; give the address of the engine or server \
+             itself in place of that of a proxy"
+        ));
+    }
+    Ok(url)
+}
+
 /// What a browser calls an origin, or `*` for all.
 pub(super) fn cors_origin(value: &DeValue<'_>) -> Parsed<String> {
     if value.as_str() == Some("*") {
