@@ -7,19 +7,19 @@ pub(crate) fn width_of(most: u64) -> u32 {
     u64::BITS - most.leading_zeros()
 }
 
-/// Length of rows whose fields have these widths.
-pub(crate) fn row_bytes(widths: &[u32; FIELDS]) -> usize {
-    widths.iter().sum::<u32>().div_ceil(8).max(1) as usize
+/// Length of rows whose fields have so many bits together.
+pub(crate) fn row_bytes(bits: u32) -> usize {
+    bits.div_ceil(8).max(1) as usize
 }
 
 /// Packs rows one behind the other from the first byte of `out` on, each field relative to its base in as many bits
 /// as its width says. Behind the rows `out` has at least 8 bytes, which are overwritten.
-pub(crate) fn pack(rows: &[[u64; FIELDS]], bases: &[u64; FIELDS], widths: &[u32; FIELDS], out: &mut [u8]) {
-    let len = row_bytes(widths);
+pub(crate) fn pack(rows: &[[u64; FIELDS]], bases: &[u64; FIELDS], widths: &[u8; FIELDS], out: &mut [u8]) {
+    let len = row_bytes(widths.iter().map(|width| u32::from(*width)).sum());
     let mut fields = [(0, 0, 0); FIELDS];
     let mut used = 0;
     for (field, width) in widths.iter().enumerate().filter(|(_, width)| **width > 0) {
-        fields[used] = (field, bases[field], *width);
+        fields[used] = (field, bases[field], u32::from(*width));
         used += 1;
     }
     for (number, row) in rows.iter().enumerate() {

@@ -32,29 +32,33 @@ fn key_of(numbers: &[u64; FIELDS]) -> Key {
     Key(numbers[0], numbers[1], signed(numbers[2]))
 }
 
-/// Between which numbers each field is, with the length of rows that hold all between.
+/// How rows are packed.
 #[derive(Clone, Copy, Debug)]
-struct Spans {
+struct Layout {
     least: [u64; FIELDS],
+    widths: [u8; FIELDS],
+    row_bytes: u16,
+}
+
+/// Between which numbers each field is, with the layout of rows that holds all between.
+#[derive(Debug)]
+struct Spans {
+    layout: Layout,
     greatest: [u64; FIELDS],
-    widths: [u32; FIELDS],
     /// Bits that no number so far needs, relative to the least.
     free: [u64; FIELDS],
-    row_bytes: usize,
 }
 
 const NO_SPANS: Spans = Spans {
-    least: [u64::MAX; FIELDS],
+    layout: Layout { least: [u64::MAX; FIELDS], widths: [0; FIELDS], row_bytes: 1 },
     greatest: [0; FIELDS],
-    widths: [0; FIELDS],
     free: [u64::MAX; FIELDS],
-    row_bytes: 1,
 };
 
 impl Spans {
     /// Whether rows stay as they are with these numbers, too.
     fn hold(&self, numbers: &[u64; FIELDS]) -> bool {
-        let fields = numbers.iter().zip(&self.least).zip(&self.free);
+        let fields = numbers.iter().zip(&self.layout.least).zip(&self.free);
         let wider = fields.fold(0, |wider, ((number, least), free)| {
             let (above, is_below) = number.overflowing_sub(*least);
             let above = if is_below { u64::MAX } else { above };
@@ -71,17 +75,19 @@ impl Spans {
         }
     }
 
-    /// With these numbers, too.
-    fn widened(&self, numbers: &[u64; FIELDS]) -> Spans {
-        let mut spans = *self;
+    /// Becomes what others are with these numbers, too.
+    fn widen(&mut self, others: &Spans, numbers: &[u64; FIELDS]) {
+        let mut bits = 0;
         for (field, number) in numbers.iter().enumerate() {
-            spans.least[field] = spans.least[field].min(*number);
-            spans.greatest[field] = spans.greatest[field].max(*number);
-            spans.widths[field] = width_of(spans.greatest[field] - spans.least[field]);
-            spans.free[field] = u64::MAX.checked_shl(spans.widths[field]).unwrap_or(0);
+            let least = others.layout.least[field].min(*number);
+            let greatest = others.greatest[field].max(*number);
+            let width = width_of(greatest - least);
+            bits += width;
+            (self.layout.least[field], self.greatest[field]) = (least, greatest);
+            self.layout.widths[field] = width as u8;
+            self.free[field] = u64::MAX.checked_shl(width).unwrap_or(0);
         }
-        spans.row_bytes = row_bytes(&spans.widths);
-        spans
+        self.layout.row_bytes = row_bytes(bits) as u16;
     }
 }
 
@@ -92,9 +98,12 @@ pub(crate) struct LeafBuilder {
     rows: Vec<[u64; FIELDS]>,
     lasts: Vec<i64>,
     bytes: Vec<u8>,
+    /// Those of all rows.
     spans: Spans,
-    /// The first row of the last channel, and the spans of all rows before it.
-    last_channel: (usize, Spans),
+    /// Room for those with another row.
+    wider: Spans,
+    /// The first row of the last channel, and the layout of all rows before it.
+    last_channel: (usize, Layout),
 }
 
 /// A leaf that is full.
@@ -115,7 +124,8 @@ impl LeafBuilder {
             lasts: Vec::new(),
             bytes: Vec::new(),
             spans: NO_SPANS,
-            last_channel: (0, NO_SPANS),
+            wider: NO_SPANS,
+            last_channel: (0, NO_SPANS.layout),
         }
     }
 
@@ -137,19 +147,24 @@ impl LeafBuilder {
     #[inline]
     fn push_parts(&mut self, numbers: &mut [u64; FIELDS], last: i64, row_bytes: &[u8]) -> bool {
         numbers[FIELDS - 1] = self.bytes.len() as u64;
-        let wider = if self.spans.hold(numbers) { None } else { Some(self.spans.widened(numbers)) };
+        let is_wider = !self.spans.hold(numbers);
+        if is_wider {
+            self.wider.widen(&self.spans, numbers);
+        }
         let rows = self.rows.len();
-        let row_len = wider.as_ref().map_or(self.spans.row_bytes, |spans| spans.row_bytes);
+        let spans = if is_wider { &self.wider } else { &self.spans };
+        let row_len = usize::from(spans.layout.row_bytes);
         let bytes = self.bytes.len() + row_bytes.len() + LEAF_SLACK_BYTES;
         if LEAF_HEADER_BYTES + (rows + 1) * row_len + bytes > PAGE_BYTES || rows == PAGE_ROWS_MAX {
             return false;
         }
         if self.rows.last().is_none_or(|before| before[..2] != numbers[..2]) {
-            self.last_channel = (rows, self.spans);
+            self.last_channel = (rows, self.spans.layout);
         }
-        match wider {
-            Some(spans) => self.spans = spans,
-            None => self.spans.take(numbers),
+        if is_wider {
+            std::mem::swap(&mut self.spans, &mut self.wider);
+        } else {
+            self.spans.take(numbers);
         }
         self.rows.push(*numbers);
         self.bytes.extend_from_slice(row_bytes);
@@ -167,8 +182,8 @@ impl LeafBuilder {
     /// The page of all rows, or of those before [`LeafBuilder::cut_before_last_channel`]; they go, the others begin
     /// the next page.
     pub(crate) fn take(&mut self, rows: usize, continued: bool) -> FullLeaf {
-        let spans = if rows == self.last_channel.0 { self.last_channel.1 } else { self.spans };
-        let full = self.encode(rows, &spans, continued);
+        let layout = if rows == self.last_channel.0 { self.last_channel.1 } else { self.spans.layout };
+        let full = self.encode(rows, &layout, continued);
         let kept = std::mem::replace(self, LeafBuilder::new());
         // The next page has about as much.
         self.rows.reserve(kept.rows.len() + 8);
@@ -187,16 +202,16 @@ impl LeafBuilder {
         self.rows.get(row).map_or(self.bytes.len(), |numbers| numbers[FIELDS - 1] as usize)
     }
 
-    fn encode(&self, rows: usize, spans: &Spans, continued: bool) -> FullLeaf {
+    fn encode(&self, rows: usize, layout: &Layout, continued: bool) -> FullLeaf {
         let (numbers, bytes) = (&self.rows[..rows], &self.bytes[..self.place(rows)]);
-        let Spans { least, widths, row_bytes, .. } = spans;
-        let bytes_begin = LEAF_HEADER_BYTES + rows * row_bytes;
+        let Layout { least, widths, row_bytes } = layout;
+        let bytes_begin = LEAF_HEADER_BYTES + rows * usize::from(*row_bytes);
         let mut page = Page::zeros();
         page.put(16, &(bytes_begin as u16).to_le_bytes());
         page.put(18, &((bytes_begin + bytes.len()) as u16).to_le_bytes());
         page.put(super::ROW_BYTES_AT, &[*row_bytes as u8]);
         page.put(super::CONTINUED_AT, &[u8::from(continued)]);
-        page.put(super::WIDTHS_AT, &widths.map(|width| width as u8));
+        page.put(super::WIDTHS_AT, widths);
         for (field, base) in least.iter().enumerate() {
             // The places of bytes are counted from the begin of the page.
             let begin = if field == super::PLACE { bytes_begin as u64 } else { 0 };
