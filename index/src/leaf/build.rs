@@ -106,10 +106,8 @@ pub(crate) struct LeafBuilder {
     last_channel: (usize, Layout),
 }
 
-/// A leaf that is full.
+/// What a node says of a leaf.
 pub(crate) struct FullLeaf {
-    pub(crate) page: Page,
-    pub(crate) rows: usize,
     /// The first key.
     pub(crate) key: Key,
     /// The greatest last time.
@@ -179,22 +177,19 @@ impl LeafBuilder {
         if first > 0 && first > rows - rows / 8 { first } else { rows }
     }
 
-    /// The page of all rows, or of those before [`LeafBuilder::cut_before_last_channel`]; they go, the others begin
-    /// the next page.
-    pub(crate) fn take(&mut self, rows: usize, continued: bool) -> FullLeaf {
-        let layout = if rows == self.last_channel.0 { self.last_channel.1 } else { self.spans.layout };
-        let full = self.encode(rows, &layout, continued);
-        let kept = std::mem::replace(self, LeafBuilder::new());
-        // The next page has about as much.
-        self.rows.reserve(kept.rows.len() + 8);
-        self.lasts.reserve(kept.rows.len() + 8);
-        self.bytes.reserve(kept.bytes.len() + 64);
-        for row in rows..kept.rows.len() {
-            let bytes = &kept.bytes[kept.place(row)..kept.place(row + 1)];
-            let mut numbers = kept.rows[row];
-            self.push_parts(&mut numbers, kept.lasts[row], bytes);
+    /// Removes all rows, or those before [`LeafBuilder::cut_before_last_channel`]: the others begin the next page.
+    pub(crate) fn remove(&mut self, rows: usize) {
+        let bytes = self.bytes.split_off(self.place(rows));
+        let (numbers, lasts) = (self.rows.split_off(rows), self.lasts.split_off(rows));
+        let begin = self.bytes.len();
+        self.rows.clear();
+        self.lasts.clear();
+        self.bytes.clear();
+        (self.spans, self.last_channel) = (NO_SPANS, (0, NO_SPANS.layout));
+        let place = |row: usize| numbers.get(row).map_or(bytes.len(), |row| row[FIELDS - 1] as usize - begin);
+        for (row, last) in lasts.iter().enumerate() {
+            self.push_parts(&mut { numbers[row] }, *last, &bytes[place(row)..place(row + 1)]);
         }
-        full
     }
 
     /// Where the bytes of a row begin; those of the one behind the last where all end.
@@ -202,11 +197,14 @@ impl LeafBuilder {
         self.rows.get(row).map_or(self.bytes.len(), |numbers| numbers[FIELDS - 1] as usize)
     }
 
-    fn encode(&self, rows: usize, layout: &Layout, continued: bool) -> FullLeaf {
+    /// Makes `page` that of all rows, or of those before [`LeafBuilder::cut_before_last_channel`].
+    pub(crate) fn encode(&self, rows: usize, continued: bool, page: &mut Page) -> FullLeaf {
+        let is_cut = rows == self.last_channel.0;
+        let layout = if is_cut { &self.last_channel.1 } else { &self.spans.layout };
         let (numbers, bytes) = (&self.rows[..rows], &self.bytes[..self.place(rows)]);
         let Layout { least, widths, row_bytes } = layout;
         let bytes_begin = LEAF_HEADER_BYTES + rows * usize::from(*row_bytes);
-        let mut page = Page::zeros();
+        page.bytes.fill(0);
         page.put(16, &(bytes_begin as u16).to_le_bytes());
         page.put(18, &((bytes_begin + bytes.len()) as u16).to_le_bytes());
         page.put(super::ROW_BYTES_AT, &[*row_bytes as u8]);
@@ -220,7 +218,7 @@ impl LeafBuilder {
         pack(numbers, least, widths, &mut page.bytes[LEAF_HEADER_BYTES..]);
         page.put(bytes_begin, bytes);
         let last = self.lasts[..rows].iter().copied().max().unwrap_or(i64::MIN);
-        FullLeaf { page, rows, key: self.key(0), last }
+        FullLeaf { key: self.key(0), last }
     }
 }
 

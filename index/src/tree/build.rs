@@ -16,6 +16,8 @@ use std::ops::Range;
 #[derive(Debug)]
 pub(crate) struct TreeBuilder {
     leaf: LeafBuilder,
+    /// Room for the page of a leaf.
+    page: Box<Page>,
     levels: Vec<NodeBuilder>,
     /// The key of the last row written.
     newest: Option<Key>,
@@ -38,6 +40,7 @@ impl TreeBuilder {
     pub(crate) fn new(hashes: ChannelHashes) -> TreeBuilder {
         TreeBuilder {
             leaf: LeafBuilder::new(),
+            page: Box::new(Page::zeros()),
             levels: Vec::new(),
             newest: None,
             rows: 0,
@@ -70,16 +73,17 @@ impl TreeBuilder {
 
     fn write_leaf(&mut self, out: &mut PageWriter, rows: usize, continued: bool) -> Result<(), FormatError> {
         let page = out.next_page();
-        let keys: Vec<Key> = (0..rows).map(|row| self.leaf.key(row)).collect();
-        let mut full = self.leaf.take(rows, continued);
-        for (row, key) in keys.into_iter().enumerate() {
+        let full = self.leaf.encode(rows, continued, &mut self.page);
+        for row in 0..rows {
+            let key = self.leaf.key(row);
             if self.newest.is_none_or(|newest| !newest.same_channel(key)) {
                 self.channels += 1;
-                self.hashes.add(key, Place { page, at: leaf::place_of(&full.page, row) });
+                self.hashes.add(key, Place { page, at: leaf::place_of(&self.page, row) });
             }
             self.newest = Some(key);
         }
-        out.write(&mut full.page, PageKind::Leaf, 0, full.rows as u16)?;
+        self.leaf.remove(rows);
+        out.write(&mut self.page, PageKind::Leaf, 0, rows as u16)?;
         self.add_node_row(out, 0, NodeRow { key: full.key, last: full.last, child: page })
     }
 

@@ -26,7 +26,8 @@ proptest! {
             bytes.iter().for_each(|byte| row.bytes.put([*byte]));
             prop_assert!(builder.push(&mut row));
         }
-        let mut page = builder.take(rows.len(), false).page;
+        let mut page = Page::zeros();
+        builder.encode(rows.len(), false, &mut page);
         page.seal(0, PageKind::Leaf, 0, rows.len() as u16, 1);
         prop_assert_eq!(check(&page), Ok(()));
         let leaf = Leaf::new(SharedPage::single(page));
