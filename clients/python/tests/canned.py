@@ -18,17 +18,23 @@ class Canned:
     def __init__(self) -> None:
         self.answers: list[tuple[int, str, bytes, dict[str, str]]] = []
         self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.connections = 0
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                outer.connections += 1
+                super().setup()
 
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.requests.append((self.path, json.loads(content or b"{}")))
                 status, kind, body, headers = outer.answers.pop(0)
                 self.send_response(status)
-                for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
+                length = {} if "Transfer-Encoding" in headers else {"Content-Length": str(len(body))}
+                for name, value in {"Content-Type": kind, **length, **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
@@ -49,6 +55,10 @@ class Canned:
     def columns(self, body: bytes, **headers: str) -> None:
         """Let the next answer be a stream."""
         self.answers.append((200, COLUMNS, body, headers))
+
+    def chunked(self, body: bytes, **headers: str) -> None:
+        """Let the next answer be a stream whose body is sent as it is, chunks of HTTP and all."""
+        self.answers.append((200, COLUMNS, body, {"Transfer-Encoding": "chunked", **headers}))
 
     def json(self, answer: Any, status: int = 200, **headers: str) -> None:
         """Let the next answer be JSON."""

@@ -221,3 +221,41 @@ def test_buffers_grow_beside_the_checksum(url: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("varve.buffers.RESERVED_MAX", 1)
     for _ in range(5):
         pd.testing.assert_frame_equal(varve.Client(url).samples(FAST, DAY, NEXT_DAY), expected)
+
+
+def test_blocks_that_differ_in_their_text_alone_are_told_apart(canned: Canned) -> None:
+    """A head that came before is known again; what stands behind it may be another."""
+    units = ["mA", "mm", "mA", "mA", "mm"]
+    batches = [
+        wire.batch("A", "float64", [row], [0.5 + row], metadata={"units": unit}) for row, unit in enumerate(units)
+    ]
+    assert len({batch[:64] for batch in batches}) == 1
+    canned.columns(wire.stream(batches, [wire.about("A", 5)], 5))
+    samples = varve.Client(canned.url, retries=0).samples("A", as_="numpy")
+    assert samples.value.tolist() == [0.5, 1.5, 2.5, 3.5, 4.5]
+    assert [(part.first, part.behind, part.metadata["units"]) for part in samples.segments] == [
+        (0, 1, "mA"),
+        (1, 2, "mm"),
+        (2, 4, "mA"),
+        (4, 5, "mm"),
+    ]
+
+
+def test_more_kinds_of_blocks_than_are_remembered(canned: Canned) -> None:
+    counts = [1 + row % 23 for row in range(100)]
+    batches = [wire.batch("A", "int32", [0] * count, [place] * count) for place, count in enumerate(counts)]
+    canned.columns(wire.stream(batches, [wire.about("A", sum(counts))], sum(counts)))
+    samples = varve.Client(canned.url, retries=0).samples("A", as_="numpy")
+    assert samples.value.tolist() == [place for place, count in enumerate(counts) for _ in range(count)]
+
+
+def test_alarms_of_what_broke_are_forgotten(canned: Canned) -> None:
+    """Where an alarm was and its batch was lost, the batch that comes again has none."""
+    alarms = [wire.batch("A", "float64", [row], [0.5], severity=[3]) for row in range(4)]
+    calm = [wire.batch("A", "float64", [row], [0.5], severity=[int(row == 2)]) for row in range(4)]
+    about = [wire.about("A", 4)]
+    canned.columns(wire.stream(alarms, about, 4)[:-1])
+    canned.columns(wire.stream(calm, about, 4))
+    samples = varve.Client(canned.url, retries=1).samples("A", as_="numpy")
+    assert not canned.answers
+    assert samples.severity.tolist() == [0, 0, 1, 0]

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from varve import columns
-from varve.buffers import Buffer
-from varve.columns import Stream, byte_view
+from varve.buffers import Buffer, byte_view
+from varve.columns import Stream
 from varve.errors import BrokenStream
 from varve.samples import Segment
 from varve.times import NAT
@@ -108,13 +108,12 @@ class BinRows:
                 # A statistic that an earlier channel had or a later one has is missing for the others.
                 if buffer.count < self._rows:
                     buffer.append(self._rows - buffer.count)[:] = _missing(tag)
-                part = buffer.append(block.count)
                 if tag not in block.columns:
-                    part[:] = _missing(tag)
+                    buffer.append(block.count)[:] = _missing(tag)
                     continue
-                if block.columns[tag].bytes != part.nbytes:
+                wanted[tag] = buffer.append_bytes(block.count)
+                if block.columns[tag].bytes != len(wanted[tag]):
                     raise BrokenStream(f"column {tag} does not have {block.count} bins")
-                wanted[tag] = byte_view(part)
             self._want_states(block, wanted)
             stream.fill(block, wanted)
             self._describe(block)

@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Buffer"]
+__all__ = ["Buffer", "MostlyZeros", "byte_view"]
 
 #: Rows that are reserved on the word of the server alone; more come by doubling.
 RESERVED_MAX = 1 << 26
 ROWS_MIN = 1 << 10
+
+
+def byte_view(array: npt.NDArray[Any]) -> memoryview:
+    """Give the bytes of a contiguous array."""
+    return array.data.cast("B") if array.size else memoryview(bytearray())
 
 
 class Buffer:
@@ -32,38 +37,85 @@ class Buffer:
     """
 
     def __init__(self, dtype: np.dtype[Any], expected: int, before_growth: Callable[[], None]) -> None:
-        self._array = np.empty(max(ROWS_MIN, min(expected, RESERVED_MAX)), dtype)
+        self._array = self._memory(max(ROWS_MIN, min(expected, RESERVED_MAX)), dtype)
+        self._bytes = byte_view(self._array)
         self._before_growth = before_growth
+        self.itemsize = dtype.itemsize
         self.count = 0
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of an element."""
-        dtype: np.dtype[Any] = self._array.dtype
-        return dtype
 
     def append(self, count: int) -> npt.NDArray[Any]:
         """Give the memory of the next `count` elements, to be filled."""
-        needed = self.count + count
-        if needed > len(self._array):
+        first = self._reserve(count)
+        return self._array[first : self.count]
+
+    def append_bytes(self, count: int) -> memoryview:
+        """Give the memory of the next `count` elements in bytes, to be filled."""
+        first = self._reserve(count)
+        return self._bytes[first * self.itemsize : self.count * self.itemsize]
+
+    def _memory(self, count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        return np.empty(count, dtype)
+
+    def _reserve(self, count: int) -> int:
+        """Count `count` elements more and give the place of the first."""
+        first = self.count
+        self.count += count
+        if self.count > len(self._array):
             self._before_growth()
-            self._array.resize(max(needed, 2 * len(self._array)), refcheck=False)
-        part = self._array[self.count : needed]
-        self.count = needed
-        return part
+            self._bytes.release()
+            self._array.resize(max(self.count, 2 * len(self._array)), refcheck=False)
+            self._bytes = byte_view(self._array)
+        return first
 
     def truncate(self, count: int) -> None:
         """Forget what lies behind the first `count` elements."""
         self.count = min(self.count, count)
 
-    def view(self) -> npt.NDArray[Any]:
-        """Give what is there, until the next growth."""
-        return self._array[: self.count]
-
     def finish(self) -> npt.NDArray[Any]:
         """Give the elements, with the memory behind them returned; the buffer must not be used any more."""
         self._before_growth()
+        self._bytes.release()
         array, self._array = self._array, np.empty(0, self._array.dtype)
         if 2 * self.count < len(array) or len(array) - self.count > ROWS_MIN:
             array.resize(self.count, refcheck=False)
         return array[: self.count]
+
+
+class MostlyZeros(Buffer):
+    """Elements end to end, most of them zero: memory to which only zeros came is never touched."""
+
+    def __init__(self, dtype: np.dtype[Any], expected: int, before_growth: Callable[[], None]) -> None:
+        super().__init__(dtype, expected, before_growth)
+        #: What came last, in memory of its own, and the place of its first byte.
+        self._came = bytearray()
+        self._place = 0
+        self._zeros = b""
+
+    def _memory(self, count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        return np.zeros(count, dtype)
+
+    def append_bytes(self, count: int) -> memoryview:
+        """Give memory for the next `count` elements in bytes, to be filled before anything else is asked for."""
+        self._settle()
+        self._place = self._reserve(count) * self.itemsize
+        self._came = bytearray(count * self.itemsize)
+        return memoryview(self._came)
+
+    def _settle(self) -> None:
+        """Put what came last where it belongs; zeros are there already."""
+        came, self._came = self._came, bytearray()
+        if len(self._zeros) != len(came):
+            self._zeros = bytes(len(came))
+        if came != self._zeros:
+            self._bytes[self._place : self._place + len(came)] = came
+
+    def truncate(self, count: int) -> None:
+        """Forget what lies behind the first `count` elements."""
+        self._settle()
+        self._array[count : self.count] = 0
+        super().truncate(count)
+
+    def finish(self) -> npt.NDArray[Any]:
+        """Give the elements; the buffer must not be used any more."""
+        self._settle()
+        return super().finish()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Union
 
 __all__ = ["Checksum"]
+
+Bytes = Union[bytes, memoryview]
 
 #: Bytes that are handed over together: fewer cost more in turns than the thread brings.
 TURN_BYTES = 4 << 20
@@ -14,13 +17,13 @@ TURN_BYTES = 4 << 20
 WAITING_MAX = 16
 
 
-def _fast() -> Callable[[memoryview, int], int] | None:
+def _fast() -> Callable[[Bytes, int], int] | None:
     """Give a CRC-32 that is many times as fast as zlib's, where the package `isal` is installed."""
     try:
         from isal import isal_zlib
     except ImportError:
         return None
-    crc32: Callable[[memoryview, int], int] = isal_zlib.crc32
+    crc32: Callable[[Bytes, int], int] = isal_zlib.crc32
     return crc32
 
 
@@ -35,12 +38,12 @@ class Checksum:
     def __init__(self) -> None:
         self._value = 0
         self._fast = _fast()
-        self._turn: list[memoryview] = []
+        self._turn: list[Bytes] = []
         self._turn_bytes = 0
         self._thread: ThreadPoolExecutor | None = None
         self._waiting: list[Future[None]] = []
 
-    def add(self, views: Sequence[memoryview]) -> None:
+    def add(self, views: Sequence[Bytes]) -> None:
         """Add bytes, in their order in the stream."""
         if self._fast is not None:
             for view in views:
@@ -56,7 +59,7 @@ class Checksum:
             self._waiting.append(self._thread.submit(self._work, self._turn))
             self._turn, self._turn_bytes = [], 0
 
-    def _work(self, views: Sequence[memoryview]) -> None:
+    def _work(self, views: Sequence[Bytes]) -> None:
         for view in views:
             self._value = zlib.crc32(view, self._value)
 

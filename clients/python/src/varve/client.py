@@ -527,7 +527,7 @@ class Client(Generic[FrameT]):
         def attempt() -> Bins:
             with self._connections.post("bins", body) as response:
                 check_columns(response)
-                stream, rows = Stream(response), BinRows()
+                stream, rows = Stream(response.body()), BinRows()
                 try:
                     end = rows.take(stream, told.done)
                 finally:

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from varve.body import Body
 from varve.checksum import Checksum
 from varve.errors import BrokenStream, VarveError
 from varve.native import ChunkDecoder, DamagedChunk
 
-__all__ = ["ELEMENTS", "Block", "End", "Stream", "byte_view"]
+__all__ = ["ELEMENTS", "Block", "End", "Stream"]
 
 MAGIC = b"\x93VCOL\r\n\x1a"
 MAJOR = 1
@@ -61,17 +61,13 @@ BATCH_SAMPLES_MAX = 1 << 16
 COLUMNS_MAX = 1 << 10
 TEXT_BYTES_MAX = 1 << 26
 END_TEXT_BYTES_MAX = 1 << 31
+#: Blocks that are remembered, to know them again, and the most bytes of the text of each.
+KNOWN_MAX = 16
+KNOWN_TEXT_BYTES_MAX = 1 << 16
 
 _STREAM_HEAD = struct.Struct("<8sHHI")
 _BLOCK_HEAD = struct.Struct("<IIQQIIIIIIq8x")
 _ENTRY = struct.Struct("<IIQQ")
-
-
-class Source(Protocol):
-    """Where the bytes come from."""
-
-    def readinto(self, view: memoryview) -> None:
-        """Fill all of `view` or raise `BrokenStream`."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +94,8 @@ class Block:
     #: The same object as that of the block before where nothing changed.
     description: dict[str, Any]
     columns: dict[int, Column]
-    _start: int = field(repr=False)
-    _bytes: int = field(repr=False)
+    #: What follows: the tag of each column in the order of their places, None for what lies between, with its bytes.
+    _layout: tuple[tuple[int | None, int], ...] = field(repr=False)
     #: The columns, where they did not come as they are.
     _decoded: dict[int, bytes] | None = field(default=None, repr=False)
 
@@ -123,11 +119,6 @@ class End:
     description: dict[str, Any]
 
 
-def byte_view(array: npt.NDArray[Any]) -> memoryview:
-    """Give the bytes of a contiguous array."""
-    return array.data.cast("B") if array.size else memoryview(bytearray())
-
-
 class Stream:
     """Reads one stream block by block.
 
@@ -135,18 +126,19 @@ class Stream:
 
     Parameters
     ----------
-    source : Source
+    body : Body
         The bytes.
     decoder : ChunkDecoder, optional
         For an answer that may have stored chunks.
     """
 
-    def __init__(self, source: Source, decoder: ChunkDecoder | None = None) -> None:
-        self._source = source
+    def __init__(self, body: Body, decoder: ChunkDecoder | None = None) -> None:
+        self._body = body
         self._decoder = decoder
         self._checksum = Checksum()
-        self._position = 0
         self._open: Block | None = None
+        #: Blocks of samples or bins by their heads, with their texts.
+        self._known: dict[bytes, tuple[bytes, Block]] = {}
         self._last_text = b""
         self._last_description: dict[str, Any] = {}
         #: The end block; None before it was read and found right.
@@ -160,12 +152,6 @@ class Stream:
         """Wait until nothing looks any more at the memory that was filled."""
         self._checksum.flush()
 
-    def _take(self, count: int) -> memoryview:
-        view = memoryview(bytearray(count))
-        self._source.readinto(view)
-        self._position += count
-        return view
-
     def blocks(self) -> Iterator[Block]:
         """Give each batch; the columns that `fill` did not ask for are passed over.
 
@@ -174,7 +160,7 @@ class Stream:
         BrokenStream
             The stream has no valid end block, or its bytes contradict each other.
         """
-        head = self._take(_STREAM_HEAD.size)
+        head = self._body.take(_STREAM_HEAD.size)
         magic, major, minor, _ = _STREAM_HEAD.unpack(head)
         if magic != MAGIC:
             raise BrokenStream("the answer is not in the format columns")
@@ -191,8 +177,15 @@ class Stream:
                 self.fill(self._open, {})
 
     def _block(self) -> Block | None:
-        start = self._position
-        head = self._take(_BLOCK_HEAD.size)
+        head = self._body.take(_BLOCK_HEAD.size)
+        # Most blocks say the same as one before, which was found right.
+        known_text, known = self._known.get(head, (b"", None))
+        if known is not None:
+            text = self._body.take(len(known_text))
+            if text == known_text:
+                self._checksum.add([head, text])
+                self._open = known
+                return known
         (kind, columns, size, count, channel, value_type, domain, flags, name_bytes, json_bytes, _) = (
             _BLOCK_HEAD.unpack(head)
         )
@@ -202,16 +195,18 @@ class Stream:
             raise BrokenStream("a block's head is beyond every limit")
         entries_bytes = columns * _ENTRY.size
         text_bytes = entries_bytes + name_bytes + json_bytes
-        if size > BLOCK_BYTES_MAX or size % 8 or size < _BLOCK_HEAD.size + text_bytes:
+        first = _BLOCK_HEAD.size + text_bytes
+        if size > BLOCK_BYTES_MAX or size % 8 or size < first:
             raise BrokenStream(f"a block of {size} bytes cannot be right")
-        text = self._take(text_bytes)
+        if known is None:
+            text = self._body.take(text_bytes)
         if is_end:
-            self._end(start, size, count, bool(flags & FLAG_COMPLETE), head, text, entries_bytes + name_bytes)
+            self._end(size - first, count, bool(flags & FLAG_COMPLETE), head, text, entries_bytes + name_bytes)
             return None
+        self._checksum.add([head, text])
         stored = kind in (KIND_CHUNKS, KIND_LENDERS) and self._decoder is not None
         if not stored and kind not in (KIND_BATCH, KIND_BINS):
-            self._checksum.add([head, text])
-            self._skip(start + size - self._position)
+            self._skip(size - first)
             return None
         if count > BATCH_SAMPLES_MAX:
             raise BrokenStream(f"a batch of {count} samples is beyond the limit")
@@ -221,13 +216,19 @@ class Stream:
             if column.offset % 8 or column.offset + column.bytes > size or column.offset < _BLOCK_HEAD.size:
                 raise BrokenStream(f"column {column.tag} does not lie inside its block")
             placed[column.tag] = column
-        name = bytes(text[entries_bytes : entries_bytes + name_bytes]).decode("utf-8", "replace")
-        description = self._description(bytes(text[entries_bytes + name_bytes :]))
-        self._checksum.add([head, text])
-        known = bool(flags & FLAG_METADATA_KNOWN)
-        block = Block(kind, count, channel, value_type, domain, known, name, description, placed, start, size)
+        name = text[entries_bytes : entries_bytes + name_bytes].decode("utf-8", "replace")
+        description = self._description(text[entries_bytes + name_bytes :])
+        metadata_known = bool(flags & FLAG_METADATA_KNOWN)
+        layout = _layout(placed.values(), first, size)
+        block = Block(kind, count, channel, value_type, domain, metadata_known, name, description, placed, layout)
         self._open = block
-        return self._decoded(block) if stored else block
+        if stored:
+            return self._decoded(block)
+        if text_bytes <= KNOWN_TEXT_BYTES_MAX:
+            if len(self._known) == KNOWN_MAX:
+                self._known.clear()
+            self._known[head] = text, block
+        return block
 
     def _decoded(self, block: Block) -> Block | None:
         """Decode a block of stored chunks; None where it has only what later ones need."""
@@ -260,17 +261,15 @@ class Stream:
             self._last_text = text
         return self._last_description
 
-    def _end(
-        self, start: int, size: int, count: int, complete: bool, head: memoryview, text: memoryview, at: int
-    ) -> None:
-        rest = self._take(start + size - self._position)
+    def _end(self, rest_bytes: int, count: int, complete: bool, head: bytes, text: bytes, at: int) -> None:
+        rest = self._body.take(rest_bytes)
         if len(rest) < 8:
             raise BrokenStream("the end block has no room for the checksum")
         self._checksum.add([head, text, rest[:-8]])
         (said,) = struct.unpack("<Q", rest[-8:])
         if self._checksum.flush() != said:
             raise BrokenStream("the checksum of the answer is wrong: bytes changed on their way")
-        description = _parse(bytes(text[at:]))
+        description = _parse(text[at:])
         if not isinstance(description.get("channels"), list):
             raise BrokenStream("the end block does not say which channels were sent")
         self.end = End(complete, count, description)
@@ -289,40 +288,44 @@ class Stream:
             raise ValueError("this block was read already")
         self._open = None
         if block._decoded is not None:
-            for tag, wanted in destinations.items():
-                content = block._decoded[tag]
+            for wanted_tag, wanted in destinations.items():
+                content = block._decoded[wanted_tag]
                 if len(wanted) != len(content):
-                    raise BrokenStream(f"column {tag} has {len(content)} bytes in place of {len(wanted)}")
+                    raise BrokenStream(f"column {wanted_tag} has {len(content)} bytes in place of {len(wanted)}")
                 wanted[:] = content
             return
-        seen = []
-        behind = block._start + block._bytes
-        for column in sorted(block.columns.values(), key=lambda column: column.offset):
-            start = block._start + column.offset
-            if start < self._position:
-                raise BrokenStream(f"column {column.tag} overlaps the one before")
-            if start > self._position:
-                seen.append(self._take(start - self._position))
-            view = destinations.get(column.tag)
+        views = []
+        for tag, size in block._layout:
+            view = None if tag is None else destinations.get(tag)
             if view is None:
-                view = memoryview(bytearray(column.bytes))
-            elif len(view) != column.bytes:
-                raise BrokenStream(f"column {column.tag} has {column.bytes} bytes in place of {len(view)}")
-            if column.bytes:
-                self._source.readinto(view)
-                self._position += column.bytes
-                # Stored chunks check themselves.
-                if column.tag != STORED or block.kind not in (KIND_CHUNKS, KIND_LENDERS):
-                    seen.append(view)
-        if behind > self._position:
-            seen.append(self._take(behind - self._position))
-        self._checksum.add(seen)
+                view = memoryview(bytearray(size))
+            elif len(view) != size:
+                raise BrokenStream(f"column {tag} has {size} bytes in place of {len(view)}")
+            views.append(view)
+        self._body.readinto(views)
+        if block.kind in (KIND_CHUNKS, KIND_LENDERS):
+            # Stored chunks check themselves.
+            views = [view for (tag, _), view in zip(block._layout, views) if tag != STORED]
+        self._checksum.add(views)
 
     def _skip(self, count: int) -> None:
         while count:
-            view = self._take(min(count, 1 << 20))
-            self._checksum.add([view])
-            count -= len(view)
+            content = self._body.take(min(count, 1 << 20))
+            self._checksum.add([content])
+            count -= len(content)
+
+
+def _layout(columns: Iterable[Column], first: int, size: int) -> tuple[tuple[int | None, int], ...]:
+    """Give what a block has from `first` to its end: columns, and what lies between them."""
+    layout: list[tuple[int | None, int]] = []
+    at = first
+    for column in sorted(columns, key=lambda column: column.offset):
+        if column.offset < at:
+            raise BrokenStream(f"column {column.tag} overlaps the one before")
+        layout += [(None, column.offset - at), (column.tag, column.bytes)]
+        at = column.offset + column.bytes
+    layout.append((None, size - at))
+    return tuple((tag, count) for tag, count in layout if tag is not None or count)
 
 
 def _parse(text: bytes) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """Connections to the server over HTTP.
 
 The standard library's client is used because its answers can be read straight into the memory where they
-stay (`readinto`); the known packages hand out `bytes`, one copy more of every sample, and are one more
-dependency.
+stay; the known packages hand out `bytes`, one copy more of every sample, and are one more dependency.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import math
+import socket
 import ssl
 import time
 import urllib.parse
@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Callable, TypeVar
 
+from varve.body import Body, PlainBody, body_of
 from varve.errors import BrokenStream, NotReady, ServerError, TooMany, Unreachable, from_answer
 
 __all__ = ["Connections", "Response"]
@@ -35,8 +36,10 @@ ERROR_BYTES_MAX = 1 << 20
 class Response:
     """The answer to one request while it is read."""
 
-    def __init__(self, raw: http.client.HTTPResponse) -> None:
+    def __init__(self, raw: http.client.HTTPResponse, sock: socket.socket) -> None:
         self._raw = raw
+        self._sock = sock
+        self._body: Body | None = None
 
     def number(self, header: str) -> int | None:
         """Give a header that holds an integer, None where it is absent or something else."""
@@ -48,23 +51,10 @@ class Response:
         """Media type of the body."""
         return self._raw.headers.get_content_type()
 
-    def readinto(self, view: memoryview) -> None:
-        """Fill `view` with the next bytes of the body.
-
-        Raises
-        ------
-        BrokenStream
-            The body ends before it is full.
-        """
-        done = 0
-        while done < len(view):
-            try:
-                count = self._raw.readinto(view[done:])
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                raise BrokenStream(f"the connection broke while the answer was read: {error!r}") from error
-            if not count:
-                raise BrokenStream("the answer ends before its end block")
-            done += count
+    def body(self) -> Body:
+        """Give the body to be read piece by piece, and in no other way."""
+        self._body = body_of(self._raw, self._sock)
+        return self._body
 
     def read(self) -> bytes:
         """Give the whole body."""
@@ -86,10 +76,7 @@ class Response:
 
     def at_end(self) -> bool:
         """Read on to the end of the body, where nothing should be left, so that the connection can be used again."""
-        try:
-            return self._raw.read(1) == b"" and not self._raw.will_close
-        except (OSError, http.client.HTTPException, ValueError):
-            return False
+        return (self._body or PlainBody(self._raw)).at_end()
 
 
 class Connections:
@@ -168,6 +155,7 @@ class Connections:
                 continue
             try:
                 connection.request(method, f"{self._path}/api/v1/{path}", content, self._headers)
+                sock = connection.sock
                 raw = connection.getresponse()
                 break
             except (OSError, http.client.HTTPException) as error:
@@ -178,7 +166,7 @@ class Connections:
             except BaseException:
                 connection.close()
                 raise
-        response = Response(raw)
+        response = Response(raw, sock)
         clean = False
         try:
             if raw.status != 200:

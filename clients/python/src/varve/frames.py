@@ -70,12 +70,12 @@ class PandasFrames:
         return frame
 
 
-def _optional(pl: Any, values: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> Any:
-    """Make a series with nulls where a value is not present."""
+def _optional(pl: Any, values: npt.NDArray[Any], least: int) -> Any:
+    """Make a series with nulls where a value is less than `least`."""
     series = pl.Series(values)
-    if bool(present.all()):
+    if not len(values) or values.min() >= least:
         return series
-    return pl.select(pl.when(pl.Series(present)).then(series)).to_series()
+    return pl.select(pl.when(pl.Series(values >= least)).then(series)).to_series()
 
 
 class PolarsFrames:
@@ -92,14 +92,14 @@ class PolarsFrames:
         pl = self._pl
         if isinstance(values, Categories):
             labels = pl.Series(name, list(values.labels), dtype=pl.Enum(list(values.labels)))
-            return labels.gather(_optional(pl, values.codes, values.codes >= 0))
+            return labels.gather(_optional(pl, values.codes, 0))
         if values.dtype.kind == "M":
             # Through integers, because that way nothing is copied.
             times = values.view(np.int64)
-            return _optional(pl, times, times != NAT).cast(pl.Datetime("ns", "UTC")).alias(name)
+            return _optional(pl, times, NAT + 1).cast(pl.Datetime("ns", "UTC")).alias(name)
         if values.dtype.kind == "m":
             times = values.view(np.int64)
-            return _optional(pl, times, times != NAT).cast(pl.Duration("ns")).alias(name)
+            return _optional(pl, times, NAT + 1).cast(pl.Duration("ns")).alias(name)
         if values.dtype != object:
             return pl.Series(name, values)
         items = values.tolist()

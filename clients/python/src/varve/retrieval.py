@@ -280,7 +280,7 @@ def check_columns(response: Response) -> int:
 def read_stream(response: Response, rows: Rows, progress: Progress) -> End:
     """Read one stream into rows."""
     has_chunks = response.content_type == columns.CHUNKS_MEDIA_TYPE
-    stream = Stream(response, new_decoder() if has_chunks and new_decoder is not None else None)
+    stream = Stream(response.body(), new_decoder() if has_chunks and new_decoder is not None else None)
     try:
         return rows.take(stream, progress.done)
     finally:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from varve import columns
-from varve.buffers import Buffer
-from varve.columns import Block, Column, Stream, byte_view
+from varve.buffers import Buffer, MostlyZeros, byte_view
+from varve.columns import Block, Column, Stream
 from varve.errors import BrokenStream
 from varve.times import NAT, to_datetime64
 
@@ -141,10 +141,10 @@ class Values:
     def destinations(self, block: Block) -> dict[int, memoryview]:
         """Give the memory for the value columns of a batch."""
         value = _column(block, columns.VALUE)
-        size = self._elements.dtype.itemsize
+        size = self._elements.itemsize
         if value.bytes % size:
             raise BrokenStream("the value column does not hold whole elements")
-        wanted = {columns.VALUE: byte_view(self._elements.append(value.bytes // size))}
+        wanted = {columns.VALUE: self._elements.append_bytes(value.bytes // size)}
         rows = block.count
         if self._value_offsets is not None:
             wanted[columns.VALUE_OFFSETS] = self._value_offsets.add(block, columns.VALUE_OFFSETS, rows)
@@ -277,6 +277,7 @@ class Rows:
         self._optional: dict[int, Buffer] = {}
         self._messages: list[tuple[int, npt.NDArray[Any]]] = []
         self._values: list[Values] = []
+        #: In which `behind` is not set: each ends where the next begins.
         self._segments: list[Segment] = []
         self._described: dict[str, Any] | None = None
         #: Samples before the range and behind it, by the channel's name.
@@ -285,9 +286,9 @@ class Rows:
 
     def _empty(self) -> dict[int, Buffer]:
         return {
-            columns.TIME: self._buffer(_INT64),
-            columns.SEVERITY: self._buffer(np.dtype("<u1")),
-            columns.STATUS: self._buffer(np.dtype("<u2")),
+            columns.TIME: Buffer(_INT64, self._expected, self._flush),
+            columns.SEVERITY: MostlyZeros(np.dtype("<u1"), self._expected, self._flush),
+            columns.STATUS: MostlyZeros(np.dtype("<u2"), self._expected, self._flush),
         }
 
     def expect(self, count: int) -> None:
@@ -299,10 +300,8 @@ class Rows:
     @property
     def segments(self) -> list[Segment]:
         """Which rows belong to which channel, type and metadata."""
-        return self._segments
-
-    def _buffer(self, dtype: np.dtype[Any]) -> Buffer:
-        return Buffer(dtype, self._expected, self._flush)
+        behind = [segment.first for segment in self._segments[1:]] + [len(self)]
+        return [replace(segment, behind=row) for segment, row in zip(self._segments, behind)]
 
     def _flush(self) -> None:
         if self._stream is not None:
@@ -360,7 +359,6 @@ class Rows:
             len(self._messages),
         )
         undo_last = self._values[-1].mark() if self._values else None
-        last = self._segments[-1] if self._segments else None
         before, after = dict(self.before), dict(self.after)
 
         def rollback() -> None:
@@ -369,8 +367,6 @@ class Rows:
             del self._values[values:], self._segments[segments:], self._messages[messages:]
             if undo_last is not None:
                 self._values[-1].rollback(undo_last)
-            if last is not None:
-                self._segments[-1] = last
             self._described = None
             self.before, self.after = before, after
 
@@ -379,20 +375,13 @@ class Rows:
     def _batch(self, stream: Stream, block: Block) -> None:
         if block.count == 0:
             return
-        if columns.EDGE not in block.columns:
-            self._keep(block, lambda wanted: stream.fill(block, wanted))
-            return
-        edge = np.empty(block.columns[columns.EDGE].bytes, np.uint8)
-        if block.count > 1:
-            edge_view = {columns.EDGE: byte_view(edge)}
-            self._keep(block, lambda wanted: stream.fill(block, {**wanted, **edge_view}))
-            if np.count_nonzero(edge.view(np.bool_)):
-                raise BrokenStream("a sample beside the range is not a batch of its own")
+        if columns.EDGE not in block.columns or block.count > 1:
+            self._keep(block, stream.fill)
             return
         content = {tag: memoryview(bytearray(column.bytes)) for tag, column in block.columns.items()}
         stream.fill(block, content)
 
-        def copy(wanted: Mapping[int, memoryview]) -> None:
+        def copy(_: Block, wanted: Mapping[int, memoryview]) -> None:
             for tag, view in wanted.items():
                 view[:] = content[tag]
 
@@ -415,19 +404,22 @@ class Rows:
         # Only the one before the range says whether it was held.
         (self.after if held is None else self.before)[block.name] = sample
 
-    def _keep(self, block: Block, fill: Callable[[Mapping[int, memoryview]], None]) -> None:
+    def _keep(self, block: Block, fill: Callable[[Block, Mapping[int, memoryview]], None]) -> None:
         """Add a batch; `fill` brings the bytes of its columns."""
         row, count = len(self), block.count
         wanted: dict[int, memoryview] = {}
         for tag, buffer in self._fixed.items():
-            if _column(block, tag).bytes != count * buffer.dtype.itemsize:
+            if _column(block, tag).bytes != count * buffer.itemsize:
                 raise BrokenStream(f"column {tag} does not have {count} samples")
-            wanted[tag] = byte_view(buffer.append(count))
+            wanted[tag] = buffer.append_bytes(count)
         if not self._values or self._values[-1].value_type != block.value_type:
             self._values.append(Values(block, row, max(count, self._expected - row), self._flush))
         wanted.update(self._values[-1].destinations(block))
         self._want_optional(block, row, wanted)
-        message = descriptor = None
+        edge = message = descriptor = None
+        if columns.EDGE in block.columns:
+            edge = bytearray(block.columns[columns.EDGE].bytes)
+            wanted[columns.EDGE] = memoryview(edge)
         if columns.MESSAGE in block.columns:
             message = np.empty(block.columns[columns.MESSAGE].bytes, np.uint8)
             offsets = _Offsets()
@@ -436,7 +428,9 @@ class Rows:
         if columns.DESCRIPTOR in block.columns:
             descriptor = np.empty(block.columns[columns.DESCRIPTOR].bytes, np.uint8)
             wanted[columns.DESCRIPTOR] = byte_view(descriptor)
-        fill(wanted)
+        fill(block, wanted)
+        if edge is not None and count > 1 and edge != bytes(len(edge)):
+            raise BrokenStream("a sample beside the range is not a batch of its own")
         if message is not None:
             self._messages.append((row, _split_text(message, offsets.joined(len(message)))))
         self._describe(block, row, None if descriptor is None else descriptor.tobytes())
@@ -445,24 +439,24 @@ class Rows:
         for tag, missing in _OPTIONAL.items():
             if tag not in block.columns and tag not in self._optional:
                 continue
-            buffer = self._optional.setdefault(tag, self._buffer(_INT64))
+            if tag not in self._optional:
+                self._optional[tag] = Buffer(_INT64, self._expected, self._flush)
+            buffer = self._optional[tag]
             if buffer.count < row:
                 buffer.append(row - buffer.count)[:] = missing
             if tag in block.columns:
                 if block.columns[tag].bytes != block.count * 8:
                     raise BrokenStream(f"column {tag} does not have {block.count} samples")
-                wanted[tag] = byte_view(buffer.append(block.count))
+                wanted[tag] = buffer.append_bytes(block.count)
 
     def _describe(self, block: Block, row: int, descriptor: bytes | None) -> None:
-        behind = row + block.count
         said = block.description
         last = self._segments[-1] if self._segments else None
         if last is not None and self._described is said and last.descriptor == descriptor and last.name == block.name:
-            self._segments[-1] = replace(last, behind=behind)
             return
         segment = Segment(
             row,
-            behind,
+            row,
             block.name,
             str(said.get("type", "")),
             dict(said.get("metadata") or {}),
@@ -472,14 +466,12 @@ class Rows:
             descriptor,
         )
         self._described = said
-        if last is not None and replace(segment, first=last.first, behind=last.behind) == last:
-            self._segments[-1] = replace(last, behind=behind)
-        else:
+        if last is None or replace(segment, first=last.first, behind=last.behind) != last:
             self._segments.append(segment)
 
     def finish(self, info: dict[str, Any]) -> Samples:
         """Give everything; the rows must not be used any more."""
-        row = len(self)
+        row, segments = len(self), tuple(self.segments)
         for tag, buffer in self._optional.items():
             if buffer.count < row:
                 buffer.append(row - buffer.count)[:] = _OPTIONAL[tag]
@@ -490,7 +482,7 @@ class Rows:
             self._value(row, info.get("type")),
             self._fixed[columns.SEVERITY].finish(),
             self._fixed[columns.STATUS].finish(),
-            tuple(self._segments),
+            segments,
             info,
             None if received is None else to_datetime64(received.finish()),
             None if user_tag is None else user_tag.finish(),
