@@ -3,27 +3,39 @@
 use super::arrow_rows::ArrowRows;
 use super::{Beside, Closing, Ending, Format, Side};
 use crate::error::{ApiError, Code};
-use crate::limits::PIECE_BYTES;
 use crate::names::Target;
 use crate::output::{Stopped, Writer};
-use crate::pieces::Pieces;
 use crate::routes::ARROW_MEDIA_TYPE;
 use crate::segments::Segment;
 use arrow_array::RecordBatch;
-use arrow_ipc::writer::StreamWriter;
+use arrow_buffer::Buffer;
+use arrow_ipc::writer::StreamEncoder;
 use arrow_schema::{ArrowError, SchemaRef};
+use axum::body::Bytes;
 use sample::{SampleBlock, TimeRange};
 
 /// Record batches on their way out as one stream.
 #[derive(Default)]
-pub(super) struct ArrowStream(Option<StreamWriter<Pieces>>);
+pub(super) struct ArrowStream(Option<StreamEncoder>);
+
+/// Bytes of a batch: a column as it lies in memory, or what stands between two.
+struct Part(Buffer);
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Hands on parts of a stream; each is let go when it has left.
+fn put(out: &mut Writer<'_>, parts: Vec<Buffer>) -> Result<(), Stopped> {
+    parts.into_iter().try_for_each(|part| out.put_owned(Bytes::from_owner(Part(part))))
+}
 
 impl ArrowStream {
-    /// Begins with the schema.
+    /// Begins a stream; its schema goes with what comes first.
     pub(super) fn start(&mut self, out: &mut Writer<'_>, schema: &SchemaRef) -> Result<(), Stopped> {
-        let stream =
-            StreamWriter::try_new(Pieces::of(PIECE_BYTES), schema).map_err(|error| broken(out, &error))?;
-        self.0 = Some(stream);
+        self.0 = Some(StreamEncoder::try_new(schema).map_err(|error| broken(out, &error))?);
         Ok(())
     }
 
@@ -32,22 +44,18 @@ impl ArrowStream {
         out: &mut Writer<'_>,
         batch: Result<RecordBatch, ArrowError>,
     ) -> Result<(), Stopped> {
-        let batch = batch.map_err(|error| broken(out, &error))?;
-        if let Some(stream) = &mut self.0 {
-            stream.write(&batch).map_err(|error| broken(out, &error))?;
-        }
-        // The client may take long.
-        drop(batch);
-        let full = self.0.as_mut().map(|stream| stream.get_mut().take_full());
-        full.into_iter().flatten().try_for_each(|piece| out.put_owned(piece.into()))
+        let encoded = batch.and_then(|batch| match &mut self.0 {
+            Some(encoder) => encoder.encode(&batch),
+            None => Ok(Vec::new()),
+        });
+        put(out, encoded.map_err(|error| broken(out, &error))?)
     }
 
     pub(super) fn end(&mut self, out: &mut Writer<'_>) -> Result<(), Stopped> {
-        if let Some(stream) = &mut self.0 {
-            stream.finish().map_err(|error| broken(out, &error))?;
-            stream.get_mut().take().into_iter().try_for_each(|piece| out.put_owned(piece.into()))?;
+        match self.0.take().map(StreamEncoder::finish) {
+            Some(end) => put(out, end.map_err(|error| broken(out, &error))?),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
