@@ -1,7 +1,8 @@
 """Connections to the server over HTTP.
 
 The standard library's client is used because its answers can be read straight into the memory where they
-stay; the known packages hand out `bytes`, one copy more of every sample, and are one more dependency.
+stay; the known packages hand out `bytes`, one copy more of every sample, and are one more
+dependency (docs/decisions/0021-python-reads-http-chunks.md).
 """
 
 from __future__ import annotations
