@@ -2,6 +2,8 @@
 
 /// More than the bytes of any row are.
 const LEN_MAX: usize = 160;
+/// Varints of so many bits have at most 8 bytes.
+const SPREAD_BITS: u32 = 56;
 
 /// What stands behind the fields of a row, while it is put together.
 #[derive(Debug)]
@@ -34,7 +36,23 @@ impl ByteWriter {
 
     /// Appends a varint.
     #[inline]
-    pub(crate) fn put_varint(&mut self, mut number: u64) {
+    pub(crate) fn put_varint(&mut self, number: u64) {
+        if number >> SPREAD_BITS != 0 {
+            return self.put_long_varint(number);
+        }
+        // Seven bits to each byte, all at once: how many there are is hard to foresee.
+        let halves = number & 0x0FFF_FFFF | (number & 0x00FF_FFFF_F000_0000) << 4;
+        let quarters = halves & 0x0000_3FFF_0000_3FFF | (halves & 0x0FFF_C000_0FFF_C000) << 2;
+        let bytes = quarters & 0x007F_007F_007F_007F | (quarters & 0x3F80_3F80_3F80_3F80) << 1;
+        let unused = bytes.leading_zeros() / 8;
+        let len = size_of::<u64>() - unused.min(7) as usize;
+        let more = 0x0080_8080_8080_8080 >> (8 * (size_of::<u64>() - len));
+        self.put((bytes | more).to_le_bytes());
+        self.len -= size_of::<u64>() - len;
+    }
+
+    #[cold]
+    fn put_long_varint(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.put([number as u8 | 0x80]);
             number >>= 7;

@@ -85,6 +85,9 @@ const FACTORS: [(ValueForm, f64); 6] = [
 ];
 /// Integers are written as such below this.
 const INTEGER_MAX: f64 = (1u64 << 46) as f64;
+/// Added to a number below [`INTEGER_MAX`] it leaves no bits for a fraction: the sum is the nearest integer above it, and so
+/// are the sum's bits above its own.
+const ROUNDING: f64 = (3u64 << 51) as f64;
 
 impl Statistics {
     /// What stands in the field `flags`, but for late and ranks.
@@ -158,30 +161,29 @@ pub(crate) fn is_elsewhere(flags: u8) -> bool {
 }
 
 fn put_values(numeric: &NumericStatistics, first: Timestamp, last: Timestamp, out: &mut ByteWriter) {
-    let last_as_first = numeric.last.to_bits() == numeric.first.to_bits();
-    let place = |value: f64, time: Timestamp| match (value.to_bits(), time) {
-        at if at == (numeric.first.to_bits(), first) => AS_FIRST,
-        at if at == (numeric.last.to_bits(), last) => AS_LAST,
-        _ => OWN,
+    let is_at = |value: f64, time: Timestamp, other: f64, at: Timestamp| {
+        (value.to_bits() == other.to_bits()) & (time == at)
     };
-    let mut values = [numeric.first; 4];
-    let mut own = 1;
-    if !last_as_first {
-        values[own] = numeric.last;
-        own += 1;
-    }
+    // Which of them stand there themselves is hard to foresee: what is written too much is written over, or is there already.
+    let place = |value: f64, time: Timestamp| {
+        let as_first = is_at(value, time, numeric.first, first);
+        let as_last = is_at(value, time, numeric.last, last) & !as_first;
+        (u8::from(as_first) * AS_FIRST) | (u8::from(as_last) * AS_LAST)
+    };
+    let last_as_first = numeric.last.to_bits() == numeric.first.to_bits();
+    let mut values = [numeric.first, numeric.last, numeric.first, numeric.first];
+    let mut own = 1 + usize::from(!last_as_first);
     let (mut min, mut max) = (OWN, OWN);
     if let Some(extremes) = &numeric.extremes {
         min = place(extremes.min, extremes.min_time);
+        values[own] = extremes.min;
+        own += usize::from(min == OWN);
         max = place(extremes.max, extremes.max_time);
-        for (value, _) in [(extremes.min, min), (extremes.max, max)].iter().filter(|(_, place)| *place == OWN)
-        {
-            values[own] = *value;
-            own += 1;
-        }
+        values[own] = extremes.max;
+        own += usize::from(max == OWN);
     }
     let mut integers = [0; 4];
-    let form = form_of(&values[..own], &mut integers);
+    let form = form_of(&values, &mut integers);
     let last_bit = if last_as_first { LAST_AS_FIRST } else { 0 };
     out.put([last_bit | min << MIN_SHIFT | max << MAX_SHIFT | (form as u8) << FORM_SHIFT]);
     for (value, integer) in values[..own].iter().zip(integers) {
@@ -239,19 +241,20 @@ fn read_values(
     Ok(numeric)
 }
 
-/// The shortest form that keeps every bit of all values, at most 4, with the integers of those forms that have such.
-fn form_of(values: &[f64], integers: &mut [i64; 4]) -> ValueForm {
+/// The shortest form that keeps every bit of all values, with the integers of those forms that have such.
+fn form_of(values: &[f64; 4], integers: &mut [i64; 4]) -> ValueForm {
     let scaled = values[0] * FACTORS[FACTORS.len() - 1].1;
-    if nearest(scaled).is_some_and(|integer| (scaled - integer as f64).abs() < 0.02) {
+    if scaled.abs() < INTEGER_MAX && (scaled - (scaled + ROUNDING - ROUNDING)).abs() < 0.02 {
         for (form, factor) in FACTORS {
-            let mut pairs = values.iter().zip(&mut *integers);
-            let is_kept = pairs.all(|(value, integer)| match as_integer(*value, factor) {
-                Some(found) => {
-                    *integer = found;
-                    true
-                }
-                None => false,
-            });
+            // All four at once: that takes no longer than to look at each.
+            let mut is_kept = true;
+            for (value, integer) in values.iter().zip(&mut *integers) {
+                let scaled = value * factor;
+                let rounded = scaled + ROUNDING;
+                let back = (rounded - ROUNDING) / factor;
+                is_kept &= (scaled.abs() < INTEGER_MAX) & (back.to_bits() == value.to_bits());
+                *integer = (rounded.to_bits() as i64).wrapping_sub(ROUNDING.to_bits() as i64);
+            }
             if is_kept {
                 return form;
             }
@@ -259,17 +262,6 @@ fn form_of(values: &[f64], integers: &mut [i64; 4]) -> ValueForm {
     }
     let single = values.iter().all(|value| f64::from(*value as f32).to_bits() == value.to_bits());
     if single { ValueForm::Single } else { ValueForm::Double }
-}
-
-/// The nearest integer, where it is small enough.
-fn nearest(value: f64) -> Option<i64> {
-    (value.abs() < INTEGER_MAX).then_some((value + 0.5f64.copysign(value)) as i64)
-}
-
-/// The integer that is `value` times `factor`, where dividing gives every bit back.
-fn as_integer(value: f64, factor: f64) -> Option<i64> {
-    let integer = nearest(value * factor)?;
-    (integer as f64 / factor).to_bits().eq(&value.to_bits()).then_some(integer)
 }
 
 /// What integers of a form are divided by; `None` for the other forms.
