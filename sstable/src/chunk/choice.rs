@@ -41,9 +41,6 @@ const COLUMNS: usize = ColumnTag::ALL.len() + 1;
 
 #[derive(Clone, Debug, Default)]
 struct Choice {
-    pco: bool,
-    /// Whether the other was hardly larger.
-    near: bool,
     /// Bytes of our own column and of pco's, where both were written last.
     compared: Option<(usize, usize)>,
     /// How pco wrote it last.
@@ -52,6 +49,19 @@ struct Choice {
     wait: u32,
     /// How many there were before the last one.
     waited: u32,
+}
+
+impl Choice {
+    /// Whether pco was smaller.
+    fn is_pco(&self) -> bool {
+        self.compared.is_some_and(|(own, pco)| pco < own)
+    }
+
+    /// Whether both are written of the next chunk: the other was hardly larger, or what zstd copied may never come again.
+    fn is_open(&self) -> bool {
+        self.written.copied == Some(true)
+            || self.compared.is_some_and(|(own, pco)| pco.abs_diff(own) < own / NEAR)
+    }
 }
 
 impl ColumnChoices {
@@ -80,8 +90,8 @@ impl ColumnChoices {
         let trial = choice.wait == 0;
         if !trial {
             choice.wait -= 1;
-            if !choice.near {
-                return if choice.pco { pco(&mut choice.written).unwrap_or_else(own) } else { own() };
+            if !choice.is_open() {
+                return if choice.is_pco() { pco(&mut choice.written).unwrap_or_else(own) } else { own() };
             }
         }
         let own = own();
@@ -93,18 +103,14 @@ impl ColumnChoices {
         if trial {
             choice.written = Written::default();
         }
+        let was_pco = choice.is_pco();
         let pco = pco(&mut choice.written);
         choice.compared = pco.as_ref().map(|pco| (own.bytes(), pco.bytes()));
-        // What zstd copied may never come again.
-        choice.near = choice.written.copied == Some(true)
-            || pco.as_ref().is_some_and(|pco| pco.bytes().abs_diff(own.bytes()) < own.bytes() / NEAR);
-        let pco = pco.filter(|pco| pco.bytes() < own.bytes());
         if trial {
-            let same = choice.waited > 0 && choice.pco == pco.is_some();
+            let same = choice.waited > 0 && choice.is_pco() == was_pco;
             choice.waited = if same { (choice.waited * 4).min(WAIT_MAX) } else { WAIT_FIRST };
             choice.wait = choice.waited;
         }
-        choice.pco = pco.is_some();
-        pco.unwrap_or(own)
+        pco.filter(|_| choice.is_pco()).unwrap_or(own)
     }
 }

@@ -204,8 +204,7 @@ fn pco_or_copied<T: Number>(
     written: &mut Written,
 ) -> Option<EncodedColumn> {
     let copied = |profile| {
-        let put = |bytes: &[u8], out: &mut Vec<u8>| text::put_compressed(bytes, text::level(profile), out);
-        fixed_column(tag, column, pages[1], put)
+        pages_of_values(&ValueModel::Compressed, tag, column, pages[1], &mut IntegerEncoder::new(profile))
     };
     let pco = match written.copied {
         Some(true) => return Some(copied(Profile::Cold)),
@@ -318,21 +317,16 @@ fn pages_of_values(
         && plain.is_some_and(|plain| column.data.len() >= plain)
         && values.len() >= PCO_VALUES_MIN
     {
-        return fixed_column(tag, values, pages, text::put_plain);
+        return plain_column(tag, values, pages);
     }
     column
 }
 
-/// The bytes of fixed-width values, as `put` writes each page.
-fn fixed_column(
-    tag: ColumnTag,
-    values: &Column,
-    pages: &[Range<usize>],
-    put: impl Fn(&[u8], &mut Vec<u8>),
-) -> EncodedColumn {
+/// Fixed-width values as their bytes.
+fn plain_column(tag: ColumnTag, values: &Column, pages: &[Range<usize>]) -> EncodedColumn {
     let mut column = header_column(tag, ColumnCodec::Compressed, Vec::new());
     for page in pages {
-        put(&fixed_bytes(values, page.clone()), &mut column.data);
+        text::put_plain(&fixed_bytes(values, page.clone()), &mut column.data);
         column.ends.push(column.data.len());
     }
     column
