@@ -85,8 +85,8 @@ const FACTORS: [(ValueForm, f64); 6] = [
 ];
 /// Integers are written as such below this.
 const INTEGER_MAX: f64 = (1u64 << 46) as f64;
-/// Added to a number below [`INTEGER_MAX`] it leaves no bits for a fraction: the sum is the nearest integer above it, and so
-/// are the sum's bits above its own.
+/// Added to a number below [`INTEGER_MAX`] it leaves no bits for a fraction: the sum less it is the nearest integer, as are the
+/// sum's bits less its own.
 const ROUNDING: f64 = (3u64 << 51) as f64;
 
 impl Statistics {
@@ -164,13 +164,13 @@ fn put_values(numeric: &NumericStatistics, first: Timestamp, last: Timestamp, ou
     let is_at = |value: f64, time: Timestamp, other: f64, at: Timestamp| {
         (value.to_bits() == other.to_bits()) & (time == at)
     };
-    // Which of them stand there themselves is hard to foresee: what is written too much is written over, or is there already.
     let place = |value: f64, time: Timestamp| {
         let as_first = is_at(value, time, numeric.first, first);
         let as_last = is_at(value, time, numeric.last, last) & !as_first;
         (u8::from(as_first) * AS_FIRST) | (u8::from(as_last) * AS_LAST)
     };
     let last_as_first = numeric.last.to_bits() == numeric.first.to_bits();
+    // Which of them stand there themselves is hard to foresee: what is put too much is put over, or is there already.
     let mut values = [numeric.first, numeric.last, numeric.first, numeric.first];
     let mut own = 1 + usize::from(!last_as_first);
     let (mut min, mut max) = (OWN, OWN);
