@@ -88,14 +88,7 @@ impl Running {
         let listener = runtime.block_on(async { listen(wanted) }).map_err(unheard)?;
         let address = listener.local_addr().map_err(unheard)?;
         let idle_timeout = config.http.idle_timeout;
-        let settings = HttpSettings {
-            cors_origins: config.http.cors_origins.clone(),
-            proxies: config.http.proxies.clone(),
-            idle_timeout,
-            requests_max: config.http.max_answers,
-            waiting_max: config.http.max_waiting,
-            ..HttpSettings::default()
-        };
+        let settings = HttpSettings::from(&config.http);
         let parts = EngineParts {
             config,
             disk: seam::disk(),

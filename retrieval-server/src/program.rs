@@ -160,14 +160,7 @@ async fn serve_until(config: &ServerConfig, stop: impl Future<Output = ()>) -> R
     let listener = listen(address).map_err(unheard)?;
     let reader = archives(config);
     let idle_timeout = config.http.idle_timeout;
-    let settings = HttpSettings {
-        cors_origins: config.http.cors_origins.clone(),
-        proxies: config.http.proxies.clone(),
-        idle_timeout,
-        requests_max: config.http.max_answers,
-        waiting_max: config.http.max_waiting,
-        ..HttpSettings::default()
-    };
+    let settings = HttpSettings::from(&config.http);
     let state = ServerState::new(reader.clone(), None, settings);
     let router = router(state).merge(tail::served(reader.clone()));
     let heard = listener.local_addr().map_err(unheard)?;

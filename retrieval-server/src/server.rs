@@ -3,10 +3,7 @@
 use crate::answer::{answer_route, readiness};
 use crate::error::{ApiError, Code};
 use crate::fairness::{Client, Place, Places, Share, SpareTurns, Turns};
-use crate::limits::{
-    BODY_BYTES_MAX, BODY_READ_TIMEOUT, DATA_REQUESTS_MAX, FOLLOW_BEHIND_MAX, FOLLOWERS_MAX, HEADER_BYTES_MAX,
-    PATIENCE, SEALED_AGE_S, WAITING_MAX,
-};
+use crate::limits::{BODY_BYTES_MAX, BODY_READ_TIMEOUT, HEADER_BYTES_MAX, PATIENCE, SEALED_AGE_S};
 use crate::metrics::{HttpMetrics, RequestTimer};
 use crate::negotiate::{self, Encoding};
 use crate::output::{Head, Stopped};
@@ -14,6 +11,7 @@ use crate::page;
 use crate::parameters::{self, Pairs};
 use crate::routes::{self, ROUTES, Request, Route};
 use crate::sendfile::Underway;
+use crate::settings::HttpSettings;
 use crate::short;
 use crate::stream::{self, Stopping, StreamOutput};
 use crate::validator::{Validation, Validator, Validators};
@@ -26,47 +24,9 @@ use engine::read::{Meter, Reader};
 use engine::status::StatusSource;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use std::net::IpAddr;
-use std::num::NonZero;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
-
-/// The part of the configuration that concerns HTTP.
-#[derive(Clone, Debug)]
-pub struct HttpSettings {
-    /// Origins whose pages may read answers; `*` is any.
-    pub cors_origins: Vec<String>,
-    /// Proxies that are believed who asks through them.
-    pub proxies: Vec<IpAddr>,
-    /// A client that takes nothing for so long is cut.
-    pub idle_timeout: Duration,
-    /// Requests answered at the same time, by all clients; one client has at most as many as are free.
-    pub requests_max: usize,
-    /// Requests of one client that wait for a place; one more is told to come back.
-    pub waiting_max: usize,
-    /// Long answers that compute at the same time.
-    pub computing_max: usize,
-    /// Streams that follow channels at the same time; one more is told to come back.
-    pub followers_max: usize,
-    /// Samples of one channel that a follower which had caught up may be behind before it is told what it missed.
-    pub follow_behind_max: u64,
-}
-
-impl Default for HttpSettings {
-    fn default() -> HttpSettings {
-        HttpSettings {
-            cors_origins: vec!["*".into()],
-            proxies: Vec::new(),
-            idle_timeout: Duration::from_secs(60),
-            requests_max: DATA_REQUESTS_MAX,
-            waiting_max: WAITING_MAX,
-            computing_max: std::thread::available_parallelism().map_or(1, NonZero::get),
-            followers_max: FOLLOWERS_MAX,
-            follow_behind_max: FOLLOW_BEHIND_MAX,
-        }
-    }
-}
 
 /// What every request is answered from. Cheap to clone.
 #[derive(Clone)]
