@@ -64,12 +64,11 @@ const HEADER_LEN: usize = 9;
 const FLAGS: usize = 10;
 
 /// Makes `row` that of an entry. Says what is wrong with an entry that cannot be written.
-pub(crate) fn encode(entry: &Entry, row: &mut Row) -> Result<(), &'static str> {
-    let bytes = &mut row.bytes;
+pub(crate) fn encode(entry: &Entry, row: &mut Row<'_>) -> Result<(), &'static str> {
+    let bytes = &mut *row.bytes;
     if entry.last < entry.first {
         return Err("an entry ends before it begins");
     }
-    bytes.clear();
     let (mut count, mut header_len, mut flags) = (0, 0, 0);
     if let Some(chunk) = &entry.chunk {
         if chunk.count == 0 || chunk.statistics.as_ref().is_some_and(|of| of.count != chunk.count) {
@@ -95,8 +94,8 @@ pub(crate) fn encode(entry: &Entry, row: &mut Row) -> Result<(), &'static str> {
     let slot = slot.map_or(0, |slot| u64::from(slot) + 1);
     let first = ordered(entry.first.0);
     let (rate, channel, flags) = (entry.rate, entry.channel.0, u64::from(flags));
-    row.numbers = [rate, channel, first, span, table, offset, len, slot, count, header_len, flags, 0];
-    row.last = entry.last.0;
+    *row.numbers = [rate, channel, first, span, table, offset, len, slot, count, header_len, flags, 0];
+    *row.last = entry.last.0;
     Ok(())
 }
 

@@ -5,26 +5,44 @@ const LEN_MAX: usize = 160;
 /// Varints of so many bits have at most 8 bytes.
 const SPREAD_BITS: u32 = 56;
 
-/// What stands behind the fields of a row, while it is put together.
+/// What stands behind the fields of rows: of those that are there, then of the one that is put together.
 #[derive(Debug)]
 pub(crate) struct ByteWriter {
-    bytes: [u8; LEN_MAX],
+    /// Longer than what was put: a row is put without asking for room.
+    bytes: Vec<u8>,
+    /// Where the bytes of the row that is put together begin.
+    begin: usize,
     len: usize,
 }
 
 impl ByteWriter {
     pub(crate) fn new() -> ByteWriter {
-        ByteWriter { bytes: [0; LEN_MAX], len: 0 }
+        ByteWriter { bytes: Vec::new(), begin: 0, len: 0 }
     }
 
-    /// Forgets what was put.
-    pub(crate) fn clear(&mut self) {
-        self.len = 0;
+    /// Begins a row anew.
+    pub(crate) fn begin_row(&mut self) {
+        self.len = self.begin;
+        if self.bytes.len() < self.len + LEN_MAX {
+            self.bytes.resize((self.len + LEN_MAX) * 2, 0);
+        }
     }
 
-    /// What was put since.
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.len]
+    /// Keeps the row. Says where it begins.
+    pub(crate) fn end_row(&mut self) -> usize {
+        std::mem::replace(&mut self.begin, self.len)
+    }
+
+    /// Bytes of all rows that are kept.
+    pub(crate) fn rows(&self) -> &[u8] {
+        &self.bytes[..self.begin]
+    }
+
+    /// Forgets the first bytes, and the row that is put together.
+    pub(crate) fn remove(&mut self, first: usize) {
+        self.bytes.copy_within(first..self.begin, 0);
+        self.begin -= first;
+        self.len = self.begin;
     }
 
     /// Appends bytes.
@@ -76,11 +94,13 @@ mod tests {
         #[test]
         fn numbers_come_back(numbers in prop::collection::vec((any::<i64>(), 0u32..64), 0..8)) {
             let mut bytes = ByteWriter::new();
+            bytes.begin_row();
             for (number, shift) in &numbers {
                 bytes.put_varint((*number as u64) >> shift);
                 bytes.put_varint_signed(number >> shift);
             }
-            let mut cursor = disk::Cursor::new(bytes.as_slice());
+            bytes.end_row();
+            let mut cursor = disk::Cursor::new(bytes.rows());
             for (number, shift) in &numbers {
                 prop_assert_eq!(cursor.varint().unwrap(), (*number as u64) >> shift);
                 prop_assert_eq!(cursor.varint_signed().unwrap(), number >> shift);

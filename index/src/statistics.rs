@@ -88,6 +88,9 @@ const INTEGER_MAX: f64 = (1u64 << 46) as f64;
 /// Added to a number below [`INTEGER_MAX`] it leaves no bits for a fraction: the sum less it is the nearest integer, as are the
 /// sum's bits less its own.
 const ROUNDING: f64 = (3u64 << 51) as f64;
+/// A number that comes from an integer by division is so near it when it is multiplied again: the error of both is below
+/// [`INTEGER_MAX`] / 2^52.
+const NEAR: f64 = 0.02;
 
 impl Statistics {
     /// What stands in the field `flags`, but for late and ranks.
@@ -170,27 +173,30 @@ fn put_values(numeric: &NumericStatistics, first: Timestamp, last: Timestamp, ou
         (u8::from(as_first) * AS_FIRST) | (u8::from(as_last) * AS_LAST)
     };
     let last_as_first = numeric.last.to_bits() == numeric.first.to_bits();
-    // Which of them stand there themselves is hard to foresee: what is put too much is put over, or is there already.
-    let mut values = [numeric.first, numeric.last, numeric.first, numeric.first];
-    let mut own = 1 + usize::from(!last_as_first);
     let (mut min, mut max) = (OWN, OWN);
+    let mut values = [numeric.first, numeric.last, numeric.first, numeric.first];
+    // Which of them stand there themselves is hard to foresee: what is put too much is put over, or is there already.
+    let mut owners = [0u8, 1, 0, 0];
+    let mut own = 1 + usize::from(!last_as_first);
     if let Some(extremes) = &numeric.extremes {
+        (values[2], values[3]) = (extremes.min, extremes.max);
         min = place(extremes.min, extremes.min_time);
-        values[own] = extremes.min;
+        owners[own] = 2;
         own += usize::from(min == OWN);
         max = place(extremes.max, extremes.max_time);
-        values[own] = extremes.max;
+        owners[own] = 3;
         own += usize::from(max == OWN);
     }
     let mut integers = [0; 4];
-    let form = form_of(&values, &mut integers);
+    let form = form_of(values, &mut integers);
     let last_bit = if last_as_first { LAST_AS_FIRST } else { 0 };
     out.put([last_bit | min << MIN_SHIFT | max << MAX_SHIFT | (form as u8) << FORM_SHIFT]);
-    for (value, integer) in values[..own].iter().zip(integers) {
+    for owner in &owners[..own] {
+        let at = usize::from(*owner & 3);
         match form {
-            ValueForm::Double => out.put(value.to_le_bytes()),
-            ValueForm::Single => out.put((*value as f32).to_le_bytes()),
-            _ => out.put_varint_signed(integer),
+            ValueForm::Double => out.put(values[at].to_le_bytes()),
+            ValueForm::Single => out.put((values[at] as f32).to_le_bytes()),
+            _ => out.put_varint_signed(integers[at]),
         }
     }
     if let Some(extremes) = &numeric.extremes {
@@ -242,26 +248,32 @@ fn read_values(
 }
 
 /// The shortest form that keeps every bit of all values, with the integers of those forms that have such.
-fn form_of(values: &[f64; 4], integers: &mut [i64; 4]) -> ValueForm {
+fn form_of(values: [f64; 4], integers: &mut [i64; 4]) -> ValueForm {
     let scaled = values[0] * FACTORS[FACTORS.len() - 1].1;
-    if scaled.abs() < INTEGER_MAX && (scaled - (scaled + ROUNDING - ROUNDING)).abs() < 0.02 {
+    if scaled.abs() < INTEGER_MAX && (scaled - (scaled + ROUNDING - ROUNDING)).abs() < NEAR {
         for (form, factor) in FACTORS {
-            // All four at once: that takes no longer than to look at each.
-            let mut is_kept = true;
+            // All four at once: that takes no longer than to look at each. Only what is nearly an integer is divided.
+            let mut is_near = true;
             for (value, integer) in values.iter().zip(&mut *integers) {
                 let scaled = value * factor;
                 let rounded = scaled + ROUNDING;
-                let back = (rounded - ROUNDING) / factor;
-                is_kept &= (scaled.abs() < INTEGER_MAX) & (back.to_bits() == value.to_bits());
+                is_near &= (scaled.abs() < INTEGER_MAX) & ((scaled - (rounded - ROUNDING)).abs() < NEAR);
                 *integer = (rounded.to_bits() as i64).wrapping_sub(ROUNDING.to_bits() as i64);
             }
-            if is_kept {
+            if is_near && is_kept(&values, integers, factor) {
                 return form;
             }
         }
     }
     let single = values.iter().all(|value| f64::from(*value as f32).to_bits() == value.to_bits());
     if single { ValueForm::Single } else { ValueForm::Double }
+}
+
+/// Whether the quotients of integers by a factor are the values to the bit.
+fn is_kept(values: &[f64; 4], integers: &[i64; 4], factor: f64) -> bool {
+    let pairs = values.iter().zip(integers);
+    pairs
+        .fold(true, |kept, (value, integer)| kept & ((*integer as f64 / factor).to_bits() == value.to_bits()))
 }
 
 /// What integers of a form are divided by; `None` for the other forms.

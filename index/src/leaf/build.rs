@@ -6,25 +6,21 @@ use crate::format::*;
 use crate::page::Page;
 use crate::row_bytes::ByteWriter;
 
-/// What one row holds, filled in place: to move it costs as much as to pack it.
+/// What one row holds, filled where it stays: to move what was just written costs as much as to pack it.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub(crate) struct Row<'l> {
     /// The key, then the fields behind it, then what the builder fills in.
-    pub(crate) numbers: [u64; FIELDS],
+    pub(crate) numbers: &'l mut [u64; FIELDS],
     /// The greatest time it covers.
-    pub(crate) last: i64,
+    pub(crate) last: &'l mut i64,
     /// Bytes that say themselves where they end.
-    pub(crate) bytes: ByteWriter,
+    pub(crate) bytes: &'l mut ByteWriter,
 }
 
-impl Row {
-    pub(crate) fn new() -> Row {
-        Row { numbers: [0; FIELDS], last: 0, bytes: ByteWriter::new() }
-    }
-
+impl Row<'_> {
     /// What rows are sorted by.
     pub(crate) fn key(&self) -> Key {
-        key_of(&self.numbers)
+        key_of(self.numbers)
     }
 }
 
@@ -40,70 +36,55 @@ struct Layout {
     row_bytes: u16,
 }
 
-/// Between which numbers each field is, with the layout of rows that holds all between.
-#[derive(Debug)]
+/// Between which numbers each field is.
+#[derive(Clone, Copy, Debug)]
 struct Spans {
-    layout: Layout,
+    least: [u64; FIELDS],
     greatest: [u64; FIELDS],
-    /// Bits that no number so far needs, relative to the least.
-    free: [u64; FIELDS],
 }
-
-const NO_SPANS: Spans = Spans {
-    layout: Layout { least: [u64::MAX; FIELDS], widths: [0; FIELDS], row_bytes: 1 },
-    greatest: [0; FIELDS],
-    free: [u64::MAX; FIELDS],
-};
 
 impl Spans {
-    /// Whether rows stay as they are with these numbers, too.
-    fn hold(&self, numbers: &[u64; FIELDS]) -> bool {
-        let fields = numbers.iter().zip(&self.layout.least).zip(&self.free);
-        let wider = fields.fold(0, |wider, ((number, least), free)| {
-            let (above, is_below) = number.overflowing_sub(*least);
-            let above = if is_below { u64::MAX } else { above };
-            wider | (above & free)
-        });
-        wider == 0
-    }
+    /// Of no rows.
+    const NONE: Spans = Spans { least: [u64::MAX; FIELDS], greatest: [0; FIELDS] };
 
-    /// Takes numbers that do not need wider fields. In a field of 64 bits they may be less than the least: differences
-    /// wrap around.
-    fn take(&mut self, numbers: &[u64; FIELDS]) {
-        for (greatest, number) in self.greatest.iter_mut().zip(numbers) {
-            *greatest = (*greatest).max(*number);
+    /// Those of more rows, too.
+    fn with(mut self, rows: &[[u64; FIELDS]]) -> Spans {
+        for field in 0..FIELDS {
+            let (mut least, mut greatest) = (self.least[field], self.greatest[field]);
+            for row in rows {
+                least = least.min(row[field]);
+                greatest = greatest.max(row[field]);
+            }
+            (self.least[field], self.greatest[field]) = (least, greatest);
         }
+        self
     }
 
-    /// Becomes what others are with these numbers, too.
-    fn widen(&mut self, others: &Spans, numbers: &[u64; FIELDS]) {
+    /// How rows are packed that are all there are.
+    fn layout(&self) -> Layout {
+        let mut widths = [0; FIELDS];
         let mut bits = 0;
-        for (field, number) in numbers.iter().enumerate() {
-            let least = others.layout.least[field].min(*number);
-            let greatest = others.greatest[field].max(*number);
-            let width = width_of(greatest - least);
-            bits += width;
-            (self.layout.least[field], self.greatest[field]) = (least, greatest);
-            self.layout.widths[field] = width as u8;
-            self.free[field] = u64::MAX.checked_shl(width).unwrap_or(0);
+        for (width, (least, greatest)) in widths.iter_mut().zip(self.least.iter().zip(&self.greatest)) {
+            let needed = width_of(greatest.wrapping_sub(*least));
+            bits += needed;
+            *width = needed as u8;
         }
-        self.layout.row_bytes = row_bytes(bits) as u16;
+        Layout { least: self.least, widths, row_bytes: row_bytes(bits) as u16 }
     }
 }
+
+/// Rows whose room is looked at together: one by one it takes longer than to pack them.
+const ROWS_AT_ONCE: usize = 8;
 
 /// A leaf that is being filled.
 #[derive(Debug)]
 pub(crate) struct LeafBuilder {
-    /// The places of bytes are counted from the first row's.
+    /// The last of them is the one that is put together. The places of bytes are counted from the first row's.
     rows: Vec<[u64; FIELDS]>,
     lasts: Vec<i64>,
-    bytes: Vec<u8>,
-    /// Those of all rows.
-    spans: Spans,
-    /// Room for those with another row.
-    wider: Spans,
-    /// The first row of the last channel, and the layout of all rows before it.
-    last_channel: (usize, Layout),
+    bytes: ByteWriter,
+    /// Of the first [`ROWS_AT_ONCE`] rows, of the first twice as many, and so on.
+    spans: Vec<Spans>,
 }
 
 /// What a node says of a leaf.
@@ -117,19 +98,13 @@ pub(crate) struct FullLeaf {
 impl LeafBuilder {
     /// An empty one.
     pub(crate) fn new() -> LeafBuilder {
-        LeafBuilder {
-            rows: Vec::new(),
-            lasts: Vec::new(),
-            bytes: Vec::new(),
-            spans: NO_SPANS,
-            wider: NO_SPANS,
-            last_channel: (0, NO_SPANS.layout),
-        }
+        let (rows, lasts) = (vec![[0; FIELDS]], vec![i64::MIN]);
+        LeafBuilder { rows, lasts, bytes: ByteWriter::new(), spans: Vec::new() }
     }
 
     /// Number of rows.
     pub(crate) fn rows(&self) -> usize {
-        self.rows.len()
+        self.rows.len() - 1
     }
 
     /// The key of a row.
@@ -137,72 +112,95 @@ impl LeafBuilder {
         key_of(&self.rows[row])
     }
 
-    /// Adds a row unless the page has no room for it.
-    pub(crate) fn push(&mut self, row: &mut Row) -> bool {
-        self.push_parts(&mut row.numbers, row.last, row.bytes.as_slice())
-    }
-
+    /// Begins the next row, or begins it anew.
     #[inline]
-    fn push_parts(&mut self, numbers: &mut [u64; FIELDS], last: i64, row_bytes: &[u8]) -> bool {
-        numbers[FIELDS - 1] = self.bytes.len() as u64;
-        let is_wider = !self.spans.hold(numbers);
-        if is_wider {
-            self.wider.widen(&self.spans, numbers);
-        }
-        let rows = self.rows.len();
-        let spans = if is_wider { &self.wider } else { &self.spans };
-        let row_len = usize::from(spans.layout.row_bytes);
-        let bytes = self.bytes.len() + row_bytes.len() + LEAF_SLACK_BYTES;
-        if LEAF_HEADER_BYTES + (rows + 1) * row_len + bytes > PAGE_BYTES || rows == PAGE_ROWS_MAX {
-            return false;
-        }
-        if self.rows.last().is_none_or(|before| before[..2] != numbers[..2]) {
-            self.last_channel = (rows, self.spans.layout);
-        }
-        if is_wider {
-            std::mem::swap(&mut self.spans, &mut self.wider);
+    pub(crate) fn next_row(&mut self) -> Row<'_> {
+        self.bytes.begin_row();
+        let at = self.rows();
+        Row { numbers: &mut self.rows[at], last: &mut self.lasts[at], bytes: &mut self.bytes }
+    }
+
+    /// Adds the row that [`LeafBuilder::next_row`] began. Says how many rows the page has room for where it has been found to have
+    /// none for all.
+    #[inline]
+    pub(crate) fn push(&mut self) -> Option<usize> {
+        let at = self.rows();
+        self.rows[at][FIELDS - 1] = self.bytes.end_row() as u64;
+        self.rows.push([0; FIELDS]);
+        self.lasts.push(i64::MIN);
+        if self.rows().is_multiple_of(ROWS_AT_ONCE) { self.look_at_room() } else { None }
+    }
+
+    fn look_at_room(&mut self) -> Option<usize> {
+        let rows = self.rows();
+        let spans = self.spans_of(rows);
+        if self.has_room(rows, &spans.layout()) {
+            self.spans.push(spans);
+            None
         } else {
-            self.spans.take(numbers);
+            Some(self.rows_with_room())
         }
-        self.rows.push(*numbers);
-        self.bytes.extend_from_slice(row_bytes);
-        self.lasts.push(last);
-        true
     }
 
-    /// The first row of the last channel, where it is so short that it may go to the next page whole; else
-    /// the number of rows.
-    pub(crate) fn cut_before_last_channel(&self) -> usize {
-        let (rows, first) = (self.rows.len(), self.last_channel.0);
-        if first > 0 && first > rows - rows / 8 { first } else { rows }
+    /// The most rows, from the first on, for which the page has room.
+    pub(crate) fn rows_with_room(&self) -> usize {
+        let mut rows = self.rows();
+        while rows > 1 && !self.has_room(rows, &self.spans_of(rows).layout()) {
+            rows -= 1;
+        }
+        rows
     }
 
-    /// Removes all rows, or those before [`LeafBuilder::cut_before_last_channel`]: the others begin the next page.
+    fn has_room(&self, rows: usize, layout: &Layout) -> bool {
+        let bytes = self.place(rows) + LEAF_SLACK_BYTES;
+        let needed = LEAF_HEADER_BYTES + rows * usize::from(layout.row_bytes) + bytes;
+        needed <= PAGE_BYTES && rows <= PAGE_ROWS_MAX
+    }
+
+    /// The spans of the first rows.
+    fn spans_of(&self, rows: usize) -> Spans {
+        let known = self.spans.len().min(rows / ROWS_AT_ONCE);
+        let spans = known.checked_sub(1).map_or(Spans::NONE, |last| self.spans[last]);
+        spans.with(&self.rows[known * ROWS_AT_ONCE..rows])
+    }
+
+    /// Where of the first rows, behind which others follow, the last channel begins, if so few are its that they may go to the
+    /// next page whole; else the number of rows.
+    pub(crate) fn cut_before_last_channel(&self, rows: usize) -> usize {
+        let last = self.key(rows - 1);
+        let others = (0..rows).rev().find(|row| !self.key(*row).same_channel(last));
+        match others {
+            Some(before) if before + 1 > rows - rows / 8 => before + 1,
+            _ => rows,
+        }
+    }
+
+    /// Removes the first rows: the others begin the next page.
     pub(crate) fn remove(&mut self, rows: usize) {
-        let bytes = self.bytes.split_off(self.place(rows));
-        let (numbers, lasts) = (self.rows.split_off(rows), self.lasts.split_off(rows));
-        let begin = self.bytes.len();
-        self.rows.clear();
-        self.lasts.clear();
-        self.bytes.clear();
-        (self.spans, self.last_channel) = (NO_SPANS, (0, NO_SPANS.layout));
-        let place = |row: usize| numbers.get(row).map_or(bytes.len(), |row| row[FIELDS - 1] as usize - begin);
-        for (row, last) in lasts.iter().enumerate() {
-            self.push_parts(&mut { numbers[row] }, *last, &bytes[place(row)..place(row + 1)]);
+        let begin = self.place(rows);
+        self.bytes.remove(begin);
+        self.lasts.drain(..rows);
+        self.rows.drain(..rows);
+        let kept = self.rows();
+        for numbers in &mut self.rows[..kept] {
+            numbers[FIELDS - 1] -= begin as u64;
+        }
+        self.spans.clear();
+        for known in 1..=kept / ROWS_AT_ONCE {
+            self.spans.push(self.spans_of(known * ROWS_AT_ONCE));
         }
     }
 
     /// Where the bytes of a row begin; those of the one behind the last where all end.
     fn place(&self, row: usize) -> usize {
-        self.rows.get(row).map_or(self.bytes.len(), |numbers| numbers[FIELDS - 1] as usize)
+        if row < self.rows() { self.rows[row][FIELDS - 1] as usize } else { self.bytes.rows().len() }
     }
 
-    /// Makes `page` that of all rows, or of those before [`LeafBuilder::cut_before_last_channel`].
+    /// Makes `page` that of the first rows, for which it has room.
     pub(crate) fn encode(&self, rows: usize, continued: bool, page: &mut Page) -> FullLeaf {
-        let is_cut = rows == self.last_channel.0;
-        let layout = if is_cut { &self.last_channel.1 } else { &self.spans.layout };
-        let (numbers, bytes) = (&self.rows[..rows], &self.bytes[..self.place(rows)]);
-        let Layout { least, widths, row_bytes } = layout;
+        let layout = self.spans_of(rows).layout();
+        let (numbers, bytes) = (&self.rows[..rows], &self.bytes.rows()[..self.place(rows)]);
+        let Layout { least, widths, row_bytes } = &layout;
         let bytes_begin = LEAF_HEADER_BYTES + rows * usize::from(*row_bytes);
         page.bytes.fill(0);
         page.put(16, &(bytes_begin as u16).to_le_bytes());

@@ -31,20 +31,19 @@ impl MasterRow {
 }
 
 /// Makes `out` what a leaf takes. Says what is wrong with one that cannot be written.
-pub(super) fn encode(row: &MasterRow, out: &mut Row) -> Result<(), &'static str> {
+pub(super) fn encode(row: &MasterRow, out: &mut Row<'_>) -> Result<(), &'static str> {
     let summary = &row.summary;
     let statistics = summary.statistics.as_ref();
     if summary.last < summary.first || statistics.is_some_and(|statistics| statistics.count == 0) {
         return Err("a row that ends before it begins or has statistics of no samples");
     }
-    out.bytes.clear();
     let mut flags = 0;
     if let Some(statistics) = statistics {
         flags = statistics.flags() | if summary.overlapping { STATISTICS_LATE } else { 0 };
-        statistics.put(summary.first, summary.last, &mut out.bytes);
+        statistics.put(summary.first, summary.last, out.bytes);
     }
     let Key(rate, channel, week) = row.key().0;
-    out.numbers = [
+    *out.numbers = [
         rate,
         channel,
         ordered(week),
@@ -58,7 +57,7 @@ pub(super) fn encode(row: &MasterRow, out: &mut Row) -> Result<(), &'static str>
         u64::from(flags),
         0,
     ];
-    out.last = summary.last.0;
+    *out.last = summary.last.0;
     Ok(())
 }
 

@@ -6,7 +6,6 @@ use crate::footer::{Footer, salt};
 use crate::format::{MASTER_FILE, PageKind};
 use crate::hash_table::{ChannelHashes, HASHES_MAX, Hashes, PAGES_AT_ONCE, Place, name_hash};
 use crate::leaf::Key;
-use crate::leaf::build::Row;
 use crate::name_page::{self, NamesBuilder};
 use crate::page::Page;
 use crate::tree::build::{TreeBuilder, each_channel};
@@ -25,7 +24,6 @@ pub struct MasterWriter {
     out: PageWriter,
     tree: TreeBuilder,
     newest_row: Option<(Key, u32)>,
-    row: Row,
     names: NamesBuilder,
     newest_name: Option<ChannelName>,
     name_hashes: Hashes,
@@ -55,7 +53,6 @@ impl MasterWriter {
             out: PageWriter::create(disk, path, MASTER_FILE, salt(archive, segment))?,
             tree: TreeBuilder::new(ChannelHashes(Hashes::new(hashes_max))),
             newest_row: None,
-            row: Row::new(),
             names: NamesBuilder::default(),
             newest_name: None,
             name_hashes: Hashes::new(hashes_max),
@@ -73,12 +70,12 @@ impl MasterWriter {
             return Err(self.out.refused("rows were added out of their order"));
         }
         self.newest_row = Some(row.key());
-        row::encode(row, &mut self.row).map_err(|what| self.out.refused(what))?;
+        row::encode(row, &mut self.tree.next_row()).map_err(|what| self.out.refused(what))?;
         if row.summary.statistics.is_some() {
             let (first, last) = self.footer.span.unwrap_or((i64::MAX, i64::MIN));
             self.footer.span = Some((first.min(row.summary.first.0), last.max(row.summary.last.0)));
         }
-        self.tree.add(&mut self.out, &mut self.row)
+        self.tree.add(&mut self.out)
     }
 
     /// Adds a name.

@@ -6,7 +6,6 @@ use crate::footer::{Footer, salt};
 use crate::format::PARTITION_FILE;
 use crate::hash_table::{ChannelHashes, HASHES_MAX, Hashes, PAGES_AT_ONCE};
 use crate::leaf::Key;
-use crate::leaf::build::Row;
 use crate::tree::build::{TreeBuilder, each_channel};
 use crate::writer::PageWriter;
 use disk::{Disk, FormatError};
@@ -24,7 +23,6 @@ pub struct PartitionWriter {
     info: PartitionInfo,
     newest: Option<Key>,
     span: Option<(i64, i64)>,
-    row: Row,
     first_leaf: u64,
 }
 
@@ -48,7 +46,7 @@ impl PartitionWriter {
         let hashes = ChannelHashes(Hashes::new(hashes_max));
         let tree = TreeBuilder::new(hashes);
         let first_leaf = out.next_page();
-        Ok(PartitionWriter { out, tree, info, newest: None, span: None, row: Row::new(), first_leaf })
+        Ok(PartitionWriter { out, tree, info, newest: None, span: None, first_leaf })
     }
 
     /// Adds an entry.
@@ -57,16 +55,18 @@ impl PartitionWriter {
     /// When the disk refuses, the key is less than the one before, the entry ends before it begins or is a chunk
     /// without samples.
     pub fn add(&mut self, entry: &Entry) -> Result<(), FormatError> {
-        entry::encode(entry, &mut self.row).map_err(|what| self.out.refused(what))?;
-        if self.newest.is_some_and(|newest| newest > self.row.key()) {
+        let mut row = self.tree.next_row();
+        entry::encode(entry, &mut row).map_err(|what| self.out.refused(what))?;
+        let key = row.key();
+        if self.newest.is_some_and(|newest| newest > key) {
             return Err(self.out.refused("entries were added out of the order of their keys"));
         }
-        self.newest = Some(self.row.key());
+        self.newest = Some(key);
         if entry.chunk.is_some() {
             let (first, last) = self.span.unwrap_or((i64::MAX, i64::MIN));
             self.span = Some((first.min(entry.first.0), last.max(entry.last.0)));
         }
-        self.tree.add(&mut self.out, &mut self.row)
+        self.tree.add(&mut self.out)
     }
 
     /// Writes the rest, then syncs.

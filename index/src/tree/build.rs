@@ -59,16 +59,26 @@ impl TreeBuilder {
         self.rows
     }
 
-    /// Adds a row, whose key is not less than the one before.
-    pub(crate) fn add(&mut self, out: &mut PageWriter, row: &mut Row) -> Result<(), FormatError> {
+    /// Begins the next row, or begins it anew.
+    #[inline]
+    pub(crate) fn next_row(&mut self) -> Row<'_> {
+        self.leaf.next_row()
+    }
+
+    /// Adds the row that [`TreeBuilder::next_row`] began, whose key is not less than the one before.
+    pub(crate) fn add(&mut self, out: &mut PageWriter) -> Result<(), FormatError> {
         self.rows += 1;
-        while !self.leaf.push(row) {
-            let rows = self.leaf.rows();
-            let continues = self.leaf.key(rows - 1).same_channel(row.key());
-            let cut = if continues { self.leaf.cut_before_last_channel() } else { rows };
-            self.write_leaf(out, cut, continues && cut == rows)?;
+        match self.leaf.push() {
+            Some(rows) => self.write_full_leaf(out, rows),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Writes the leaf of the first rows, or of so many less that the last channel begins the next one.
+    fn write_full_leaf(&mut self, out: &mut PageWriter, rows: usize) -> Result<(), FormatError> {
+        let continues = rows < self.leaf.rows() && self.leaf.key(rows - 1).same_channel(self.leaf.key(rows));
+        let cut = if continues { self.leaf.cut_before_last_channel(rows) } else { rows };
+        self.write_leaf(out, cut, continues && cut == rows)
     }
 
     fn write_leaf(&mut self, out: &mut PageWriter, rows: usize, continued: bool) -> Result<(), FormatError> {
@@ -118,8 +128,8 @@ impl TreeBuilder {
 
     /// Writes what is left.
     pub(crate) fn finish(&mut self, out: &mut PageWriter) -> Result<TreeRoot, FormatError> {
-        if self.leaf.rows() > 0 {
-            self.write_leaf(out, self.leaf.rows(), false)?;
+        while self.leaf.rows() > 0 {
+            self.write_full_leaf(out, self.leaf.rows_with_room())?;
         }
         let mut level = 0;
         while level + 1 < self.levels.len() {
