@@ -207,7 +207,7 @@ pub(crate) fn decode(
         return Err(cursor.error("at most 56 low bits were expected"));
     }
     let centre = cursor.varint_signed()?;
-    let mut symbols = Vec::with_capacity(count);
+    let mut symbols = Vec::new();
     read_compressed(cursor, count, &mut symbols)?;
     let start = out.len();
     let zero = centre.wrapping_sub(CENTRE << shift);

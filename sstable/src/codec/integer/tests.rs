@@ -67,6 +67,29 @@ fn values_too_far_from_the_bulk_are_escaped() {
 }
 
 #[test]
+fn rows_of_split_differences_come_back_whatever_was_passed() {
+    for escaped in [&[][..], &[0, 1, 1023, 1024, 2047, 2500, 4095]] {
+        let mut value = 1i64 << 40;
+        let walk = |i: i64| {
+            let far = if escaped.contains(&i) { 1 << 50 } else { 0 };
+            value = value.wrapping_add(bell(i) + far);
+            value
+        };
+        let values: Vec<i64> = (0..4096).map(walk).collect();
+        let split = split::encode(&values).unwrap();
+        assert!(BlockCodec::SplitDelta as u8 == split[0] || BlockCodec::SplitDeltaStream as u8 == split[0]);
+        for start in (0..4096).step_by(73).chain([1, 1023, 1024, 1025, 2048, 4095, 4096]) {
+            for len in [0, 1, 512, 4096] {
+                let rows = start..(start + len).min(4096);
+                let mut some = vec![-9];
+                decode_rows(&mut Cursor::new(&split), 4096, rows.clone(), &mut some).unwrap();
+                assert_eq!(some[1..], values[rows]);
+            }
+        }
+    }
+}
+
+#[test]
 fn entropy_coding_gains_what_it_should() {
     let values: Vec<i64> = (0..4096).map(bell).collect();
     // The standard deviation is 64: 2^8.05 values of equal worth.
