@@ -1,8 +1,8 @@
 //! What one hour out of years reads: index pages, data, bytes and CPU.
 //!
 //! `cargo bench -p benches --bench hour [-- WEEKS]`: an archive of 1,000 channels over WEEKS (52) weeks, three of them at
-//! 10, 1 and 0.1 Hz, the others with a sample an hour; every week is sealed and indexed. It is opened anew for each
-//! question, which is the first about its week: another week's was asked for before. Random hours of each of the three are
+//! 10, 1 and 0.1 Hz, the others with a sample an hour; in every other week all of them lose their connection and come back
+//! with other metadata. Every week is sealed and indexed. It is opened anew for each question, which is the first about its week: another week's was asked for before. Random hours of each of the three are
 //! asked for with their edge, and hours that begin up to ten seconds after a week does, whose edge is the week's carry-in.
 //! Index reads are pages of index files, footers apart; data reads are stretches of tables: reads that overlap or lie less
 //! than a block of the disk apart are one, whichever came first, as two threads read. CPU is that of the whole answer, in
@@ -16,7 +16,7 @@ use engine::clock::ManualClock;
 use engine::read::{Archive, Member, Reader};
 use engine::{LiveArchive, SealStep, StorageSettings};
 use retrieval_server::{HttpSettings, Plain, ServerState, answer, from_query};
-use sample::{ChannelName, EventKind, Sample, Timestamp, Value, Week};
+use sample::{ChannelName, EventKind, Metadata, Sample, Timestamp, Value, Week};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -41,12 +41,14 @@ fn main() {
     fill(directory.path(), weeks);
     seal(directory.path(), weeks);
     println!(
-        "{:<24} {:>12} {:>6} {:>6} {:>6} {:>10} {:>10} {:>12} {:>8}",
+        "{:<32} {:>12} {:>6} {:>6} {:>6} {:>10} {:>10} {:>12} {:>8}",
         "", "index reads", "most", "data", "most", "bytes", "most", "hour's own", "CPU ms"
     );
-    for (name, step) in FAST {
-        measure(directory.path(), weeks, name, step, false);
-        measure(directory.path(), weeks, name, step, true);
+    for eventful in [false, true] {
+        for (name, step) in FAST {
+            measure(directory.path(), weeks, (name, step), false, eventful);
+            measure(directory.path(), weeks, (name, step), true, eventful);
+        }
     }
 }
 
@@ -54,8 +56,13 @@ fn end(weeks: i64) -> Timestamp {
     Timestamp(START.0 + (weeks + 4) * WEEK_S * SECOND_NS)
 }
 
-/// Random hours, or hours just behind a week's start.
-fn measure(directory: &Path, weeks: i64, name: &str, step: i64, at_week: bool) {
+/// Whether all channels lose their connection in a week.
+fn is_eventful(week: i64) -> bool {
+    week % 2 == 1
+}
+
+/// Random hours, or hours just behind a week's start, of weeks with events or of others.
+fn measure(directory: &Path, weeks: i64, (name, step): (&str, i64), at_week: bool, eventful: bool) {
     let mut random = Random(7);
     let (mut index, mut data, mut bytes, mut cpu) = (Vec::new(), Vec::new(), Vec::new(), 0.0);
     let mut own = 0.0;
@@ -66,7 +73,8 @@ fn measure(directory: &Path, weeks: i64, name: &str, step: i64, at_week: bool) {
         let archive: Arc<dyn Archive> = Arc::new(LiveArchive::new(recovered.shared.clone()));
         let reader = Reader::new(vec![Member { name: String::new(), priority: 1, archive }]);
         let state = ServerState::new(reader, None, HttpSettings::default());
-        let week = (random.below(weeks as u64 - 6) + 1) as i64;
+        let week = 2 * random.below(weeks as u64 / 2 - 3) as i64 + if eventful { 1 } else { 2 };
+        assert_eq!(is_eventful(week), eventful);
         let inside = if at_week { random.below(10) } else { random.below((WEEK_S - HOUR_S) as u64) } as i64;
         // What belongs to no week is open already.
         ask(&state, name, week + 4, inside);
@@ -99,9 +107,13 @@ fn measure(directory: &Path, weeks: i64, name: &str, step: i64, at_week: bool) {
     }
     let mean = |counts: &[u64]| counts.iter().sum::<u64>() as f64 / counts.len() as f64;
     let most = |counts: &[u64]| counts.iter().max().copied().unwrap_or_default();
-    let what = format!("{name}{}", if at_week { ", week's start" } else { "" });
+    let what = format!(
+        "{name}{}{}",
+        if at_week { ", week's start" } else { "" },
+        if eventful { ", with events" } else { "" }
+    );
     println!(
-        "{what:<24} {:>12.2} {:>6} {:>6.2} {:>6} {:>10.0} {:>10} {own:>12.0} {:>8.3}",
+        "{what:<32} {:>12.2} {:>6} {:>6.2} {:>6} {:>10.0} {:>10} {own:>12.0} {:>8.3}",
         mean(&index),
         most(&index),
         mean(&data),
@@ -145,6 +157,17 @@ fn fill(directory: &Path, weeks: i64) {
         clock.set(until);
         writer.at(until);
         let first = minute == 0;
+        let inside = minute % (WEEK_S / 60);
+        if inside == 3 * 1440 && is_eventful(minute / (WEEK_S / 60)) {
+            for (i, id) in ids.iter().enumerate() {
+                let now = Timestamp(from + i as i64 * 1_000_000);
+                let units = format!("mm of week {}", minute / (WEEK_S / 60)).into_bytes();
+                let last_heard = Timestamp(from - SECOND_NS);
+                writer.event(*id, now, EventKind::Disconnected { last_heard });
+                writer.metadata(*id, now, Metadata { units: Some(units.into()), ..Metadata::default() });
+                writer.event(*id, now, EventKind::Connected { host: format!("ioc{}:5064", i % 40).into() });
+            }
+        }
         for (id, (_, step)) in ids.iter().zip(FAST) {
             for time in (from..until.0).step_by(step as usize) {
                 let wave = (time as f64 / 4e12 * std::f64::consts::TAU).sin();

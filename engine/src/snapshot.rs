@@ -120,9 +120,19 @@ impl Timeline {
                 }
             }
             let records = Records { view, table: span.table, channel };
+            let table = view.indexed(span.table);
             if view.manifest.tables[span.table].holds_carry_in && Some(span.week) == base {
-                for carry_in in records.read(Key::CARRY_IN, sstable::decode_carry_in)? {
+                let read =
+                    |bytes: &[u8]| Ok((sstable::decode_carry_in(bytes)?, table.table().timeline(bytes)?));
+                let mut told = None;
+                for (carry_in, of_table) in records.read(Key::CARRY_IN, read)? {
                     timeline.carry_in(view, channel, carry_in)?;
+                    told = told.or(of_table);
+                }
+                if let Some(told) = told {
+                    timeline.events.extend(told.events);
+                    timeline.metadata.extend(told.metadata.into_iter().map(|(time, m)| (time, Arc::new(m))));
+                    continue;
                 }
             }
             timeline.events.extend(records.read(Key::EVENTS, sstable::decode_events)?.into_iter().flatten());

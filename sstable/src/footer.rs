@@ -103,6 +103,11 @@ pub(crate) fn encode_prologue(info: &TableInfo) -> Result<Vec<u8>, FormatError> 
     Ok(out)
 }
 
+/// Whether carry-ins in the table at `path` tell the truth about events and metadata; `bytes` are its first.
+pub(crate) fn has_timelines(bytes: &[u8], path: &Path) -> Result<bool, FormatError> {
+    Ok(TABLE_FILE.decode(bytes, path)?.minor >= TIMELINES_SINCE_MINOR)
+}
+
 /// Reads the first bytes of the table at `path`.
 pub(crate) fn decode_prologue(bytes: &[u8], path: &Path) -> Result<(TableInfo, u32), FormatError> {
     TABLE_FILE.decode(bytes, path)?;

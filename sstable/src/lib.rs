@@ -52,10 +52,10 @@ pub use key::Key;
 pub use known_models::KnownModels;
 pub use reader::{OpenChunk, StoredBytes, StoredChunk, Surroundings};
 pub use record::{
-    Archiving, BinColumns, CarriedSample, CarryIn, ChannelChange, ChannelRecord, Connection, DictionaryRow,
-    Lineage, NewestReading, ValueDescription, decode_bins, decode_carry_in, decode_channel_records,
-    decode_events, decode_metadata, decode_sample, encode_bins, encode_carry_in, encode_channel_records,
-    encode_events, encode_metadata, encode_sample,
+    Archiving, BinColumns, CarriedSample, CarryIn, ChannelChange, ChannelRecord, ChannelTimeline, Connection,
+    DictionaryRow, Lineage, NewestReading, ValueDescription, decode_bins, decode_carry_in,
+    decode_channel_records, decode_events, decode_metadata, decode_sample, encode_bins, encode_carry_in,
+    encode_channel_records, encode_events, encode_metadata, encode_sample,
 };
 pub use salvage::{Loss, Remains, Salvaged};
 pub use scan::{Scan, ScannedBlock, ScannedContent, ScannedEntry};

@@ -6,6 +6,7 @@ mod stored;
 use crate::Key;
 use crate::chunk::{ChunkHeader, Zone};
 use crate::format::BLOCK_HEADER_BYTES;
+use crate::record::{ChannelTimeline, decode_timeline};
 use crate::table::{Entry, Table, read_exactly};
 use disk::{BytesError, FormatError};
 pub(crate) use lent::LentTimes;
@@ -99,6 +100,15 @@ impl Table {
                     .ok_or_else(|| self.damaged(entry, "a shared block does not hold what the index names"))
             }
         }
+    }
+
+    /// What a carry-in of this table, whose payload it is, tells of all events and metadata that the table has of its
+    /// channel; `None` where they have to be read.
+    ///
+    /// # Errors
+    /// When the bytes are damaged.
+    pub fn timeline(&self, carry_in: &[u8]) -> Result<Option<ChannelTimeline>, BytesError> {
+        if self.has_timelines { decode_timeline(carry_in) } else { Ok(None) }
     }
 
     /// The header of a chunk.

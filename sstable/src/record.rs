@@ -11,6 +11,7 @@ mod metadata;
 mod sample_bytes;
 #[cfg(test)]
 mod tests;
+mod timeline;
 
 pub use bins::{BinColumns, decode_bins, encode_bins};
 pub use carry_in::{Archiving, CarriedSample, CarryIn, Connection, decode_carry_in, encode_carry_in};
@@ -22,3 +23,5 @@ pub use lineage::Lineage;
 pub(crate) use lineage::{decode_lineage, encode_lineage};
 pub use metadata::{decode_metadata, encode_metadata};
 pub use sample_bytes::{decode_sample, encode_sample};
+pub use timeline::ChannelTimeline;
+pub(crate) use timeline::{decode_timeline, with_timeline};

@@ -5,7 +5,7 @@ use crate::block::{BlockHeader, SharedBlock, unpack_dictionary, unpack_index, un
 use crate::block_index::{ChunkFacts, IndexRow};
 use crate::cache::{BlockCache, Cached};
 use crate::chunk::{ChunkHeader, Statistics};
-use crate::footer::{Footer, TableInfo, TableSummary, decode_prologue};
+use crate::footer::{Footer, TableInfo, TableSummary, decode_prologue, has_timelines};
 use crate::format::*;
 use crate::reach::matters_from;
 use crate::reader::OpenChunk;
@@ -22,6 +22,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Table {
     pub(crate) file: Arc<dyn File>,
     pub(crate) info: TableInfo,
+    /// Whether timelines in carry-ins are those of this table.
+    pub(crate) has_timelines: bool,
     pub(crate) footer: Footer,
     pub(crate) rows: Vec<IndexRow>,
     /// Where the dictionary's blocks are.
@@ -100,7 +102,9 @@ impl Table {
     pub fn open(disk: &dyn Disk, path: &Path, cache: &Arc<BlockCache>) -> Result<Table, FormatError> {
         let file = disk.open(path)?;
         let file_len = file.len()?;
-        let (info, prologue_crc) = decode_prologue(&read_some(&*file, 0, PROLOGUE_BYTES)?, path)?;
+        let prologue = read_some(&*file, 0, PROLOGUE_BYTES)?;
+        let (info, prologue_crc) = decode_prologue(&prologue, path)?;
+        let has_timelines = has_timelines(&prologue, path)?;
         let footer_offset = file_len.saturating_sub(FOOTER_BYTES as u64);
         let footer = Footer::decode(&read_some(&*file, footer_offset, FOOTER_BYTES)?, path, file_len)?;
         if footer.prologue_crc != prologue_crc {
@@ -116,7 +120,7 @@ impl Table {
         let dictionary_rows = rows.split_off(footer.summary.blocks as usize);
         let cache_key = cache.register();
         let (cache, mapping) = (cache.clone(), OnceLock::new());
-        Ok(Table { file, info, footer, rows, dictionary_rows, cache, cache_key, mapping })
+        Ok(Table { file, info, has_timelines, footer, rows, dictionary_rows, cache, cache_key, mapping })
     }
 
     /// Whose data it holds.
@@ -254,8 +258,12 @@ impl Table {
 
     /// The rows of blocks that may hold keys from `least` on, up to but without `end`.
     fn rows_between(&self, least: Key, end: Key) -> impl Iterator<Item = &IndexRow> {
-        let from = self.rows.partition_point(|row| row.last_key < least);
-        self.rows[from..].iter().take_while(move |row| row.first_key < end)
+        self.rows_from(least).iter().take_while(move |row| row.first_key < end)
+    }
+
+    /// The rows of blocks that may hold keys from `least` on.
+    fn rows_from(&self, least: Key) -> &[IndexRow] {
+        &self.rows[self.rows.partition_point(|row| row.last_key < least)..]
     }
 
     /// All entries in the order of their keys.
@@ -265,8 +273,7 @@ impl Table {
 
     /// Entries from key `least` on, in the order of their keys.
     pub fn entries_from(&self, least: Key) -> impl Iterator<Item = Result<Entry, FormatError>> + '_ {
-        let from = self.rows.partition_point(|row| row.last_key < least);
-        self.rows[from..].iter().flat_map(move |row| self.row_entries(row, |key, _| key >= least))
+        self.rows_from(least).iter().flat_map(move |row| self.row_entries(row, move |key, _| key >= least))
     }
 
     /// The chunk of an entry, undecoded, all its checksums compared: what [`crate::TableWriter::add_chunk`]
@@ -485,4 +492,4 @@ fn each_block(
 #[cfg(test)]
 mod sibling_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

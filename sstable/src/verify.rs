@@ -12,7 +12,7 @@ use crate::scan::{Scan, ScannedBlock, ScannedContent, ScannedEntry};
 use crate::table::Table;
 use crate::{ChunkSummary, Entry, Key, Locator};
 use disk::{BytesError, Disk, FormatError};
-use sample::{ChannelId, SampleBlock, Severity, Timestamp};
+use sample::{ChannelId, Metadata, SampleBlock, Severity, TimeRange, Timestamp};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -203,7 +203,7 @@ impl Verifier<'_> {
             _ if !self.deep => Ok(()),
             Key::EVENTS => decode_events(&entry.payload).map(drop),
             Key::METADATA => decode_metadata(&entry.payload).map(drop),
-            Key::CARRY_IN => decode_carry_in(&entry.payload).map(drop),
+            Key::CARRY_IN => self.check_carry_in(entry),
             Key::CHANNELS => decode_channel_records(&entry.payload).map(drop),
             Key::DECIMATED.. => decode_bins(&entry.payload).map(drop),
             _ => Ok(()),
@@ -213,6 +213,27 @@ impl Verifier<'_> {
             Err(error) => self.problem(FormatError::corrupt(self.path, locator.offset, error.what)),
         }
         Ok(())
+    }
+
+    /// A carry-in decodes and tells of events and metadata what their records do.
+    fn check_carry_in(&self, entry: &ScannedEntry) -> Result<(), BytesError> {
+        decode_carry_in(&entry.payload)?;
+        let Some(table) = &self.table else { return Ok(()) };
+        let Some(told) = table.timeline(&entry.payload)? else { return Ok(()) };
+        // That a record cannot be read is found where it stands.
+        let (Some(events), Some(metadata)) = (
+            records_of(table, Key::EVENTS, entry.key.channel, decode_events),
+            records_of(table, Key::METADATA, entry.key.channel, decode_metadata),
+        ) else {
+            return Ok(());
+        };
+        let same =
+            |(a, b): (&(Timestamp, Metadata), &(Timestamp, Metadata))| a.0 == b.0 && a.1.same_bits(&b.1);
+        let is_same = told.events == events
+            && told.metadata.len() == metadata.len()
+            && told.metadata.iter().zip(&metadata).all(same);
+        let what = "a carry-in tells of other events or metadata than the table has";
+        if is_same { Ok(()) } else { Err(BytesError { position: 0, what }) }
     }
 
     fn chunk(&mut self, header: &ChunkHeader, bytes: &[u8], locator: Locator) -> Result<(), FormatError> {
@@ -297,6 +318,20 @@ impl Verifier<'_> {
     }
 }
 
+/// The items of all records of a channel at a rate, if they can be read.
+fn records_of<T>(
+    table: &Table,
+    rate: u64,
+    channel: ChannelId,
+    decode: impl Fn(&[u8]) -> Result<Vec<T>, BytesError>,
+) -> Option<Vec<T>> {
+    let mut items = Vec::new();
+    for entry in table.entries(rate, channel, TimeRange::ALL) {
+        items.extend(decode(&table.payload(&entry.ok()?).ok()?).ok()?);
+    }
+    Some(items)
+}
+
 /// The samples are what the header says.
 fn check_samples(header: &ChunkHeader, block: &SampleBlock) -> Result<(), &'static str> {
     let last = block.len().wrapping_sub(1);
@@ -366,4 +401,59 @@ fn check_pages(header: &ChunkHeader, block: &SampleBlock) -> Result<(), &'static
         return Err("the receive delays of a chunk are not those of its samples");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{encode_carry_in, encode_events, with_timeline};
+    use crate::table::tests::{info, path, row};
+    use crate::{TableWriter, corpus};
+    use disk::{FileHeader, SimDisk};
+
+    #[test]
+    fn a_timeline_that_is_not_the_tables_is_a_problem() {
+        let (disk, channel) = (SimDisk::new(1), ChannelId(1));
+        let mut writer = TableWriter::create(&disk, &path(), &info()).unwrap();
+        let events = corpus::events();
+        let record = encode_events(&events).unwrap();
+        writer.add_record(Key::new(Key::EVENTS, channel, 5), Timestamp(6), record.clone()).unwrap();
+        let carry_in = encode_carry_in(channel, &corpus::carry_ins()[0]).unwrap();
+        let key = Key::new(Key::CARRY_IN, channel, 5);
+        writer.add_record(key, Timestamp(5), carry_in.clone()).unwrap();
+        writer.finish([row(1)]).unwrap();
+        let found = verify(&disk, &path(), true).unwrap();
+        assert_eq!((found.problem_count, found.records), (0, 2));
+
+        let table = Table::open(&disk, &path(), &BlockCache::new(0)).unwrap();
+        let entry = table.entries(Key::CARRY_IN, channel, TimeRange::ALL).next().unwrap().unwrap();
+        let told = table.timeline(&table.payload(&entry).unwrap()).unwrap().unwrap();
+        assert_eq!(told.events, events, "a written carry-in tells of the events");
+        let mut verifier = Verifier {
+            path: &path(),
+            deep: true,
+            table: Some(table),
+            found: Verification::default(),
+            next_row: 0,
+            events_reach_s: 0,
+            channels: HashMap::new(),
+            dictionary: Vec::new(),
+        };
+        let fewer = encode_events(&events[1..]).unwrap();
+        for (records, is_right) in [([&record[..], &[]], true), ([&fewer, &[]], false), ([&[], &[]], false)] {
+            let payload = with_timeline(carry_in.clone(), Some(records));
+            let entry = ScannedEntry { key, last: Timestamp(5), payload };
+            assert_eq!(verifier.check_carry_in(&entry).is_ok(), is_right);
+        }
+        // What an older program copied is not believed.
+        if let Some(table) = &mut verifier.table {
+            table.has_timelines = false;
+        }
+        let payload = with_timeline(carry_in, Some([&[], &[]]));
+        assert!(verifier.check_carry_in(&ScannedEntry { key, last: Timestamp(5), payload }).is_ok());
+        let header = |minor| FileHeader { minor, ..crate::format::TABLE_FILE }.encode();
+        let believed =
+            [0, 1, 2, 3].map(|minor| crate::footer::has_timelines(&header(minor), &path()).unwrap());
+        assert_eq!(believed, [false, false, true, true]);
+    }
 }

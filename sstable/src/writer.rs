@@ -1,6 +1,7 @@
 //! Writing a table in the order of its keys.
 
 mod siblings;
+mod timelines;
 
 use crate::Key;
 use crate::block::{BlockHeader, dictionary_block, encode_block, plain_block, rows_body, shared_body};
@@ -20,6 +21,7 @@ use siblings::Siblings;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
+use timelines::Timelines;
 
 /// Bytes gathered before they are written.
 const WRITE_BYTES: usize = 1 << 20;
@@ -64,6 +66,7 @@ pub struct TableWriter {
     siblings: Siblings,
     /// Copied chunks that others may refer to for their stamps.
     copied: HashSet<TimeReference>,
+    timelines: Timelines,
 }
 
 impl TableWriter {
@@ -105,6 +108,7 @@ impl TableWriter {
             models: None,
             siblings: Siblings::default(),
             copied: HashSet::new(),
+            timelines: Timelines::default(),
         })
     }
 
@@ -247,17 +251,21 @@ impl TableWriter {
     }
 
     /// Adds a record (events, metadata, carry-in, channel records, decimated rows). `last` is the time of
-    /// its last item.
+    /// its last item. A carry-in gets the timeline that this table has of its channel.
     ///
     /// # Errors
     /// When the disk refuses, the record is above 64 MiB or the key is less than the one before.
-    pub fn add_record(&mut self, key: Key, last: Timestamp, payload: Vec<u8>) -> Result<(), FormatError> {
+    pub fn add_record(&mut self, key: Key, last: Timestamp, mut payload: Vec<u8>) -> Result<(), FormatError> {
+        if key.rate == Key::CARRY_IN {
+            payload = self.timelines.completed(key.channel, payload);
+        }
         if payload.len() > RECORD_BYTES_MAX {
             let (max, found) = (RECORD_BYTES_MAX as u64, payload.len() as u64);
             return Err(FormatError::Limit { what: "bytes of a record", max, found });
         }
         self.check_order(key, 0)?;
         self.summary.records += 1;
+        self.timelines.hear(key, &payload);
         let reach_s = reach_s(self.week, key, &payload);
         self.summary.events_reach_s = self.summary.events_reach_s.max(reach_s);
         if payload.len() < SHARED_ENTRY_BYTES_MAX {

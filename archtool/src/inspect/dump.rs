@@ -221,6 +221,10 @@ fn described(table: &Table, entry: &Entry) -> Result<Value, FormatError> {
         Key::CARRY_IN => {
             let carried = sstable::decode_carry_in(&payload).map_err(unread)?;
             thing["content"] = json!(format!("{carried:?}"));
+            if let Some(of_table) = table.timeline(&payload).map_err(unread)? {
+                thing["events"] = json!(of_table.events.len());
+                thing["metadata"] = json!(of_table.metadata.len());
+            }
         }
         _ => {}
     }

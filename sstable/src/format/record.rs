@@ -128,6 +128,8 @@ tags! {
         Names = 7,
         /// Sequence.
         LastSequence = 8,
+        /// Events and metadata of the channel in this table.
+        Timeline = 9,
     }
 }
 

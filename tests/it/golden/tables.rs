@@ -101,7 +101,18 @@ fn of_records() -> Vec<(&'static str, Content)> {
         (Key::new(Key::CARRY_IN, channel, blocks::MONDAY), Timestamp(blocks::MONDAY), payload)
     });
     let carry_ins: Vec<_> = carry_ins.collect();
-    let rows = (1..=carry_ins.len() as u64).map(plain_row).collect();
+    let rows: Vec<_> = (1..=carry_ins.len() as u64).map(plain_row).collect();
+    // Events of channels 1 and 2, metadata of 2 and 3.
+    let happened = |rate, channel, first: Timestamp, last, payload: &[u8]| {
+        (Key::new(rate, ChannelId(channel), first.0), last, payload.to_vec())
+    };
+    let (first, last) = (events[0].time, events[events.len() - 1].time);
+    let metadata_bytes = encode_metadata(&metadata);
+    let mut timelines: Vec<_> = [1, 2].map(|of| happened(Key::EVENTS, of, first, last, &event_bytes)).into();
+    let changes =
+        [2, 3].map(|of| happened(Key::METADATA, of, records::time(1), records::time(3), &metadata_bytes));
+    timelines.extend(changes);
+    timelines.extend(carry_ins.iter().cloned());
     let lineage = Lineage {
         through: 99,
         next_channel: 12,
@@ -122,6 +133,7 @@ fn of_records() -> Vec<(&'static str, Content)> {
             "channel-records",
             of_record(Key::CHANNELS, names[0].time, names[0].time, encode_channel_records(&names)),
         ),
+        ("timelines", Content { records: timelines, rows: rows.clone(), ..Content::default() }),
         ("carry-in", Content { records: carry_ins, rows, ..Content::default() }),
         (
             "dictionary",

@@ -170,7 +170,19 @@ fn record(table: &Table, entry: &Entry, text: &mut String) -> Read<()> {
             let list = decode_metadata(&payload)?;
             ("metadata", list.iter().map(|(since, of)| metadata(*since, of)).collect())
         }
-        Key::CARRY_IN => ("carry-in", carry_in(&decode_carry_in(&payload)?)),
+        Key::CARRY_IN => {
+            let mut lines = carry_in(&decode_carry_in(&payload)?);
+            if let Some(told) = table.timeline(&payload)? {
+                lines.push(format!(
+                    "timeline: {} events, {} metadata",
+                    told.events.len(),
+                    told.metadata.len()
+                ));
+                lines.extend(told.events.iter().map(event));
+                lines.extend(told.metadata.iter().map(|(since, of)| metadata(*since, of)));
+            }
+            ("carry-in", lines)
+        }
         Key::CHANNELS => {
             ("channel records", decode_channel_records(&payload)?.iter().map(channel_record).collect())
         }
