@@ -43,9 +43,8 @@ impl<'a> Blocks<'a> {
 
     /// Only samples inside `selection`, if there is one; before anything is read.
     pub(crate) fn within(self, selection: Option<Selection>) -> Blocks<'a> {
-        let mut blocks = Blocks { selection, ..self };
-        blocks.samples = blocks.scanned(&blocks.scan);
-        blocks
+        let samples = self.samples.within(selection.as_ref().map(Selection::shared));
+        Blocks { samples, selection, ..self }
     }
 
     /// The samples of `scan`; what lies outside the selection is not loaded.

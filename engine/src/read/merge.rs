@@ -235,7 +235,7 @@ impl Merge {
             }
         }
         if !inside.is_empty() {
-            cursor.loaded = Some(Loaded { block, lo: inside.start, hi: inside.end });
+            cursor.loaded = Some(Box::new(Loaded { block, lo: inside.start, hi: inside.end }));
         }
         Ok(())
     }

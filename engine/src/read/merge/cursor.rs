@@ -46,10 +46,14 @@ pub(super) struct Cursor {
     pub(super) parts: Option<VecDeque<Coming>>,
     /// How many of them, the next ones, are looked ahead to.
     pub(super) announced: usize,
-    pub(super) loaded: Option<Loaded>,
+    /// Apart: of many runs one or two are loaded at a time.
+    pub(super) loaded: Option<Box<Loaded>>,
     /// One of the parts that were listed.
     listed: Option<Part>,
 }
+
+/// A scan over years holds one for each of a hundred runs and more, for as long as its client takes.
+const _: () = assert!(size_of::<Cursor>() <= 192);
 
 impl Drop for Cursor {
     fn drop(&mut self) {
