@@ -331,10 +331,9 @@ impl Output for StreamOutput {
 
     fn owned(&mut self, mut bytes: Bytes) -> io::Result<()> {
         let Encoder::Identity(ready) = &mut self.encoder else { return self.bytes(&bytes) };
-        let mut before = Some(Bytes::copy_from_slice(ready)).filter(|before| !before.is_empty());
-        ready.clear();
-        // Where most bytes come so, little stands between them.
-        ready.shrink_to(PIECE_BYTES / 2);
+        // Where most bytes come so, little stands between them: no room is kept for it.
+        let before = std::mem::take(ready).into_boxed_slice();
+        let mut before = Some(Bytes::from(before)).filter(|before| !before.is_empty());
         while !bytes.is_empty() {
             fairness::pass_on();
             let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
