@@ -1,11 +1,11 @@
 //! Bins as an Arrow stream.
 
 use super::arrow::ArrowStream;
-use super::arrow_rows::{channel_column, channel_field, schema_of};
+use super::arrow_rows::{ChannelColumn, channel_field, schema_of};
 use crate::bin_table::{BinTable, Cells, NO_TIME, States};
 use crate::output::{Stopped, Writer};
 use arrow_array::builder::{Int64Builder, MapBuilder, StringBuilder};
-use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt8Array, UInt64Array};
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, UInt8Array, UInt64Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use serde_json::Value;
 use std::sync::Arc;
@@ -13,16 +13,15 @@ use std::sync::Arc;
 /// Of section 4.2: `channel`, then the columns of the bins, then `states` if that was asked for.
 pub(super) struct ArrowBins {
     schema: SchemaRef,
-    /// Names of the channels, to which each row points.
-    names: Arc<StringArray>,
+    channels: ChannelColumn,
     stream: ArrowStream,
 }
 
 impl ArrowBins {
     /// Of the channels `names`; `told` will stand in the schema's metadata.
     pub(super) fn new(names: Vec<String>, told: &Value) -> ArrowBins {
-        let names = Arc::new(StringArray::from(names));
-        ArrowBins { schema: schema_of(vec![channel_field()], told), names, stream: ArrowStream::default() }
+        let (schema, channels) = (schema_of(vec![channel_field()], told), ChannelColumn::new(names));
+        ArrowBins { schema, channels, stream: ArrowStream::default() }
     }
 
     /// Begins with columns as those of `table`; `states` adds that one.
@@ -53,8 +52,8 @@ impl ArrowBins {
         self.stream.write(out, batch)
     }
 
-    fn batch(&self, channel: i32, table: &BinTable) -> Result<RecordBatch, ArrowError> {
-        let mut columns = vec![channel_column(&self.names, channel, table.len())?];
+    fn batch(&mut self, channel: i32, table: &BinTable) -> Result<RecordBatch, ArrowError> {
+        let mut columns = vec![self.channels.of(channel, table.len())?];
         columns.extend(table.columns.iter().map(|(_, cells)| column(cells)));
         if let Some(states) = &table.states {
             columns.push(states_column(states, table.len())?);

@@ -24,8 +24,7 @@ pub struct ArrowRows {
     /// Types of the value columns.
     types: Vec<ValueType>,
     edge: bool,
-    /// Names of the channels, to which each row points.
-    names: Arc<StringArray>,
+    channels: ChannelColumn,
 }
 
 fn data_type(value_type: ValueType) -> DataType {
@@ -57,14 +56,34 @@ pub(super) fn channel_field() -> Field {
     Field::new("channel", dictionary, false)
 }
 
-/// That column for `count` rows of one channel.
-pub(super) fn channel_column(
-    names: &Arc<StringArray>,
-    channel: i32,
-    count: usize,
-) -> Result<ArrayRef, ArrowError> {
-    let keys = Int32Array::from(vec![channel; count]);
-    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, names.clone())?))
+/// That column: batches of one channel share it, as all their rows say the same.
+#[derive(Clone, Debug)]
+pub(super) struct ChannelColumn {
+    /// Names of the channels, to which each row points.
+    names: Arc<StringArray>,
+    /// Rows of the present channel, as many as its largest batch had.
+    rows: Option<DictionaryArray<Int32Type>>,
+}
+
+impl ChannelColumn {
+    /// Of the channels `names`.
+    pub(super) fn new(names: Vec<String>) -> ChannelColumn {
+        ChannelColumn { names: Arc::new(StringArray::from(names)), rows: None }
+    }
+
+    /// For `count` rows of the channel at place `channel` among the names.
+    pub(super) fn of(&mut self, channel: i32, count: usize) -> Result<ArrayRef, ArrowError> {
+        let suits = |rows: &DictionaryArray<Int32Type>| {
+            rows.len() >= count && rows.keys().values().first().is_none_or(|first| *first == channel)
+        };
+        let rows = match self.rows.take().filter(suits) {
+            Some(rows) => rows,
+            None => DictionaryArray::try_new(Int32Array::from(vec![channel; count]), self.names.clone())?,
+        };
+        let column = rows.slice(0, count);
+        self.rows = Some(rows);
+        Ok(Arc::new(column))
+    }
 }
 
 /// A schema whose metadata says `told`.
@@ -93,7 +112,7 @@ impl ArrowRows {
         if edge {
             fields.push(Field::new("edge", DataType::Boolean, false));
         }
-        ArrowRows { schema: schema_of(fields, told), types, edge, names: Arc::new(StringArray::from(names)) }
+        ArrowRows { schema: schema_of(fields, told), types, edge, channels: ChannelColumn::new(names) }
     }
 
     /// The schema of all batches.
@@ -103,10 +122,15 @@ impl ArrowRows {
 
     /// Samples of the channel at place `channel` among the names; `beside`: they lie beside the range. Values of a
     /// type that was not announced are an error.
-    pub fn batch(&self, channel: i32, block: SampleBlock, beside: bool) -> Result<RecordBatch, ArrowError> {
+    pub fn batch(
+        &mut self,
+        channel: i32,
+        block: SampleBlock,
+        beside: bool,
+    ) -> Result<RecordBatch, ArrowError> {
         let count = block.len();
         let time = TimestampNanosecondArray::from(block.time).with_timezone("UTC");
-        let mut columns: Vec<ArrayRef> = vec![channel_column(&self.names, channel, count)?, Arc::new(time)];
+        let mut columns: Vec<ArrayRef> = vec![self.channels.of(channel, count)?, Arc::new(time)];
         let mut own = Some(values(block.values)?);
         for value_type in &self.types {
             let of_type = own.take_if(|_| *value_type == block.run.value);
@@ -170,4 +194,32 @@ fn values(column: Column) -> Result<ArrayRef, ArrowError> {
             Arc::new(ListArray::try_new(field, offsets(&ends)?, elements, None)?)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys of `count` rows of a channel.
+    fn keys(column: &mut ChannelColumn, channel: i32, count: usize) -> ScalarBuffer<i32> {
+        let rows = column.of(channel, count).unwrap();
+        let rows = rows.as_any().downcast_ref::<DictionaryArray<Int32Type>>().unwrap();
+        rows.keys().values().clone()
+    }
+
+    #[test]
+    fn batches_of_one_channel_share_the_column_that_names_it() {
+        let mut column = ChannelColumn::new(vec!["A".into(), "B".into()]);
+        let first = keys(&mut column, 0, 1000);
+        assert_eq!(*first, [0; 1000]);
+        let second = keys(&mut column, 0, 700);
+        assert_eq!((&*second, second.as_ptr()), ([0; 700].as_slice(), first.as_ptr()));
+        assert_eq!(*keys(&mut column, 0, 1001), [0; 1001]);
+        assert_eq!(*keys(&mut column, 1, 10), [1; 10]);
+        assert!(keys(&mut column, 1, 0).is_empty());
+        assert_eq!(*keys(&mut column, 0, 3), [0; 3]);
+        // A place that no name has is no column.
+        assert!(column.of(2, 1).is_err());
+        assert_eq!(*keys(&mut column, 1, 3), [1; 3]);
+    }
 }
