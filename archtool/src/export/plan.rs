@@ -163,7 +163,7 @@ impl Plan {
             }
             false => Value::Null,
         };
-        Ok(ArrowRows::new(self.names(), self.types()?, false, &told))
+        Ok(ArrowRows::new(self.names(), self.types()?, false, told.to_string()))
     }
 }
 

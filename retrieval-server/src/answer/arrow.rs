@@ -11,6 +11,30 @@ use engine::read::{ChannelView, ReadError};
 use sample::{Kind, TimeRange, Timestamp, ValueType};
 use serde_json::{Value, json};
 
+/// What stands in the metadata of a schema: JSON, which grows as text by one channel after the other. As one value it
+/// would be thirty times as large, and what is free between blocks that stay is kept as long as the answer lasts.
+pub(super) struct Told(String);
+
+impl Told {
+    /// Of no channel yet.
+    pub(super) fn of(range: TimeRange) -> Told {
+        Told(format!("{{\"from_ns\":{},\"to_ns\":{},\"channels\":[", range.from.0, range.to.0))
+    }
+
+    /// Says `object` of the next channel.
+    pub(super) fn push(&mut self, object: &Value) {
+        if !self.0.ends_with('[') {
+            self.0.push(',');
+        }
+        self.0.push_str(&object.to_string());
+    }
+
+    /// All of it.
+    pub(super) fn end(self) -> String {
+        self.0 + "]}"
+    }
+}
+
 /// The format of an answer to `plan` about `channels`; `edge` adds that column.
 pub(super) fn format(
     state: &ServerState,
@@ -19,7 +43,7 @@ pub(super) fn format(
     numbers: Numbers,
     edge: bool,
 ) -> Result<ArrowFormat, ApiError> {
-    let (mut names, mut types, mut told) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut names, mut types, mut told) = (Vec::new(), Vec::new(), Told::of(plan.range));
     for planned in channels {
         let name = planned.target.name().to_string();
         let mut object = planned.target.object();
@@ -40,10 +64,9 @@ pub(super) fn format(
             types.append(&mut own);
         }
         names.push(name);
-        told.push(object);
+        told.push(&object);
     }
-    let told = json!({"from_ns": plan.range.from.0, "to_ns": plan.range.to.0, "channels": told});
-    Ok(ArrowFormat::new(ArrowRows::new(names, types, edge, &told)))
+    Ok(ArrowFormat::new(ArrowRows::new(names, types, edge, told.end())))
 }
 
 /// Types of the samples of an answer, those beside its range among them.
@@ -82,4 +105,22 @@ fn describe(object: &mut Value, view: &ChannelView, range: TimeRange, numbers: N
     object["gaps"] = gaps
         .map(|gap| json!({"from_ns": gap.range.from.0, "to_ns": gap.range.to.0, "state": gap.state.name()}))
         .collect();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_the_json_of_all_channels() {
+        let range = TimeRange::new(Timestamp(-5), Timestamp(i64::MAX));
+        let objects =
+            [json!({"name": "A", "gaps": []}), json!({}), json!({"name": "\"[", "types": ["int8"]})];
+        for count in 0..=objects.len() {
+            let mut told = Told::of(range);
+            objects[..count].iter().for_each(|object| told.push(object));
+            let whole = json!({"from_ns": -5, "to_ns": i64::MAX, "channels": objects[..count]});
+            assert_eq!(told.end(), whole.to_string());
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! `/bins`: statistics of many channels in bins of time, folded as samples are read.
 
+use super::arrow::Told;
 use super::each::problem;
 use super::plan::look;
 use super::search::found;
@@ -155,7 +156,7 @@ fn format_of(
     if query.choice("format") != Some("arrow") {
         return Ok(BinFormat::new(query.choice("format"), numbers));
     }
-    let (mut names, mut told) = (Vec::new(), Vec::new());
+    let (mut names, mut told) = (Vec::new(), Told::of(range));
     for target in targets {
         names.push(target.name().to_string());
         let mut object = target.object();
@@ -167,10 +168,9 @@ fn format_of(
                 Err(_) => {}
             }
         }
-        told.push(object);
+        told.push(&object);
     }
-    let told = serde_json::json!({"from_ns": range.from.0, "to_ns": range.to.0, "channels": told});
-    Ok(BinFormat::arrow(names, &told, numbers))
+    Ok(BinFormat::arrow(names, told.end(), numbers))
 }
 
 /// What is known of a channel's newest value, whether or not it is read for its bin.

@@ -7,7 +7,6 @@ use crate::output::{Stopped, Writer};
 use arrow_array::builder::{Int64Builder, MapBuilder, StringBuilder};
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, UInt8Array, UInt64Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Of section 4.2: `channel`, then the columns of the bins, then `states` if that was asked for.
@@ -19,7 +18,7 @@ pub(super) struct ArrowBins {
 
 impl ArrowBins {
     /// Of the channels `names`; `told` will stand in the schema's metadata.
-    pub(super) fn new(names: Vec<String>, told: &Value) -> ArrowBins {
+    pub(super) fn new(names: Vec<String>, told: String) -> ArrowBins {
         let (schema, channels) = (schema_of(vec![channel_field()], told), ChannelColumn::new(names));
         ArrowBins { schema, channels, stream: ArrowStream::default() }
     }

@@ -10,7 +10,6 @@ use arrow_array::{
 use arrow_buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use sample::{BytesColumn, Column, Kind, SampleBlock, ValueType};
-use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -86,16 +85,16 @@ impl ChannelColumn {
     }
 }
 
-/// A schema whose metadata says `told`.
-pub(super) fn schema_of(fields: Vec<Field>, told: &Value) -> SchemaRef {
-    let metadata = HashMap::from([(ARROW_METADATA_KEY.to_string(), told.to_string())]);
+/// A schema whose metadata says `told`, which is JSON.
+pub(super) fn schema_of(fields: Vec<Field>, told: String) -> SchemaRef {
+    let metadata = HashMap::from([(ARROW_METADATA_KEY.to_string(), told)]);
     Arc::new(Schema::new_with_metadata(fields, metadata))
 }
 
 impl ArrowRows {
     /// Rows of the channels `names`, whose values have `types` (none: float64); `edge` adds that column, and `told`
     /// stands in the schema's metadata.
-    pub fn new(names: Vec<String>, mut types: Vec<ValueType>, edge: bool, told: &Value) -> ArrowRows {
+    pub fn new(names: Vec<String>, mut types: Vec<ValueType>, edge: bool, told: String) -> ArrowRows {
         if types.is_empty() {
             types.push(ValueType::scalar(Kind::Float64));
         }

@@ -64,7 +64,7 @@ impl BinFormat {
 
     /// An Arrow stream about the channels `names`, in the order of the answer; `told` is said of them before the
     /// first bin.
-    pub(crate) fn arrow(names: Vec<String>, told: &Value, numbers: Numbers) -> BinFormat {
+    pub(crate) fn arrow(names: Vec<String>, told: String, numbers: Numbers) -> BinFormat {
         let shape = Shape::Arrow(Box::new(ArrowBins::new(names, told)));
         BinFormat { shape, ..BinFormat::new(None, numbers) }
     }
