@@ -18,12 +18,12 @@ use tokio::sync::oneshot;
 const CLIENTS: usize = 12;
 /// As many as ten weeks at 1 Hz: far more than sockets hold.
 const SAMPLES: usize = 6_000_000;
-/// What a client may hold in each format and encoding, a sixth to a quarter more than it does: with the stack of its
+/// What a client may hold in each format and encoding, a tenth to a quarter more than it does: with the stack of its
 /// thread and what lies between blocks of memory it is about 1 MiB.
 const BOUNDS: [(&str, &str, usize); 7] = [
-    ("columns", "identity", 540 << 10),
-    ("chunks", "identity", 540 << 10),
-    ("arrow", "identity", 520 << 10),
+    ("columns", "identity", 500 << 10),
+    ("chunks", "identity", 500 << 10),
+    ("arrow", "identity", 400 << 10),
     ("csv", "identity", 760 << 10),
     ("json", "identity", 780 << 10),
     ("columns", "gzip", 840 << 10),
