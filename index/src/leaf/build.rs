@@ -79,7 +79,9 @@ const ROWS_AT_ONCE: usize = 8;
 /// A leaf that is being filled.
 #[derive(Debug)]
 pub(crate) struct LeafBuilder {
-    /// The last of them is the one that is put together. The places of bytes are counted from the first row's.
+    /// Number of rows; behind them is the one that is put together, then room.
+    count: usize,
+    /// The places of bytes are counted from the first row's.
     rows: Vec<[u64; FIELDS]>,
     lasts: Vec<i64>,
     bytes: ByteWriter,
@@ -98,13 +100,13 @@ pub(crate) struct FullLeaf {
 impl LeafBuilder {
     /// An empty one.
     pub(crate) fn new() -> LeafBuilder {
-        let (rows, lasts) = (vec![[0; FIELDS]], vec![i64::MIN]);
-        LeafBuilder { rows, lasts, bytes: ByteWriter::new(), spans: Vec::new() }
+        let (rows, lasts) = (vec![[0; FIELDS]; ROWS_AT_ONCE + 1], vec![i64::MIN; ROWS_AT_ONCE + 1]);
+        LeafBuilder { count: 0, rows, lasts, bytes: ByteWriter::new(), spans: Vec::new() }
     }
 
     /// Number of rows.
     pub(crate) fn rows(&self) -> usize {
-        self.rows.len() - 1
+        self.count
     }
 
     /// The key of a row.
@@ -116,7 +118,7 @@ impl LeafBuilder {
     #[inline]
     pub(crate) fn next_row(&mut self) -> Row<'_> {
         self.bytes.begin_row();
-        let at = self.rows();
+        let at = self.count;
         Row { numbers: &mut self.rows[at], last: &mut self.lasts[at], bytes: &mut self.bytes }
     }
 
@@ -124,11 +126,16 @@ impl LeafBuilder {
     /// none for all.
     #[inline]
     pub(crate) fn push(&mut self) -> Option<usize> {
-        let at = self.rows();
-        self.rows[at][FIELDS - 1] = self.bytes.end_row() as u64;
-        self.rows.push([0; FIELDS]);
-        self.lasts.push(i64::MIN);
-        if self.rows().is_multiple_of(ROWS_AT_ONCE) { self.look_at_room() } else { None }
+        self.rows[self.count][FIELDS - 1] = self.bytes.end_row() as u64;
+        self.count += 1;
+        if !self.count.is_multiple_of(ROWS_AT_ONCE) {
+            return None;
+        }
+        if self.rows.len() <= self.count + ROWS_AT_ONCE {
+            self.rows.resize(2 * (self.count + ROWS_AT_ONCE), [0; FIELDS]);
+            self.lasts.resize(self.rows.len(), i64::MIN);
+        }
+        self.look_at_room()
     }
 
     fn look_at_room(&mut self) -> Option<usize> {
@@ -179,9 +186,10 @@ impl LeafBuilder {
     pub(crate) fn remove(&mut self, rows: usize) {
         let begin = self.place(rows);
         self.bytes.remove(begin);
-        self.lasts.drain(..rows);
-        self.rows.drain(..rows);
-        let kept = self.rows();
+        self.lasts.copy_within(rows..self.count, 0);
+        self.rows.copy_within(rows..self.count, 0);
+        self.count -= rows;
+        let kept = self.count;
         for numbers in &mut self.rows[..kept] {
             numbers[FIELDS - 1] -= begin as u64;
         }
