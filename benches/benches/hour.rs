@@ -2,8 +2,9 @@
 //!
 //! `cargo bench -p benches --bench hour [-- WEEKS]`: an archive of 1,000 channels over WEEKS (52) weeks, three of them at
 //! 10, 1 and 0.1 Hz, the others with a sample an hour; in every other week all of them lose their connection and come back
-//! with other metadata. Every week is sealed and indexed. It is opened anew for each question, which is the first about its week: another week's was asked for before. Random hours of each of the three are
-//! asked for with their edge, and hours that begin up to ten seconds after a week does, whose edge is the week's carry-in.
+//! with other metadata. Every week is sealed and indexed. It is opened anew for each question, which is the first about
+//! its week: another week's was asked for before. Random hours of each of the three are asked for with their edge, and
+//! hours that begin up to ten seconds after a week does, whose edge is the week's carry-in.
 //! Index reads are pages of index files, footers apart; data reads are stretches of tables: reads that overlap or lie less
 //! than a block of the disk apart are one, whichever came first, as two threads read. CPU is that of the whole answer, in
 //! process, in `columns`; the mean over ASKED.

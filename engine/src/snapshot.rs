@@ -120,10 +120,9 @@ impl Timeline {
                 }
             }
             let records = Records { view, table: span.table, channel };
-            let table = view.indexed(span.table);
             if view.manifest.tables[span.table].holds_carry_in && Some(span.week) == base {
-                let read =
-                    |bytes: &[u8]| Ok((sstable::decode_carry_in(bytes)?, table.table().timeline(bytes)?));
+                let table = view.indexed(span.table);
+                let read = |bytes: &[u8]| table.table().carry_in(bytes);
                 let mut told = None;
                 for (carry_in, of_table) in records.read(Key::CARRY_IN, read)? {
                     timeline.carry_in(view, channel, carry_in)?;

@@ -310,3 +310,21 @@ fn limits_are_errors_just_behind_them() {
     assert!(create(64).is_ok());
     assert!(matches!(create(65), Err(FormatError::Limit { .. })));
 }
+
+#[test]
+fn a_carry_in_counts_where_what_it_tells_of_its_channel_does_not_read() {
+    let (disk, channel) = (SimDisk::new(1), ChannelId(1));
+    let mut writer = TableWriter::create(&disk, &path(), &info()).unwrap();
+    writer.add_record(Key::new(Key::EVENTS, channel, 5), Timestamp(6), vec![9, 200]).unwrap();
+    let carry_in = corpus::carry_ins().remove(0);
+    let key = Key::new(Key::CARRY_IN, channel, 5);
+    writer.add_record(key, Timestamp(5), encode_carry_in(channel, &carry_in).unwrap()).unwrap();
+    writer.finish([plain_row(1)]).unwrap();
+    let table = Table::open(&disk, &path(), &BlockCache::new(0)).unwrap();
+    let entry = table.entries(Key::CARRY_IN, channel, TimeRange::ALL).next().unwrap().unwrap();
+    let payload = table.payload(&entry).unwrap();
+    assert!(table.timeline(&payload).is_err());
+    let (read, told) = table.carry_in(&payload).unwrap();
+    assert!(told.is_none());
+    assert_eq!(format!("{read:?}"), format!("{carry_in:?}"));
+}

@@ -6,7 +6,7 @@ mod stored;
 use crate::Key;
 use crate::chunk::{ChunkHeader, Zone};
 use crate::format::BLOCK_HEADER_BYTES;
-use crate::record::{ChannelTimeline, decode_timeline};
+use crate::record::{CarryIn, ChannelTimeline, decode_carry_in, decode_timeline};
 use crate::table::{Entry, Table, read_exactly};
 use disk::{BytesError, FormatError};
 pub(crate) use lent::LentTimes;
@@ -109,6 +109,15 @@ impl Table {
     /// When the bytes are damaged.
     pub fn timeline(&self, carry_in: &[u8]) -> Result<Option<ChannelTimeline>, BytesError> {
         if self.has_timelines { decode_timeline(carry_in) } else { Ok(None) }
+    }
+
+    /// A carry-in of this table, whose payload it is, with what it tells as [`Table::timeline`] does. Where that does not
+    /// read the carry-in counts alone: the records themselves are asked then.
+    ///
+    /// # Errors
+    /// When the bytes of the carry-in itself are damaged.
+    pub fn carry_in(&self, payload: &[u8]) -> Result<(CarryIn, Option<ChannelTimeline>), BytesError> {
+        Ok((decode_carry_in(payload)?, self.timeline(payload).unwrap_or_default()))
     }
 
     /// The header of a chunk.

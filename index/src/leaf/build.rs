@@ -122,8 +122,8 @@ impl LeafBuilder {
         Row { numbers: &mut self.rows[at], last: &mut self.lasts[at], bytes: &mut self.bytes }
     }
 
-    /// Adds the row that [`LeafBuilder::next_row`] began. Says how many rows the page has room for where it has been found to have
-    /// none for all.
+    /// Adds the row that [`LeafBuilder::next_row`] began. Says how many rows the page has room for where it has been
+    /// found to have none for all.
     #[inline]
     pub(crate) fn push(&mut self) -> Option<usize> {
         self.rows[self.count][FIELDS - 1] = self.bytes.end_row() as u64;
@@ -171,8 +171,8 @@ impl LeafBuilder {
         spans.with(&self.rows[known * ROWS_AT_ONCE..rows])
     }
 
-    /// Where of the first rows, behind which others follow, the last channel begins, if so few are its that they may go to the
-    /// next page whole; else the number of rows.
+    /// Where of the first rows, behind which others follow, the last channel begins, if so few are its that they may go
+    /// to the next page whole; else the number of rows.
     pub(crate) fn cut_before_last_channel(&self, rows: usize) -> usize {
         let last = self.key(rows - 1);
         let others = (0..rows).rev().find(|row| !self.key(*row).same_channel(last));

@@ -6,7 +6,8 @@ use disk::{FILE_HEADER_BYTES, FileHeader, contiguous};
 /// Magic and version of an SSTable.
 pub(crate) const TABLE_FILE: FileHeader =
     FileHeader::new([0xA5, b'V', b'S', b'S', b'T', 0x0D, 0x0A, 0x1A], 1, 2);
-/// Minor version from which on the timeline in a carry-in is that of its table: an older program copied fields that it did not know.
+/// Minor version from which on the timeline in a carry-in is that of its table: an older program copied fields that it
+/// did not know.
 pub(crate) const TIMELINES_SINCE_MINOR: u16 = 2;
 
 /// Chunks and records that encode to less are packed into shared blocks.

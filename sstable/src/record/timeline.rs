@@ -15,8 +15,8 @@ pub struct ChannelTimeline {
     pub metadata: Vec<(Timestamp, Metadata)>,
 }
 
-/// A carry-in's payload with `records`, the payloads of the channel's only records of events and of metadata (empty where it has
-/// none), or without a timeline. What does not read as fields stays as it is.
+/// A carry-in's payload with `records`, the payloads of the channel's only records of events and of metadata (empty where
+/// it has none), or without a timeline. What does not read as fields stays as it is.
 pub(crate) fn with_timeline(mut payload: Vec<u8>, records: Option<[&[u8]; 2]>) -> Vec<u8> {
     if let Ok(Some(rest)) = without_timeline(&payload) {
         payload = rest;

@@ -50,8 +50,8 @@ impl Timelines {
         }
     }
 
-    /// The payload of a carry-in as this table writes it: with the timeline of its channel where that is known, and never with that
-    /// of another table.
+    /// The payload of a carry-in as this table writes it: with the timeline of its channel where that is known, and never
+    /// with that of another table.
     pub(super) fn completed(&self, channel: ChannelId, payload: Vec<u8>) -> Vec<u8> {
         let records = match self.channels.get(&channel) {
             Some(Some([events, metadata])) => Some([&events[..], &metadata[..]]),
