@@ -214,7 +214,8 @@ impl Table {
     ) -> impl Iterator<Item = Result<Entry, FormatError>> + '_ {
         let rows = self.rows_between(Key::least(rate, channel), Key::new(rate, channel, range.to.0));
         let wanted = wanted(rate, channel, range);
-        rows.filter(move |row| row.last >= range.from).flat_map(move |row| self.row_entries(row, wanted))
+        let rows = rows.iter().filter(move |row| row.last >= range.from);
+        rows.flat_map(move |row| self.row_entries(row, wanted))
     }
 
     /// All that [`Table::entries`] finds.
@@ -227,9 +228,12 @@ impl Table {
         channel: ChannelId,
         range: TimeRange,
     ) -> Result<Vec<Entry>, FormatError> {
-        let (mut found, wanted) = (Vec::new(), wanted(rate, channel, range));
+        let wanted = wanted(rate, channel, range);
         let rows = self.rows_between(Key::least(rate, channel), Key::new(rate, channel, range.to.0));
-        for row in rows.filter(|row| row.last >= range.from) {
+        let rows = rows.iter().filter(|row| row.last >= range.from);
+        // Entries stay with whoever reads, so there is no room for more.
+        let mut found = Vec::with_capacity(rows.clone().count());
+        for row in rows {
             match &row.chunk {
                 // Most are chunks of their own, and an entry is large: it is made where it stays.
                 Some(facts) if wanted(row.first_key, row.last) => found.push(chunk_entry(row, facts)),
@@ -247,8 +251,8 @@ impl Table {
     /// Whether [`Table::entries`] reads at most blocks that hold something of the channel: the block index names each
     /// large chunk, shared blocks that may hold something are in the cache or begin with the channel.
     pub fn knows_entries(&self, rate: u64, channel: ChannelId, range: TimeRange) -> bool {
-        let mut rows = self.rows_between(Key::least(rate, channel), Key::new(rate, channel, range.to.0));
-        rows.all(|row| {
+        let rows = self.rows_between(Key::least(rate, channel), Key::new(rate, channel, range.to.0));
+        rows.iter().all(|row| {
             row.chunk.is_some()
                 || row.last < range.from
                 || (row.first_key.rate, row.first_key.channel) == (rate, channel)
@@ -256,9 +260,10 @@ impl Table {
         })
     }
 
-    /// The rows of blocks that may hold keys from `least` on, up to but without `end`.
-    fn rows_between(&self, least: Key, end: Key) -> impl Iterator<Item = &IndexRow> {
-        self.rows_from(least).iter().take_while(move |row| row.first_key < end)
+    /// Of the rows of blocks that may hold keys from `least` on, those that begin before `end`.
+    fn rows_between(&self, least: Key, end: Key) -> &[IndexRow] {
+        let rows = self.rows_from(least);
+        &rows[..rows.partition_point(|row| row.first_key < end)]
     }
 
     /// The rows of blocks that may hold keys from `least` on.

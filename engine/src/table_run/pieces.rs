@@ -60,7 +60,7 @@ pub(super) fn pieces_of(
     let zone = |at: usize| (at..at + 1, of_zone(&of_chunk, header, &zones[at]));
     let known_zone = |at: usize| (at..at + 1, Some(zone(at).1));
     let mut split = |fine: bool| {
-        let mut pieces: Vec<(Range<usize>, Option<Facts>)> = Vec::new();
+        let mut pieces: Vec<(Range<usize>, Option<Facts>)> = Vec::with_capacity(zones.len());
         for (at, page) in header.pages().iter().enumerate() {
             let of_page = header.zones_of_pages(at..at + 1);
             let known = of_zone(&of_chunk, header, &Zone::of_page(page));

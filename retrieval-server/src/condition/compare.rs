@@ -198,23 +198,23 @@ impl Term {
     fn of_numbers(&self, numbers: &Numbers, magnitude: bool, number: f64) -> Option<Code> {
         let infinite = |infinity: f64| {
             let value = if magnitude { infinity.abs() } else { infinity };
-            Some(Code::of(self.relation.holds(value, number)))
+            Code::of(self.relation.holds(value, number))
         };
-        let bounds = numbers.bounds.map(|(lower, upper)| match magnitude {
-            false => (lower, upper),
-            true if lower >= 0.0 => (lower, upper),
-            true if upper <= 0.0 => (-upper, -lower),
-            true => (0.0, upper.max(-lower)),
-        });
-        let found = [
-            bounds.map(|bounds| self.relation.of_bounds(bounds, number).map(Code::of)),
-            numbers.nan.then_some(Some(Code::UNKNOWN)),
-            numbers.positive_infinite.then(|| infinite(f64::INFINITY)),
-            numbers.negative_infinite.then(|| infinite(f64::NEG_INFINITY)),
-        ];
-        let mut found = found.into_iter().flatten();
-        let first = found.next()??;
-        found.all(|code| code == Some(first)).then_some(first)
+        let mut found = None;
+        if let Some((lower, upper)) = numbers.bounds {
+            let bounds = match magnitude {
+                false => (lower, upper),
+                true if lower >= 0.0 => (lower, upper),
+                true if upper <= 0.0 => (-upper, -lower),
+                true => (0.0, upper.max(-lower)),
+            };
+            found = Some(Code::of(self.relation.of_bounds(bounds, number)?));
+        }
+        let mut agrees = |code: Code| *found.get_or_insert(code) == code;
+        let all = (!numbers.nan || agrees(Code::UNKNOWN))
+            && (!numbers.positive_infinite || agrees(infinite(f64::INFINITY)))
+            && (!numbers.negative_infinite || agrees(infinite(f64::NEG_INFINITY)));
+        found.filter(|_| all)
     }
 }
 

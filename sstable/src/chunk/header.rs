@@ -14,6 +14,9 @@ use sample::{ChannelId, Column, Kind, RunType, Severity, StatusDomain, TimeRange
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Columns for which there is room before they are read; most chunks have fewer.
+const COLUMNS_EXPECTED: usize = 8;
+
 /// The header of a chunk: everything that is known without decoding a page.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ChunkHeader {
@@ -230,6 +233,8 @@ impl ChunkHeader {
         let count = cursor.count(3)?;
         let mut before = 0;
         let mut units = None;
+        // Bytes may claim more columns than there are tags.
+        self.columns.reserve_exact(count.min(COLUMNS_EXPECTED));
         for _ in 0..count {
             let tag = cursor.u8()?;
             let codec = cursor.u8()?;
@@ -325,6 +330,8 @@ impl ChunkHeader {
         let count = self.count().div_ceil(1 << self.page_shift);
         let has_bounds = self.statistics.numeric.is_some_and(|numeric| numeric.extremes.is_some());
         let mut offset = self.header_len;
+        // Each has a length and a checksum at least.
+        self.pages.reserve_exact(count.min(cursor.remaining() / 5));
         for _ in 0..count {
             let mut page = Page {
                 first: self.first,

@@ -93,7 +93,8 @@ impl FloatModel {
             FloatModel::Scaled(_) => read_exceptions(cursor, count)?,
             _ => Vec::new(),
         };
-        let mut ordered = Vec::with_capacity(rows.len());
+        // Of sums, those before the first row come, too.
+        let mut ordered = Vec::with_capacity(rows.end);
         integer::decode_rows(cursor, count, rows.clone(), &mut ordered)?;
         match self {
             FloatModel::Scaled(scale) => {
