@@ -32,7 +32,7 @@ class FrameMaker(Protocol):
     """Makes frames of one library."""
 
     def frame(self, columns: Columns, index: str | None, info: dict[str, Any]) -> Any:
-        """Make a frame; `index` names the column that becomes the index where the library has one."""
+        """Make a frame; `index` names the column that becomes the index where the library has one; no row lacks it."""
 
 
 class PandasFrames:
@@ -88,7 +88,7 @@ class PolarsFrames:
             raise ImportError("frame='polars' needs polars: pip install polars") from error
         self._pl = pl
 
-    def _column(self, name: str, values: npt.NDArray[Any] | Categories) -> Any:
+    def _column(self, name: str, values: npt.NDArray[Any] | Categories, has_all: bool) -> Any:
         pl = self._pl
         if isinstance(values, Categories):
             labels = pl.Series(name, list(values.labels), dtype=pl.Enum(list(values.labels)))
@@ -96,7 +96,8 @@ class PolarsFrames:
         if values.dtype.kind == "M":
             # Through integers, because that way nothing is copied.
             times = values.view(np.int64)
-            return _optional(pl, times, NAT + 1).cast(pl.Datetime("ns", "UTC")).alias(name)
+            series = pl.Series(times) if has_all else _optional(pl, times, NAT + 1)
+            return series.cast(pl.Datetime("ns", "UTC")).alias(name)
         if values.dtype.kind == "m":
             times = values.view(np.int64)
             return _optional(pl, times, NAT + 1).cast(pl.Duration("ns")).alias(name)
@@ -120,7 +121,8 @@ class PolarsFrames:
         names = list(columns)
         if index is not None:
             names.sort(key=lambda name: name != index)
-        frame = self._pl.DataFrame([self._column(name, columns[name]) for name in names])
+        # Every row has a place in the index; looking for one without takes as long as reading all of it.
+        frame = self._pl.DataFrame([self._column(name, columns[name], name == index) for name in names])
         frame.attrs = {"varve": info}  # type: ignore[attr-defined, unused-ignore]
         return frame
 
