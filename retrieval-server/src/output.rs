@@ -218,6 +218,12 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// As [`Writer::put`], of bytes that leave with what stands around them: at most some kB.
+    pub fn put_beside(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
+        self.buffer.extend_from_slice(bytes);
+        self.settle()
+    }
+
     /// As [`Writer::put`], of bytes that need not be copied.
     pub fn put_owned(&mut self, bytes: Bytes) -> Result<(), Stopped> {
         if self.passes_buffer(&bytes)? {
