@@ -7,6 +7,7 @@ use super::{
     tag_of_bins,
 };
 use crate::bin_table::{BinTable, Cells};
+use crate::limits::SEGMENT_SAMPLES;
 use crate::output::{Plain, Stopped, Writer};
 use crate::routes::COLUMNS_MEDIA_TYPE;
 use crate::table::RowBlock;
@@ -208,9 +209,9 @@ pub fn append_batch(to: &mut Vec<u8>, channel: (u32, &str), block: SampleBlock, 
     let _ = batch(&mut out, channel, block, None, json).and_then(|()| out.finish());
 }
 
-/// A column of so many bytes, as statuses are, is copied to those beside it and to the next head. Handing it over costs
+/// The statuses of a whole batch, and what is no longer, are copied to what stands around them. Handing them over alone costs
 /// more, and the client reads one chunk of HTTP instead of three.
-const BESIDE_BYTES: usize = 16 << 10;
+const BESIDE_BYTES: usize = SEGMENT_SAMPLES * size_of::<u16>();
 
 /// Writes a block: its head, then the columns, each padded, and let go as soon as it was taken.
 fn put(out: &mut Writer<'_>, head: &BlockHead<'_>, columns: Columns<'_>, json: &[u8]) -> Result<(), Stopped> {
@@ -368,7 +369,7 @@ mod tests {
     fn small_columns_leave_with_the_next_head() {
         let sample = |k: i64| Sample::new(Timestamp(k), sample::Value::Float64(k as f64));
         let mut block = SampleBlock::new(sample(0).run_type());
-        assert!((0..8192).all(|k| block.push(&sample(k))));
+        assert!((0..SEGMENT_SAMPLES as i64).all(|k| block.push(&sample(k))));
         let mut handed = Handed(Vec::new());
         let mut out = Writer::new(&mut handed, COLUMNS_MEDIA_TYPE);
         for _ in 0..4 {
@@ -376,7 +377,7 @@ mod tests {
         }
         out.finish().unwrap();
         let lengths: Vec<usize> = handed.0.into_iter().filter(|len| *len > 0).collect();
-        let (large, small) = (8192 * 8, 8192 * (1 + 2 + 1));
+        let (large, small) = (SEGMENT_SAMPLES * 8, SEGMENT_SAMPLES * (1 + 2 + 1));
         let [.., _, before, time, value, last] = lengths[..] else { panic!("{lengths:?}") };
         assert_eq!((time, value), (large, large));
         assert!((small..small + 200).contains(&before) && last == small, "{lengths:?}");
