@@ -8,11 +8,13 @@ use sample::{
     ChannelId, ChannelName, DropCause, Event, EventKind, Metadata, Sample, Timestamp, ValueType, Week,
 };
 use sstable::CarriedSample;
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-/// One channel of a running (or opened) archive.
+/// One channel of a running (or opened) archive. The hint stands first, beside the state's first line.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Slot {
     /// Its id.
     pub id: ChannelId,
@@ -22,7 +24,7 @@ pub struct Slot {
 }
 
 /// Bytes at the front of a slot that every sample touches.
-const HOT_BYTES: usize = 384;
+const HOT_BYTES: usize = offset_of!(Slot, state) + offset_of!(SlotState, frozen);
 
 impl Slot {
     /// A channel that was just registered or recovered.
