@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from varve import memory
+
 __all__ = ["Buffer", "MostlyZeros", "byte_view"]
 
 #: Rows that are reserved on the word of the server alone; more come by doubling.
@@ -23,8 +25,8 @@ def byte_view(array: npt.NDArray[Any]) -> memoryview:
 class Buffer:
     """Elements end to end.
 
-    Reserved memory costs nothing until it is written to, and growing large memory moves pages, not bytes
-    (`realloc`). Growing invalidates what `append` gave before: `before_growth` is called to let go of it.
+    Reserved memory costs nothing until it is written to. Growing invalidates what `append` gave before:
+    `before_growth` is called to let go of it.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ class Buffer:
         return self._bytes[first * self.itemsize : self.count * self.itemsize]
 
     def _memory(self, count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        return np.empty(count, dtype)
+        return memory.uninitialised(count, dtype)
 
     def _reserve(self, count: int) -> int:
         """Count `count` elements more and give the place of the first."""
@@ -63,9 +65,18 @@ class Buffer:
         if self.count > len(self._array):
             self._before_growth()
             self._bytes.release()
-            self._array.resize(max(self.count, 2 * len(self._array)), refcheck=False)
+            self._resize(max(self.count, 2 * len(self._array)))
             self._bytes = byte_view(self._array)
         return first
+
+    def _resize(self, count: int) -> None:
+        if self._array.flags.owndata:
+            # Large memory moves page by page, nothing is copied.
+            self._array.resize(count, refcheck=False)
+            return
+        before, self._array = self._array, self._memory(count, self._array.dtype)
+        kept = min(count, len(before))
+        self._array[:kept] = before[:kept]
 
     def truncate(self, count: int) -> None:
         """Forget what lies behind the first `count` elements."""
@@ -75,9 +86,11 @@ class Buffer:
         """Give the elements, with the memory behind them returned; the buffer must not be used any more."""
         self._before_growth()
         self._bytes.release()
+        spare = len(self._array) - self.count
+        # What was never written to takes no memory; returning it is for free only where nothing is copied.
+        if spare > self.count or (spare > ROWS_MIN and self._array.flags.owndata):
+            self._resize(self.count)
         array, self._array = self._array, np.empty(0, self._array.dtype)
-        if 2 * self.count < len(array) or len(array) - self.count > ROWS_MIN:
-            array.resize(self.count, refcheck=False)
         return array[: self.count]
 
 
@@ -92,7 +105,7 @@ class MostlyZeros(Buffer):
         self._zeros = b""
 
     def _memory(self, count: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        return np.zeros(count, dtype)
+        return memory.zeros(count, dtype)
 
     def append_bytes(self, count: int) -> memoryview:
         """Give memory for the next `count` elements in bytes, to be filled before anything else is asked for."""
