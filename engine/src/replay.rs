@@ -95,7 +95,6 @@ impl<'a> Loader<'a> {
                 let data = state.data_of(REPLAYED_EPOCH);
                 let twice = data.metadata().iter().any(|(t, known)| *t == time && known.same_bits(&metadata));
                 if !twice {
-                    let metadata = Arc::new(metadata);
                     self.memory += data.push_metadata(time, metadata.clone());
                     self.metadata.entry(channel).or_default().push_back((time, metadata));
                 }
@@ -130,7 +129,11 @@ impl<'a> Loader<'a> {
     }
 
     fn sample(&mut self, channel: ChannelId, placement: Placement, sample: Sample) {
-        let Some(slot) = self.slot(channel) else { return };
+        // Not counted as held: that is two turns at a counter for each sample.
+        let Some(slot) = self.directory.slot(channel) else {
+            self.nameless += 1;
+            return;
+        };
         let mut state = slot.lock();
         let position = (sample.time, sample.rank);
         match placement {

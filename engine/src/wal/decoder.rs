@@ -65,6 +65,7 @@ impl<'a> BatchDecoder<'a> {
             }
             TAG_METADATA => {
                 let (channel, (time, metadata)) = self.payload(decode_metadata)?;
+                let metadata = Arc::new(metadata);
                 Ok(Entry::Metadata { channel, time, metadata })
             }
             TAG_CHANNEL => {

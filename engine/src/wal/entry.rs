@@ -2,6 +2,7 @@
 
 use sample::{ChannelId, Event, Metadata, Sample, Timestamp};
 use sstable::ChannelRecord;
+use std::sync::Arc;
 
 /// How a sample stands to those that its channel had before.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -40,8 +41,8 @@ pub enum Entry {
         channel: ChannelId,
         /// From when on.
         time: Timestamp,
-        /// The metadata.
-        metadata: Metadata,
+        /// The metadata; apart, since every sample on its way takes as much room as the largest entry.
+        metadata: Arc<Metadata>,
     },
     /// A channel's name, aliases, settings; before the channel's first sample.
     Channel {

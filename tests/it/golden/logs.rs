@@ -69,7 +69,11 @@ pub(super) fn made() -> Vec<Made> {
     let channel = ChannelId(5);
     let events = records::events().into_iter().map(|event| Entry::Event { channel, event });
     let metadata: Vec<(Timestamp, Metadata)> = records::metadata();
-    let metadata = metadata.into_iter().map(|(time, metadata)| Entry::Metadata { channel, time, metadata });
+    let metadata = metadata.into_iter().map(|(time, metadata)| Entry::Metadata {
+        channel,
+        time,
+        metadata: metadata.into(),
+    });
     let names = records::channel_records().into_iter().map(|record| Entry::Channel { channel, record });
     let beats: Vec<Vec<Entry>> =
         (1..=4).map(|second| vec![Entry::Heartbeat { time: records::time(second) }]).collect();

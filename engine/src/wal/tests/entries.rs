@@ -171,7 +171,7 @@ pub(super) fn every_entry() -> Vec<Entry> {
         states: Some(vec![b"off".as_slice().into(), b"".as_slice().into()]),
         ..Metadata::default()
     };
-    entries.push(Entry::Metadata { channel, time: Timestamp(12), metadata });
+    entries.push(Entry::Metadata { channel, time: Timestamp(12), metadata: metadata.into() });
     let name = ChannelName::stored("SR:C01{BPM:1}X-I").unwrap();
     for change in [
         ChannelChange::Named(name.clone()),
