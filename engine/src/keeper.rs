@@ -279,7 +279,7 @@ impl Keeper {
     fn due(&self) -> Vec<merge::Due> {
         let unmergeable = self.unmergeable.lock().unwrap_or_else(PoisonError::into_inner);
         let manifest = &self.shared.view().manifest;
-        merge::due(manifest, self.shared.settings.merge_fan_in, &unmergeable)
+        merge::due(manifest, &self.shared.settings, &unmergeable)
     }
 
     /// Carries out the merge that is due most, if one is; says whether one was. `stop` is looked at all the

@@ -8,7 +8,9 @@ pub const BLOCK_SAMPLES_JOINED: usize = 2048;
 pub const DECIMATED_BIN_SAMPLES: u64 = 300;
 /// Weeks whose rows are joined in a roll-up, the greatest number first.
 pub const ROLLUP_WEEKS: [i32; 3] = [64, 16, 4];
-/// Width of the narrowest bins in a roll-up: an hour.
+/// Tables of rows of a week that goes on which are joined in one.
+pub const ROLLUP_TABLES: usize = 4;
+/// Width of the narrowest bins in a roll-up of weeks: an hour.
 pub const ROLLUP_WIDTH_NS_MIN: i64 = 3_600_000_000_000;
 /// How long a table of a week that goes on must span to get decimated rows: an hour.
 pub const DECIMATED_SPAN_NS_MIN: i64 = 3_600_000_000_000;

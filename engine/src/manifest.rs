@@ -157,7 +157,7 @@ pub struct TableEntry {
 }
 
 impl TableEntry {
-    /// Whether it holds the rows of several weeks, the first of which is its own.
+    /// Whether it holds the rows of several weeks, the first of which is its own, or of several tables of its week.
     pub fn is_rollup(&self) -> bool {
         self.decimated && self.sources.len() > 1
     }

@@ -9,7 +9,7 @@ mod swap;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use choice::{Due, due};
+pub(crate) use choice::{Due, due, staying};
 pub(crate) use dictionary::{Rows, as_of, joined_row};
 pub(crate) use dropped::{remove_dropped, waiting_bytes};
 pub(crate) use lane::Copied;

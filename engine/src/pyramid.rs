@@ -4,10 +4,12 @@
 //! readers use it where no other table and nothing in memory has samples there, and fold samples elsewhere. So answers
 //! do not depend on which rows exist. A decimated table goes with its source, unless a retention rule drops that.
 //!
-//! What a sealed week's rows of an hour and longer say stands again in **roll-ups**, with those of the weeks beside it:
-//! years of a channel are a few reads then. A roll-up names the source of each week; it goes when one is replaced, and
-//! is made anew.
+//! **Roll-ups** have several sources. What a sealed week's rows of an hour and longer say stands again in one, with those of
+//! the weeks beside it: years of a channel are a few reads then. Rows of the large tables of a week that goes on are joined
+//! in one that takes their place: where two tables meet no samples need to be folded by readers. A roll-up names its
+//! sources; it goes when one is replaced, and is made anew.
 
+mod days;
 mod due;
 mod fold;
 mod read;
@@ -17,6 +19,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod weekly;
+mod weeks;
 
 pub(crate) use read::TableRows;
 
@@ -29,7 +32,6 @@ use disk::FormatError;
 use due::Due;
 use sstable::Table;
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,17 +47,17 @@ pub(crate) fn step(
     given_up: &mut HashSet<u64>,
     stop: &dyn Fn() -> bool,
 ) -> Result<Option<u64>, Error> {
-    let due = due::due(&shared.view().manifest, given_up, &shared.settings.rollup_weeks);
+    let due = due::due(&shared.view().manifest, given_up, &shared.settings);
     let (made, sources) = match due {
         None => return Ok(None),
         Some(Due::Weekly(source)) => {
             (weekly::carry_out(shared, publishing, &source, stop), HashSet::from([source.id]))
         }
-        Some(Due::Rollup(weeks)) => {
-            let made = rollup::carry_out(shared, publishing, &weeks, stop);
-            let damaged = made.as_ref().err().and_then(|error| week_of(shared, &weeks, error));
+        Some(Due::Rollup(rollup)) => {
+            let made = rollup::carry_out(shared, publishing, &rollup, stop);
+            let damaged = made.as_ref().err().and_then(|error| source_of(shared, rollup.tables(), error));
             let sources = damaged.map_or_else(
-                || weeks.iter().flat_map(|rows| rows.sources.iter().copied()).collect(),
+                || rollup.tables().iter().flat_map(|rows| rows.sources.iter().copied()).collect(),
                 |source| HashSet::from([source]),
             );
             (made, sources)
@@ -67,25 +69,28 @@ pub(crate) fn step(
     made
 }
 
-/// The source of the week whose rows or samples an error is about.
-fn week_of(shared: &Shared, weeks: &[TableEntry], error: &Error) -> Option<u64> {
+/// The source that an error is about, or one of those whose rows it is about.
+fn source_of(shared: &Shared, rows: &[TableEntry], error: &Error) -> Option<u64> {
     let Error::Format(FormatError::Corrupt { path, .. }) = error else { return None };
     let view = shared.view();
     let named = view.manifest.tables.iter().find(|table| table.path(&shared.layout) == *path)?;
-    let is_about = |rows: &&TableEntry| rows.id == named.id || rows.sources == [named.id];
-    weeks.iter().find(is_about).and_then(|rows| rows.sources.first().copied())
+    if rows.iter().any(|of| of.sources.binary_search(&named.id).is_ok()) {
+        return Some(named.id);
+    }
+    rows.iter().find(|of| of.id == named.id).and_then(|of| of.sources.first().copied())
 }
 
 /// Replaces the manifest by one that names `entry`, a finished table, if everything that it was `made_of` is live still;
-/// says how many bytes it has if so. Else, and after an error, its file goes. Roll-ups of fewer weeks go with it.
+/// says how many bytes it has if so. Else, and after an error, its file goes. What it `replaces` goes with it.
 fn publish(
     shared: &Shared,
     publishing: &Mutex<()>,
     made_of: &[TableEntry],
     entry: TableEntry,
+    replaces: &dyn Fn(&TableEntry) -> bool,
 ) -> Result<Option<u64>, Error> {
     let (id, len, path) = (entry.id, entry.len, entry.path(&shared.layout));
-    match replace_manifest(shared, publishing, made_of, entry, &path) {
+    match replace_manifest(shared, publishing, made_of, entry, replaces) {
         Ok(true) => Ok(Some(len)),
         other => {
             if !merge::may_be_live(shared, id) {
@@ -101,9 +106,9 @@ fn replace_manifest(
     publishing: &Mutex<()>,
     made_of: &[TableEntry],
     entry: TableEntry,
-    path: &Path,
+    replaces: &dyn Fn(&TableEntry) -> bool,
 ) -> Result<bool, Error> {
-    let table = Arc::new(Table::open(&*shared.disk, path, &shared.cache)?);
+    let table = Arc::new(Table::open(&*shared.disk, &entry.path(&shared.layout), &shared.cache)?);
     let _still = publishing.lock().unwrap_or_else(PoisonError::into_inner);
     shared.check_not_poisoned()?;
     let view = shared.view();
@@ -111,12 +116,11 @@ fn replace_manifest(
         return Ok(false);
     }
     let mut manifest = view.manifest.clone();
-    let is_inside = |of: &TableEntry| of.is_rollup() && entry.rolls_up(of);
     let since = shared.clock.now();
-    let inside = view.manifest.tables.iter().filter(|of| is_inside(of));
-    manifest.dropped.extend(inside.map(|of| merge::dropped(of, since)));
-    manifest.tables.retain(|of| !is_inside(of));
-    let kept = view.manifest.tables.iter().zip(&view.tables).filter(|(of, _)| !is_inside(of));
+    let replaced = view.manifest.tables.iter().filter(|of| replaces(of));
+    manifest.dropped.extend(replaced.map(|of| merge::dropped(of, since)));
+    manifest.tables.retain(|of| !replaces(of));
+    let kept = view.manifest.tables.iter().zip(&view.tables).filter(|(of, _)| !replaces(of));
     let mut tables: Vec<Arc<Table>> = kept.map(|(_, table)| table.clone()).collect();
     manifest.tables.push(entry);
     tables.push(table);

@@ -154,8 +154,6 @@ impl Rebuilding<'_> {
                 _ => own.push(candidate),
             }
         }
-        // Whether a roll-up is of use depends on the tables of rows in its weeks, and on greater ones.
-        rows.sort_by_key(|of| (of.file.is_rollup(), Reverse(of.lineage().sources.len())));
         // A week that was brought here alone has left its log behind.
         let has_log = !self.adopted && disk.exists(&self.layout.wal())?;
         let chosen = choice::choose(&own, self.former.as_ref(), self.layout, has_log, &mut |from| {
@@ -194,12 +192,15 @@ impl Rebuilding<'_> {
                 _ => superfluous.push(candidate.file.path.clone()),
             }
         }
-        for candidate in &rows {
-            let found = match candidate.file.is_rollup() {
-                true => decimated::rollup_of_use(candidate, &live),
-                false => decimated::of_use(candidate, &own, &live, self.former.as_ref(), disk)?,
-            };
-            match found {
+        let former = self.former.as_ref();
+        // Whether rows are of use depends on those that took their place; a roll-up of weeks needs the rows of each.
+        let mut ordered: Vec<_> = rows.iter().collect();
+        ordered.sort_by_cached_key(|of| {
+            let stands_behind = of.file.is_rollup() && !decimated::is_of_days(of, &live);
+            (stands_behind, Reverse(of.lineage().sources.len()))
+        });
+        for candidate in ordered {
+            match decimated::of_use(candidate, &own, &live, former, disk)? {
                 Some(facts) => live.push(facts),
                 None => superfluous.push(candidate.file.path.clone()),
             }

@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::identity::Identity;
 use crate::layout::Layout;
 use crate::limits::{
-    BEATING_NS, CHANNELS_MAX, DECIMATED_BIN_SAMPLES, MERGE_FAN_IN, ROLLUP_WEEKS, SEAL_TABLE_BYTES,
+    BEATING_NS, CHANNELS_MAX, DECIMATED_BIN_SAMPLES, MERGE_FAN_IN, MERGE_SMALL_BYTES, ROLLUP_TABLES,
+    ROLLUP_WEEKS, SEAL_TABLE_BYTES,
 };
 use crate::limits::{LOG_BUFFER_BYTES_LEAST, MEMTABLE_BYTES_LEAST, SEGMENT_BYTES_LEAST};
 use crate::open_indexes::OpenIndexes;
@@ -40,10 +41,14 @@ pub struct StorageSettings {
     pub grace_ns: i64,
     /// Neighbouring tables of one tier that are merged to one of the next.
     pub merge_fan_in: usize,
+    /// Bytes that a merge may take whatever its week holds.
+    pub merge_small_bytes: u64,
     /// Bytes at which a table of a sealed week ends.
     pub seal_table_bytes: u64,
     /// Samples that a stored node of the least level holds on average.
     pub decimated_bin_samples: u64,
+    /// Tables of a week that goes on whose rows are joined in a roll-up; more than one.
+    pub rollup_tables: usize,
     /// Weeks whose rows are joined in a roll-up, the greatest number first; each more than one.
     pub rollup_weeks: [i32; 3],
 }
@@ -59,6 +64,7 @@ impl StorageSettings {
             ("log_buffer_bytes", self.log_buffer_bytes, LOG_BUFFER_BYTES_LEAST),
             ("segment_bytes", self.segment_bytes, SEGMENT_BYTES_LEAST),
             ("merge_fan_in", self.merge_fan_in as u64, 2),
+            ("rollup_tables", self.rollup_tables as u64, 2),
         ];
         match least.into_iter().find(|(_, found, least)| found < least) {
             Some((setting, found, least)) => Err(Error::TooSmall { setting, found, least }),
@@ -92,8 +98,10 @@ impl Default for StorageSettings {
             min_free: Percent::new(5),
             grace_ns: 600_000_000_000,
             merge_fan_in: MERGE_FAN_IN,
+            merge_small_bytes: MERGE_SMALL_BYTES,
             seal_table_bytes: SEAL_TABLE_BYTES,
             decimated_bin_samples: DECIMATED_BIN_SAMPLES,
+            rollup_tables: ROLLUP_TABLES,
             rollup_weeks: ROLLUP_WEEKS,
         }
     }

@@ -150,5 +150,6 @@ fn nothing_durable_is_lost_invented_or_doubled() {
             let times = of.done.min(of.cut).min(of.recovery_cut);
             assert!(times >= LEAST_CUTS, "{chore:?}: {of:?}");
         }
+        assert!(sum.joined >= LEAST_CUTS, "{sum}");
     }
 }

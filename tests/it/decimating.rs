@@ -176,6 +176,10 @@ pub(crate) fn decimate(rig: &Rig) -> usize {
 fn rig(seed: u64) -> Rig {
     let mut rig = Rig::new(seed, MONDAY - 20 * HOUR);
     rig.settings.merge_fan_in = 3;
+    if !seed.is_multiple_of(2) {
+        rig.settings.merge_small_bytes = 1;
+        rig.settings.rollup_tables = 2;
+    }
     rig.settings.seal_table_bytes = 1 + 40_000 * (seed % 3);
     for channel in CHANNELS {
         rig.configure(channel, ChannelSettings::default());
@@ -199,7 +203,7 @@ pub(crate) fn check_sources(rig: &Rig) {
 
 #[test]
 fn stored_nodes_change_no_bit() {
-    let (mut stored, mut sealed, mut rebuilt) = (0, 0, 0);
+    let (mut stored, mut sealed, mut rebuilt, mut joined) = (0, 0, 0, 0);
     for seed in 0..SEEDS {
         let mut random = Random::new(seed);
         let mut rig = rig(seed);
@@ -208,7 +212,11 @@ fn stored_nodes_change_no_bit() {
                 0..=3 => live(&mut rig, &mut random),
                 4..=5 => rig.flush(),
                 6 => while rig.keeper().merge(&|| false).unwrap() {},
-                7 => drop(decimate(&rig)),
+                7 => {
+                    decimate(&rig);
+                    let tables = &rig.shared().view().manifest.tables;
+                    joined += tables.iter().filter(|table| table.is_rollup()).count();
+                }
                 8 if random.one_in(3) => {
                     rig.restart(MINUTE);
                     connected(&mut rig);
@@ -253,6 +261,7 @@ fn stored_nodes_change_no_bit() {
         rebuilt += compare(&rig, &mut random, &format!("seed {seed} without manifest"));
     }
     assert!(stored > 300 && sealed > 300 && rebuilt > 300, "{stored} {sealed} {rebuilt}");
+    assert!(joined > 10, "{joined}");
 }
 
 #[test]

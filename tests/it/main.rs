@@ -30,6 +30,8 @@ mod golden;
 mod hostile;
 /// Index files change no answer, whatever becomes of them.
 mod indexing;
+/// Rows of tables of a week that goes on are joined.
+mod joined_days;
 /// Whatever arrived is accounted for at every moment.
 mod ledger;
 /// The least limits that are allowed.

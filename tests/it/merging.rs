@@ -93,6 +93,7 @@ pub(crate) fn read_only(life: &Life) -> Arc<Shared> {
 pub(crate) fn flushed(seed: u64) -> (Life, Recovered) {
     let mut life = Life::new(seed);
     life.merge_fan_in = usize::MAX;
+    life.merge_small_bytes = 1 << 20;
     let mut recovered = life.recover(0).unwrap();
     for flush in 0..40 {
         if flush == 20 {

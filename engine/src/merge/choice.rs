@@ -1,7 +1,9 @@
 //! Which tables are to be merged next.
 
-use crate::limits::{MERGE_SMALL_BYTES, MERGE_TIERS_MAX};
+use crate::limits::MERGE_TIERS_MAX;
 use crate::manifest::{Manifest, TableEntry};
+use crate::shared::StorageSettings;
+use sample::Week;
 use std::collections::{BTreeMap, HashSet};
 
 /// Neighbouring tables of one tier, in the order in which they were flushed.
@@ -19,30 +21,54 @@ impl Due {
     }
 }
 
-/// The merges that are due, lowest tier first: wherever `fan_in` neighbours of one week, class and tier are
-/// live that are not sealed or being sealed. Tables in `given_up` part their neighbours. A merge that would take more than a quarter of its
-/// week waits until the week has grown: that bounds what the old and the new tables take together.
-pub(crate) fn due(manifest: &Manifest, fan_in: usize, given_up: &HashSet<u64>) -> Vec<Due> {
-    let sealing = manifest.sealing.iter().flat_map(|sealing| &sealing.inputs);
-    let sealing: HashSet<u64> = sealing.map(|input| input.table).collect();
-    let in_seal = |id: u64| sealing.contains(&id);
-    let mut series: BTreeMap<_, Vec<&TableEntry>> = BTreeMap::new();
-    let mut weeks: BTreeMap<_, u64> = BTreeMap::new();
+/// The tables that are being sealed.
+fn in_seal(manifest: &Manifest) -> HashSet<u64> {
+    let inputs = manifest.sealing.iter().flat_map(|sealing| &sealing.inputs);
+    inputs.map(|input| input.table).collect()
+}
+
+/// Most bytes of a merge in each week: a quarter of what the week holds, or a few. That bounds what the old and the new
+/// tables take together.
+fn shares(manifest: &Manifest, settings: &StorageSettings) -> BTreeMap<Week, u64> {
+    let mut weeks: BTreeMap<Week, u64> = BTreeMap::new();
     for table in &manifest.tables {
         *weeks.entry(table.week).or_default() += table.len;
-        if !table.decimated && !table.sealed && !in_seal(table.id) {
+    }
+    weeks.values_mut().for_each(|bytes| *bytes = (*bytes / 4).max(settings.merge_small_bytes));
+    weeks
+}
+
+/// Tells of a table of a week that goes on whether it is so large that it will hardly be merged.
+pub(crate) fn staying(manifest: &Manifest, settings: &StorageSettings) -> impl Fn(&TableEntry) -> bool {
+    let (sealing, shares) = (in_seal(manifest), shares(manifest, settings));
+    let fan_in = settings.merge_fan_in as u64;
+    move |table| {
+        let share = shares.get(&table.week).copied().unwrap_or(0);
+        let is_large = table.tier >= MERGE_TIERS_MAX || table.len.saturating_mul(fan_in) > share;
+        is_large && !table.decimated && !table.sealed && !table.beside && !sealing.contains(&table.id)
+    }
+}
+
+/// The merges that are due, lowest tier first: wherever so many neighbours of one week, class and tier as `settings` say
+/// are live that are not sealed or being sealed. Tables in `given_up` part their neighbours. A merge that would take more
+/// than its share of the week waits until the week has grown.
+pub(crate) fn due(manifest: &Manifest, settings: &StorageSettings, given_up: &HashSet<u64>) -> Vec<Due> {
+    let (sealing, shares) = (in_seal(manifest), shares(manifest, settings));
+    let mut series: BTreeMap<_, Vec<&TableEntry>> = BTreeMap::new();
+    for table in &manifest.tables {
+        if !table.decimated && !table.sealed && !sealing.contains(&table.id) {
             let directory = (table.week, table.generation, table.beside);
             series.entry((directory, table.class)).or_default().push(table);
         }
     }
     let mut found = Vec::new();
     for (((week, ..), _), tables) in series {
-        let share = (weeks.get(&week).copied().unwrap_or(0) / 4).max(MERGE_SMALL_BYTES);
+        let share = shares.get(&week).copied().unwrap_or(0);
         let alike = |a: &&TableEntry, b: &&TableEntry| {
             a.tier == b.tier && !given_up.contains(&a.id) && !given_up.contains(&b.id)
         };
         for neighbours in tables.chunk_by(alike).filter(|run| run[0].tier < MERGE_TIERS_MAX) {
-            for group in neighbours.chunks_exact(fan_in) {
+            for group in neighbours.chunks_exact(settings.merge_fan_in) {
                 let tables = group.iter().map(|table| (*table).clone()).collect();
                 found.push(Due { tables, waiting_max: share });
             }
@@ -57,7 +83,8 @@ pub(crate) fn due(manifest: &Manifest, fan_in: usize, given_up: &HashSet<u64>) -
 mod tests {
     use super::*;
     use crate::identity::ArchiveId;
-    use sample::{ChannelId, Timestamp, Week};
+    use crate::limits::MERGE_SMALL_BYTES;
+    use sample::{ChannelId, Timestamp};
 
     fn table(id: u64, tier: u16, len: u64) -> TableEntry {
         TableEntry {
@@ -87,6 +114,11 @@ mod tests {
         let mut manifest = Manifest::new(ArchiveId(1));
         manifest.tables = tables;
         manifest
+    }
+
+    fn due(manifest: &Manifest, fan_in: usize, given_up: &HashSet<u64>) -> Vec<Due> {
+        let settings = StorageSettings { merge_fan_in: fan_in, ..StorageSettings::default() };
+        super::due(manifest, &settings, given_up)
     }
 
     fn ids(due: &[Due]) -> Vec<Vec<u64>> {
@@ -125,5 +157,24 @@ mod tests {
         let tables = |count| of((0..count).map(|id| table(id, 0, large)).collect());
         assert!(due(&tables(8), 3, &HashSet::new()).is_empty());
         assert_eq!(due(&tables(12), 3, &HashSet::new()).len(), 4);
+    }
+
+    #[test]
+    fn what_stays_is_not_merged() {
+        let settings = StorageSettings { merge_fan_in: 3, ..StorageSettings::default() };
+        let large = MERGE_SMALL_BYTES / 2;
+        let mut tables: Vec<TableEntry> = (0..8).map(|id| table(id, 0, large)).collect();
+        tables[1].sealed = true;
+        tables[2].beside = true;
+        tables[3].decimated = true;
+        tables[4].len = 10;
+        let manifest = of(tables);
+        let stays = staying(&manifest, &settings);
+        let found: Vec<u64> = manifest.tables.iter().filter(|t| stays(t)).map(|t| t.id).collect();
+        assert_eq!(found, [0, 5, 6, 7]);
+        // When the week has grown they are merged.
+        let grown = of((0..12).map(|id| table(id, 0, large)).collect());
+        let stays = staying(&grown, &settings);
+        assert!(!grown.tables.iter().any(stays));
     }
 }

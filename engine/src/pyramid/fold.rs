@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::read::{Merge, ReadError, Run, Scan};
 use crate::table_run::TableRun;
 use decimator::bins::{Bin, Empty};
-use decimator::fold::{Fold, Folding, Samples};
+use decimator::fold::{Fold, Folding, Samples, Sink};
 use decimator::grid::Grid;
 use decimator::holds::Holds;
 use decimator::node::{Held, Node};
@@ -39,24 +39,36 @@ pub(super) fn enough<'a>(
 
 /// The nodes of `level` that all of a channel's samples in a table make.
 pub(super) fn of_samples(table: &Arc<Table>, channel: ChannelId, level: usize) -> Result<Vec<Node>, Error> {
-    let runs = [false, true].map(|late| TableRun::whole(table.clone(), channel, late));
-    let runs = runs.map(|run| Arc::new(run) as Arc<dyn Run>);
     let mut nodes: Vec<Node> = Vec::new();
     let folding = folding(level);
     let mut fold = Fold::new(&folding);
-    let mut numbers = Vec::new();
-    for block in Merge::new(&runs, Scan::ascending(TimeRange::ALL)) {
-        let block = block.map_err(|error| damage(error, table))?;
-        let are_numbers = block.values.numbers(&mut numbers);
-        let samples = Samples {
-            times: &block.time,
-            numbers: are_numbers.then_some(&numbers),
-            severities: &block.severity,
-        };
-        fold.samples(samples, &mut |bin: &Bin| nodes.extend(bin.node));
-    }
-    fold.finish(&mut |bin: &Bin| nodes.extend(bin.node));
+    let mut sink = |bin: &Bin| nodes.extend(bin.node);
+    let folded = fold_samples(&mut fold, &runs(table, channel), TimeRange::ALL, &mut Vec::new(), &mut sink);
+    folded.map_err(|error| damage(error, table))?;
+    fold.finish(&mut sink);
     Ok(nodes)
+}
+
+/// All samples of a channel in a table.
+pub(super) fn runs(table: &Arc<Table>, channel: ChannelId) -> [Arc<dyn Run>; 2] {
+    [false, true].map(|late| Arc::new(TableRun::whole(table.clone(), channel, late)) as Arc<dyn Run>)
+}
+
+/// Folds the samples of a range; `numbers` is room for them.
+pub(super) fn fold_samples(
+    fold: &mut Fold<'_>,
+    runs: &[Arc<dyn Run>],
+    range: TimeRange,
+    numbers: &mut Vec<f64>,
+    sink: Sink<'_>,
+) -> Result<(), ReadError> {
+    for block in Merge::new(runs, Scan::ascending(range)) {
+        let block = block?;
+        let are_numbers = block.values.numbers(numbers);
+        let numbers = are_numbers.then_some(numbers.as_slice());
+        fold.samples(Samples { times: &block.time, numbers, severities: &block.severity }, sink);
+    }
+    Ok(())
 }
 
 /// The nodes of the level above `level`.
@@ -72,7 +84,7 @@ pub(super) fn above(nodes: &[Node], level: usize) -> Vec<Node> {
 }
 
 /// What was read failed: damage keeps its place.
-fn damage(error: ReadError, table: &Table) -> Error {
+pub(super) fn damage(error: ReadError, table: &Table) -> Error {
     match error {
         ReadError::Damaged { file, offset, what, .. } => FormatError::corrupt(&file, offset, what).into(),
         other => FormatError::corrupt(table.path(), 0, other.to_string()).into(),

@@ -42,7 +42,7 @@ pub(super) fn carry_out(
             return other.map(|_| None);
         }
     };
-    super::publish(shared, publishing, std::slice::from_ref(source), entry)
+    super::publish(shared, publishing, std::slice::from_ref(source), entry, &|_| false)
 }
 
 fn write(

@@ -17,7 +17,7 @@ pub struct RowRecord {
     pub bytes: u64,
 }
 
-/// One channel's nodes that were made of all its samples in one table, the source, or in one for each of several weeks.
+/// One channel's nodes that were made of all its samples in one table, the source, or in several.
 /// At a level that has any row, a node without row holds no sample of a source.
 pub trait Rows: Send + Sync {
     /// Numbers of the sources, ascending: [`super::Run::source`] of the runs that the rows were made of.

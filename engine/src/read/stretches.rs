@@ -39,7 +39,7 @@ impl StoredNodes {
 /// those of each), it lies inside its bin, its last value holds to its end, and it counts what is asked for.
 pub struct Stretches<'a> {
     folding: &'a Folding,
-    /// Roll-ups of weeks, which are asked first, then single tables.
+    /// Rows of several tables, which are asked first, then of single ones.
     lanes: [Lane; 2],
     /// Everything before is planned.
     at: i64,

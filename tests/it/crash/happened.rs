@@ -76,12 +76,14 @@ pub struct Happened {
     pub no_copies: u64,
     /// Index files that were damaged or removed.
     pub index_losses: u64,
+    /// Tables of a week that goes on whose rows were joined.
+    pub joined: u64,
     pub chores: [Cuts; Chore::ALL.len()],
     pub disk: Counters,
 }
 
 impl Happened {
-    fn counts(&mut self) -> [(&'static str, &mut u64); 17] {
+    fn counts(&mut self) -> [(&'static str, &mut u64); 18] {
         [
             ("flushes", &mut self.flushes),
             ("dropped files removed", &mut self.removed),
@@ -100,6 +102,7 @@ impl Happened {
             ("copies looked at after a cut", &mut self.cut_copies),
             ("of them no archive", &mut self.no_copies),
             ("index files lost or damaged", &mut self.index_losses),
+            ("tables joined in rows", &mut self.joined),
         ]
     }
 

@@ -39,6 +39,8 @@ pub struct Life {
     pub copies: bool,
     /// Tables that are merged to one.
     pub merge_fan_in: usize,
+    /// Bytes that a merge may take whatever its week holds: where they are few, rows of tables are joined.
+    pub merge_small_bytes: u64,
     /// Bytes at which a table of a sealed week ends.
     pub seal_table_bytes: u64,
     /// Whether retention rules are applied.
@@ -81,6 +83,7 @@ impl Life {
             clock,
             types: (0..CHANNELS).map(|_| any_type(&mut random)).collect(),
             merge_fan_in: 2 + random.below(2) as usize,
+            merge_small_bytes: if seed.is_multiple_of(2) { 1 << 20 } else { 1 },
             seal_table_bytes: 1 + random.below(8192),
             random,
             model: Model::new(CHANNELS),
@@ -121,8 +124,10 @@ impl Life {
                 segment_bytes: 2048,
                 reserve_bytes: 4096,
                 merge_fan_in: self.merge_fan_in,
+                merge_small_bytes: self.merge_small_bytes,
                 seal_table_bytes: self.seal_table_bytes,
                 decimated_bin_samples: 2,
+                rollup_tables: 2,
                 rollup_weeks: [6, 3, 2],
                 // The least that takes all that comes late.
                 late_limit_ns: 2 * DAY,
