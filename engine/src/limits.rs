@@ -12,8 +12,9 @@ pub const ROLLUP_WEEKS: [i32; 3] = [64, 16, 4];
 pub const ROLLUP_TABLES: usize = 4;
 /// Width of the narrowest bins in a roll-up of weeks: an hour.
 pub const ROLLUP_WIDTH_NS_MIN: i64 = 3_600_000_000_000;
-/// How long a table of a week that goes on must span to get decimated rows: an hour.
-pub const DECIMATED_SPAN_NS_MIN: i64 = 3_600_000_000_000;
+/// How long a table of a week that goes on must span to get decimated rows: fifty minutes, a little less than those span
+/// that are flushed for their age.
+pub const DECIMATED_SPAN_NS_MIN: i64 = 3_000_000_000_000;
 /// Bytes of decoded samples that one scan has loaded ahead, plus one part for each thread that loads.
 pub const AHEAD_BYTES_MAX: usize = 4 << 20;
 /// Parts that one scan has said it will load.
