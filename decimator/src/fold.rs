@@ -9,7 +9,7 @@ use crate::grid::Grid;
 use crate::holds::Holds;
 use crate::leaf::{self, RUN_SAMPLES_MAX, Run};
 use crate::node::{Held, Integral, Node};
-use crate::tree::{LEVELS, node_at, piece_level};
+use crate::tree::{LEVELS, WIDTHS_NS, node_at, piece_level};
 use sample::TimeRange;
 
 /// How bins are folded.
@@ -67,6 +67,10 @@ pub struct Fold<'a> {
     /// Nodes that are being filled; that of level 0 is the leaf.
     nodes: [Option<Node>; LEVELS],
     rest: Rest,
+    /// The level of the node that came last, whole, if it was a piece and the present bin holds no greater one.
+    whole: Option<usize>,
+    /// Where the bin that was opened last ends in the grid.
+    grid_end: i64,
 }
 
 /// The samples of one block: columns of equal length.
@@ -91,12 +95,15 @@ impl<'a> Fold<'a> {
             ends: [i64::MIN; LEVELS],
             nodes: [None; LEVELS],
             rest: Rest::default(),
+            whole: None,
+            grid_end: i64::MIN,
             folding,
         }
     }
 
     /// Adds samples; those outside the range or outside all bins are passed over.
     pub fn samples(&mut self, block: Samples<'_>, sink: Sink<'_>) {
+        self.whole = None;
         let range = self.folding.range;
         let mut i = block.times.partition_point(|t| *t < range.from.0);
         let behind = block.times.partition_point(|t| *t < range.to.0);
@@ -119,8 +126,20 @@ impl<'a> Fold<'a> {
     /// Adds whole nodes of one level, in order; see [`Fold::node`].
     pub fn nodes(&mut self, level: usize, nodes: &[Node], sink: Sink<'_>) {
         for node in nodes {
-            self.node(level, node, sink);
+            if !self.follows(level, node) {
+                self.node(level, node, sink);
+            }
         }
+    }
+
+    /// Adds a whole node that lies in the same bin as the one before it and is a piece of it, as that was; `false` where it
+    /// is not known to be one.
+    fn follows(&mut self, level: usize, node: &Node) -> bool {
+        let (Some(open), true) = (&mut self.open, self.whole == Some(level)) else { return false };
+        let (Some(bin), true) = (&mut open.node, node.begin < open.to) else { return false };
+        bin.append(node, &self.folding.holds);
+        self.ends[level] = node.end;
+        true
     }
 
     /// Adds a whole node of the tree, made of all samples in it by this same fold. It must lie inside one bin and the
@@ -131,6 +150,9 @@ impl<'a> Fold<'a> {
         }
         debug_assert_eq!(node.end, node_at(node.begin, level).1, "the node is not complete");
         self.absorb(level, *node);
+        let room = self.open.as_ref().map_or(0, |open| open.to.saturating_sub(open.from));
+        let is_greatest = WIDTHS_NS.get(level + 1).is_none_or(|above| room < *above);
+        self.whole = Some(level).filter(|_| self.piece == Some(level) && is_greatest);
     }
 
     /// No more samples before `time` come: delivers the bin that ends there or earlier.
@@ -191,7 +213,8 @@ impl<'a> Fold<'a> {
     }
 
     fn open_bin(&mut self, time: i64, level: usize, sink: Sink<'_>) -> bool {
-        let Some(bounds) = self.folding.grid.bin_at(time) else { return false };
+        let Some(bounds) = self.folding.grid.bin_behind(self.grid_end, time) else { return false };
+        self.grid_end = bounds.1;
         let range = self.folding.range;
         let (from, to) = (bounds.0.max(range.from.0), bounds.1.min(range.to.0));
         self.empty_bins(from, sink);

@@ -58,6 +58,17 @@ impl Grid {
         }
     }
 
+    /// As [`Grid::bin_at`], quickly where the bin is the one that begins at `end`, the end of another one.
+    pub fn bin_behind(&self, end: i64, time: i64) -> Option<(i64, i64)> {
+        match self {
+            Grid::Fixed { width, .. } if end > i64::MIN => match end.checked_add(*width) {
+                Some(next) if (end..next).contains(&time) => Some((end, next)),
+                _ => self.bin_at(time),
+            },
+            _ => self.bin_at(time),
+        }
+    }
+
     /// How many bins touch `range`.
     pub fn count(&self, range: TimeRange) -> u64 {
         if range.is_empty() {
@@ -128,6 +139,19 @@ mod tests {
         }
         assert_eq!(Grid::for_count(range(3, 9), 1), Grid::Boundaries(vec![3, 9]));
         assert!(Grid::for_count(TimeRange::ALL, 2).count(TimeRange::ALL) <= 2);
+    }
+
+    #[test]
+    fn the_bin_behind_another_is_the_one_that_holds_the_time() {
+        for grid in [Grid::of_width(7), Grid::of_width(WEEK_NS), Grid::Boundaries(vec![-9, 0, 4, 60])] {
+            for end in [i64::MIN, i64::MIN + 3, -14, -7, 0, 4, 7, MONDAY, i64::MAX - 2, i64::MAX] {
+                // An end is that of a bin, or of none yet.
+                let end = grid.bin_at(end).map_or(i64::MIN, |bin| bin.0);
+                for time in (-20..20).map(|step| end.saturating_add(step)) {
+                    assert_eq!(grid.bin_behind(end, time), grid.bin_at(time), "{grid:?} {end} {time}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -89,12 +89,14 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
         1 => Just(0i64),
     ];
     let row = (step, -1_000_000_000i64..1_000_000_000, prop_oneof![9 => Just(0u8), 1 => 1u8..4]);
-    (-100_000 * SECOND..100_000 * SECOND, proptest::collection::vec(row, 0..600)).prop_map(
-        |(start, steps)| {
+    // Some lie where leaves begin, as those of a clock that ticks do.
+    let grain = prop_oneof![2 => Just(1), 1 => Just(10 * SECOND)];
+    (-100_000 * SECOND..100_000 * SECOND, proptest::collection::vec(row, 0..600), grain).prop_map(
+        |(start, steps, grain)| {
             let mut time = start;
             let to_row = |(step, thousandths, severity)| {
                 time += step;
-                Row { time, thousandths, severity }
+                Row { time: time - time.rem_euclid(grain), thousandths, severity }
             };
             steps.into_iter().map(to_row).collect()
         },
@@ -109,8 +111,10 @@ fn grids() -> impl Strategy<Value = Grid> {
     let widths = vec![
         7 * SECOND,
         10 * SECOND,
+        20 * SECOND,
         61 * SECOND,
         600 * SECOND,
+        1200 * SECOND,
         3600 * SECOND,
         86_400 * SECOND,
         100_000 * SECOND,
@@ -179,7 +183,7 @@ proptest! {
             if whole && folding.holds.unbroken(first.time, end) {
                 let alone = self::folding(range(start, end), Grid::of_width(WIDTHS_NS[level]));
                 let node = bins_of(&alone, part, &[usize::MAX])[0].node.unwrap();
-                fold.node(level, &node, &mut sink);
+                fold.nodes(level, &[node], &mut sink);
             } else {
                 fold.samples(Samples {
                     times: &part.iter().map(|r| r.time).collect::<Vec<_>>(),

@@ -22,7 +22,7 @@ pub enum Stretch {
 pub struct StoredNodes {
     /// Their level in the tree.
     pub level: usize,
-    record: Arc<[Node]>,
+    record: Arc<Vec<Node>>,
     inside: Range<usize>,
 }
 
@@ -49,6 +49,8 @@ pub struct Stretches<'a> {
     ready: Option<Stretch>,
     /// The bin that holds `at`, inside the range.
     bin: (i64, i64),
+    /// Where that bin ends in the grid.
+    grid_end: i64,
 }
 
 /// The level of days, the greatest.
@@ -93,10 +95,18 @@ struct Level {
     loaded: Option<Loaded>,
 }
 
+impl Level {
+    /// Whether the record that is loaded is the one in which a node that begins at `start` stands.
+    fn has_loaded(&self, start: i64) -> bool {
+        let record = self.loaded.as_ref().and_then(|loaded| self.records.get(loaded.record));
+        record.is_some_and(|record| record.first.0 <= start && start <= record.last.0)
+    }
+}
+
 /// A record's nodes.
 struct Loaded {
     record: usize,
-    nodes: Arc<[Node]>,
+    nodes: Arc<Vec<Node>>,
     /// Nodes before this one lie before what was asked for last: who asks goes forward in time.
     next: usize,
 }
@@ -120,6 +130,9 @@ impl Source {
     /// Finds the record of `level` that the node at `start` stands in; `Ok(None)` where the source has no sample, an
     /// error where nothing is known.
     fn record(&mut self, level: usize, start: i64) -> Result<Option<&mut Loaded>, ()> {
+        if self.levels[level].as_ref().is_some_and(|of| of.has_loaded(start)) {
+            return Ok(self.level(level).loaded.as_mut());
+        }
         let rows = self.rows.clone();
         let of = self.level(level);
         if of.records.is_empty() {
@@ -135,7 +148,7 @@ impl Source {
                 of.records.clear();
                 return Err(());
             };
-            of.loaded = Some(Loaded { record: at, nodes: nodes.into(), next: 0 });
+            of.loaded = Some(Loaded { record: at, nodes: Arc::new(nodes), next: 0 });
         }
         Ok(of.loaded.as_mut())
     }
@@ -202,6 +215,7 @@ impl<'a> Stretches<'a> {
             pending: None,
             ready: None,
             bin: (i64::MIN, i64::MIN),
+            grid_end: i64::MIN,
         })
     }
 
@@ -221,7 +235,8 @@ impl<'a> Stretches<'a> {
     fn enter_bin(&mut self) -> bool {
         let range = self.folding.range;
         if self.at >= self.bin.1 {
-            let Some(bin) = self.folding.grid.bin_at(self.at) else { return false };
+            let Some(bin) = self.folding.grid.bin_behind(self.grid_end, self.at) else { return false };
+            self.grid_end = bin.1;
             self.bin = (bin.0.max(range.from.0), bin.1.min(range.to.0));
         }
         true
@@ -276,7 +291,7 @@ impl<'a> Stretches<'a> {
                 break;
             }
         }
-        let none = || StoredNodes { level, record: Arc::new([]), inside: 0..0 };
+        let none = || StoredNodes { level, record: Arc::default(), inside: 0..0 };
         (self.at > begin).then(|| found.unwrap_or_else(none))
     }
 
