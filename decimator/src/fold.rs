@@ -149,7 +149,7 @@ impl<'a> Fold<'a> {
             return;
         }
         debug_assert_eq!(node.end, node_at(node.begin, level).1, "the node is not complete");
-        self.absorb(level, *node);
+        self.absorb(level, node);
         let room = self.open.as_ref().map_or(0, |open| open.to.saturating_sub(open.from));
         let is_greatest = WIDTHS_NS.get(level + 1).is_none_or(|above| room < *above);
         self.whole = Some(level).filter(|_| self.piece == Some(level) && is_greatest);
@@ -284,35 +284,28 @@ impl<'a> Fold<'a> {
     /// Folds consecutive samples of the present leaf into it.
     fn run(&mut self, run: Run<'_>) {
         let node = leaf::fold(run, self.folding.exclude_invalid, &self.folding.holds);
-        match &mut self.nodes[0] {
-            Some(leaf) => leaf.append(&node, &self.folding.holds),
-            leaf => *leaf = Some(node),
-        }
+        add(&mut self.nodes[0], &node, &self.folding.holds);
     }
 
     /// Completes the node of `level`, if there is one, and folds it into what it is part of.
     fn close(&mut self, level: usize) {
-        if self.nodes[level].is_none() {
-            return;
+        let (to_level, above) = self.nodes.split_at_mut(level + 1);
+        let Some(node) = &mut to_level[level] else { return };
+        node.extend(self.ends[level], &self.folding.holds);
+        let is_piece = level >= self.piece.unwrap_or(0);
+        let above = if is_piece { self.open.as_mut().map(|open| &mut open.node) } else { above.first_mut() };
+        if let Some(above) = above {
+            add(above, node, &self.folding.holds);
         }
-        if let Some(mut node) = self.nodes[level].take() {
-            node.extend(self.ends[level], &self.folding.holds);
-            self.absorb(level, node);
-        }
+        to_level[level] = None;
     }
 
-    fn absorb(&mut self, level: usize, node: Node) {
-        let above = if level >= self.piece.unwrap_or(0) {
-            match &mut self.open {
-                Some(open) => &mut open.node,
-                None => return,
-            }
-        } else {
-            &mut self.nodes[level + 1]
-        };
-        match above {
-            Some(above) => above.append(&node, &self.folding.holds),
-            above => *above = Some(node),
+    fn absorb(&mut self, level: usize, node: &Node) {
+        let is_piece = level >= self.piece.unwrap_or(0);
+        let open = self.open.as_mut().map(|open| &mut open.node);
+        let above = if is_piece { open } else { self.nodes.get_mut(level + 1) };
+        if let Some(above) = above {
+            add(above, node, &self.folding.holds);
         }
     }
 
@@ -355,6 +348,15 @@ impl<'a> Fold<'a> {
         if self.folding.empty.wants(bin) {
             sink(bin);
         }
+    }
+}
+
+/// Adds what follows in time to what is there.
+#[inline]
+fn add(to: &mut Option<Node>, node: &Node, holds: &Holds) {
+    match to {
+        Some(to) => to.append(node, holds),
+        to => *to = Some(*node),
     }
 }
 
