@@ -41,6 +41,18 @@ pub(crate) fn folding(view: &ChannelView, random: &mut Random, range: TimeRange)
     }
 }
 
+/// Bins of one width, of which those with samples are asked for.
+pub(crate) fn folding_of_width(view: &ChannelView, range: TimeRange, width: i64) -> Folding {
+    Folding {
+        range,
+        grid: Grid::of_width(width),
+        holds: Holds::of(&view.coverage(range)),
+        exclude_invalid: false,
+        empty: Empty::Skip,
+        held: Held::Nothing,
+    }
+}
+
 fn fold_samples(view: &ChannelView, range: TimeRange, fold: &mut Fold<'_>, sink: &mut dyn FnMut(&Bin)) {
     let mut numbers = Vec::new();
     for block in view.samples(&Scan::ascending(range)) {

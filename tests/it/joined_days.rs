@@ -1,13 +1,9 @@
 //! Rows of the tables of a week that goes on are joined: bins do not meet where tables do.
 
-use crate::decimating::{bins, check_sources, decimate};
+use crate::decimating::{bins, check_sources, decimate, folding_of_width};
 use crate::reindexing::reindexed_at;
 use crate::rig::{DAY, HOUR, MINUTE, MONDAY, Rig, SECOND, WEEK, double};
-use decimator::bins::Empty;
 use decimator::fold::Folding;
-use decimator::grid::Grid;
-use decimator::holds::Holds;
-use decimator::node::Held;
 use disk::Disk;
 use engine::SealStep;
 use engine::config::{ChannelSettings, Keep, RetentionClass};
@@ -62,6 +58,16 @@ fn remove_dropped(rig: &mut Rig) {
     assert!(rig.keeper().remove_dropped().unwrap() > 0);
 }
 
+/// Makes the manifest anew, from the one that is there or without.
+fn reindexed(rig: &mut Rig, manifest: bool) {
+    rig.close();
+    if !manifest {
+        rig.disk.remove(&Layout::new("/archive").manifest()).unwrap();
+    }
+    reindexed_at(&rig.disk, &rig.clock, "/archive").unwrap();
+    rig.open();
+}
+
 fn rows(rig: &Rig) -> Vec<TableEntry> {
     rig.shared().view().manifest.tables.iter().filter(|table| table.decimated).cloned().collect()
 }
@@ -76,14 +82,7 @@ fn sizes(rig: &Rig) -> Vec<usize> {
 fn folding(rig: &Rig, channel: &str, width: i64) -> (engine::read::ChannelView, Folding) {
     let range = TimeRange::new(Timestamp(MONDAY), Timestamp(rig.now()));
     let view = rig.view(channel, range);
-    let folding = Folding {
-        range,
-        grid: Grid::of_width(width),
-        holds: Holds::of(&view.coverage(range)),
-        exclude_invalid: false,
-        empty: Empty::Skip,
-        held: Held::Nothing,
-    };
+    let folding = folding_of_width(&view, range, width);
     (view, folding)
 }
 
@@ -127,9 +126,7 @@ fn joined_rows_take_the_place_of_each_tables_own() {
     let (rest, whole) = (folded(&rig), rig.now() - MONDAY);
     assert!(rest < apart && rest < whole / 20, "{rest} {apart}");
     // The rows of each table are files still, for whoever reads them.
-    rig.close();
-    reindexed_at(&rig.disk, &rig.clock, "/archive").unwrap();
-    rig.open();
+    reindexed(&mut rig, true);
     connected(&mut rig);
     assert_eq!((sizes(&rig), decimate(&rig)), (vec![4], 0));
     // One after the other as many at a time as all at once: no rows stand twice.
@@ -149,12 +146,7 @@ fn joined_rows_take_the_place_of_each_tables_own() {
     connected(&mut rig);
     assert_eq!(sizes(&rig), [25]);
     for manifest in [true, false] {
-        rig.close();
-        if !manifest {
-            rig.disk.remove(&Layout::new("/archive").manifest()).unwrap();
-        }
-        reindexed_at(&rig.disk, &rig.clock, "/archive").unwrap();
-        rig.open();
+        reindexed(&mut rig, manifest);
         assert_eq!((sizes(&rig), decimate(&rig)), (vec![25], 0), "manifest {manifest}: it is found again");
         check_sources(&rig);
         compare(&rig, "reindexed");
@@ -226,12 +218,7 @@ fn joined_rows_outlive_their_samples_where_a_rule_says_so() {
     let stored = bins(&view, &hours, true);
     assert!(stored.1 > 0, "{stored:?}");
     for manifest in [true, false] {
-        rig.close();
-        if !manifest {
-            rig.disk.remove(&Layout::new("/archive").manifest()).unwrap();
-        }
-        reindexed_at(&rig.disk, &rig.clock, "/archive").unwrap();
-        rig.open();
+        reindexed(&mut rig, manifest);
         assert_eq!((sizes(&rig), decimate(&rig)), (vec![4], 0), "manifest {manifest}");
     }
     let (view, hours) = folding(&rig, "FAST", HOUR);

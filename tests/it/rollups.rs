@@ -1,13 +1,8 @@
 //! Rows of several weeks change no bit of any bin, and go when one of their weeks changes.
 
-use crate::decimating::{bins, check_sources, decimate, folding};
+use crate::decimating::{bins, check_sources, decimate, folding, folding_of_width};
 use crate::reindexing::reindexed_at;
 use crate::rig::{DAY, HOUR, MINUTE, MONDAY, Rig, SECOND, WEEK, double};
-use decimator::bins::Empty;
-use decimator::fold::Folding;
-use decimator::grid::Grid;
-use decimator::holds::Holds;
-use decimator::node::Held;
 use disk::Disk;
 use disk::sim::Random;
 use engine::SealStep;
@@ -130,14 +125,7 @@ fn compare(rig: &Rig, random: &mut Random, what: &str) -> usize {
 fn pieces(rig: &Rig, channel: &str) -> usize {
     let range = TimeRange::new(Timestamp(MONDAY), Timestamp(MONDAY + 8 * WEEK));
     let view = rig.view(channel, range);
-    let folding = Folding {
-        range,
-        grid: Grid::of_width(DAY),
-        holds: Holds::of(&view.coverage(range)),
-        exclude_invalid: false,
-        empty: Empty::Skip,
-        held: Held::Nothing,
-    };
+    let folding = folding_of_width(&view, range, DAY);
     view.stretches(&folding).unwrap().filter(|stretch| matches!(stretch, Stretch::Nodes(_))).count()
 }
 
