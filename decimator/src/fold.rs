@@ -123,7 +123,8 @@ impl<'a> Fold<'a> {
         }
     }
 
-    /// Adds whole nodes of one level, in order; see [`Fold::node`].
+    /// Adds whole nodes of one level of the tree, in order, each made of all samples in it by this same fold. Each must lie
+    /// inside one bin and the range, and no break may lie between its first sample and its end.
     pub fn nodes(&mut self, level: usize, nodes: &[Node], sink: Sink<'_>) {
         for node in nodes {
             if !self.follows(level, node) {
@@ -142,14 +143,16 @@ impl<'a> Fold<'a> {
         true
     }
 
-    /// Adds a whole node of the tree, made of all samples in it by this same fold. It must lie inside one bin and the
-    /// range, and no break may lie between its first sample and its end.
-    pub fn node(&mut self, level: usize, node: &Node, sink: Sink<'_>) {
+    /// Adds a whole node, whatever came before it.
+    fn node(&mut self, level: usize, node: &Node, sink: Sink<'_>) {
         if !self.enter_above(node.begin, level, sink) {
             return;
         }
         debug_assert_eq!(node.end, node_at(node.begin, level).1, "the node is not complete");
-        self.absorb(level, node);
+        let holds = &self.folding.holds;
+        if let (_, Some(above)) = self.with_above(level) {
+            add(above, node, holds);
+        }
         let room = self.open.as_ref().map_or(0, |open| open.to.saturating_sub(open.from));
         let is_greatest = WIDTHS_NS.get(level + 1).is_none_or(|above| room < *above);
         self.whole = Some(level).filter(|_| self.piece == Some(level) && is_greatest);
@@ -289,24 +292,23 @@ impl<'a> Fold<'a> {
 
     /// Completes the node of `level`, if there is one, and folds it into what it is part of.
     fn close(&mut self, level: usize) {
-        let (to_level, above) = self.nodes.split_at_mut(level + 1);
-        let Some(node) = &mut to_level[level] else { return };
-        node.extend(self.ends[level], &self.folding.holds);
-        let is_piece = level >= self.piece.unwrap_or(0);
-        let above = if is_piece { self.open.as_mut().map(|open| &mut open.node) } else { above.first_mut() };
+        let (end, holds) = (self.ends[level], &self.folding.holds);
+        let (own, above) = self.with_above(level);
+        let Some(node) = own else { return };
+        node.extend(end, holds);
         if let Some(above) = above {
-            add(above, node, &self.folding.holds);
+            add(above, node, holds);
         }
-        to_level[level] = None;
+        *own = None;
     }
 
-    fn absorb(&mut self, level: usize, node: &Node) {
+    /// The node of `level` that is being filled, and what it is part of: a node above, or the bin.
+    #[inline]
+    fn with_above(&mut self, level: usize) -> (&mut Option<Node>, Option<&mut Option<Node>>) {
         let is_piece = level >= self.piece.unwrap_or(0);
-        let open = self.open.as_mut().map(|open| &mut open.node);
-        let above = if is_piece { open } else { self.nodes.get_mut(level + 1) };
-        if let Some(above) = above {
-            add(above, node, &self.folding.holds);
-        }
+        let (to_level, above) = self.nodes.split_at_mut(level + 1);
+        let bin = self.open.as_mut().map(|open| &mut open.node);
+        (&mut to_level[level], if is_piece { bin } else { above.first_mut() })
     }
 
     fn close_bin(&mut self, sink: Sink<'_>) {

@@ -104,9 +104,7 @@ impl<'a> Loader<'a> {
     }
 
     fn slot(&mut self, channel: ChannelId) -> Option<Arc<Slot>> {
-        let slot = self.directory.slot(channel).cloned();
-        self.nameless += u64::from(slot.is_none());
-        slot
+        slot_or_nameless(self.directory, channel, &mut self.nameless).cloned()
     }
 
     fn record(&mut self, channel: ChannelId, record: sstable::ChannelRecord) {
@@ -130,10 +128,7 @@ impl<'a> Loader<'a> {
 
     fn sample(&mut self, channel: ChannelId, placement: Placement, sample: Sample) {
         // Not counted as held: that is two turns at a counter for each sample.
-        let Some(slot) = self.directory.slot(channel) else {
-            self.nameless += 1;
-            return;
-        };
+        let Some(slot) = slot_or_nameless(self.directory, channel, &mut self.nameless) else { return };
         let mut state = slot.lock();
         let position = (sample.time, sample.rank);
         match placement {
@@ -199,6 +194,17 @@ impl<'a> Loader<'a> {
             apply_metadata(&mut slot.lock(), &mut changes, Timestamp::MAX);
         }
     }
+}
+
+/// The slot of a channel; where there is none that is counted.
+fn slot_or_nameless<'d>(
+    directory: &'d Directory,
+    channel: ChannelId,
+    nameless: &mut u64,
+) -> Option<&'d Arc<Slot>> {
+    let slot = directory.slot(channel);
+    *nameless += u64::from(slot.is_none());
+    slot
 }
 
 /// Applies the changes up to `until`.

@@ -97,7 +97,7 @@ fn days(manifest: &Manifest, given_up: &HashSet<u64>, settings: &StorageSettings
             series.entry((rows.class, rows.week)).or_default().push(rows);
         }
     }
-    let several = settings.rollup_tables.max(2);
+    let several = settings.rollup_tables;
     let size = |rows: &TableEntry| rows.sources.len().max(1).ilog(several);
     series.into_values().find_map(|mut tables| {
         tables.sort_by_key(|rows| rows.samples_span);

@@ -76,10 +76,9 @@ pub(super) fn above(nodes: &[Node], level: usize) -> Vec<Node> {
     let mut above = Vec::new();
     let folding = folding(level + 1);
     let mut fold = Fold::new(&folding);
-    for node in nodes {
-        fold.node(level, node, &mut |bin: &Bin| above.extend(bin.node));
-    }
-    fold.finish(&mut |bin: &Bin| above.extend(bin.node));
+    let mut sink = |bin: &Bin| above.extend(bin.node);
+    fold.nodes(level, nodes, &mut sink);
+    fold.finish(&mut sink);
     above
 }
 

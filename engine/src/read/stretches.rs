@@ -142,15 +142,12 @@ impl Source {
         let Some(record) = of.records.get(at).filter(|record| record.first.0 <= start) else {
             return Ok(None);
         };
-        if of.loaded.as_ref().is_none_or(|loaded| loaded.record != at) {
-            let Ok(nodes) = rows.load(level, record) else {
-                // They are caches: what cannot be read is not there.
-                of.records.clear();
-                return Err(());
-            };
-            of.loaded = Some(Loaded { record: at, nodes: Arc::new(nodes), next: 0 });
-        }
-        Ok(of.loaded.as_mut())
+        let Ok(nodes) = rows.load(level, record) else {
+            // They are caches: what cannot be read is not there.
+            of.records.clear();
+            return Err(());
+        };
+        Ok(Some(of.loaded.insert(Loaded { record: at, nodes: Arc::new(nodes), next: 0 })))
     }
 
     /// The least level that is stored.

@@ -36,7 +36,7 @@ pub(super) fn of_use(
     let stands_apart = !candidate.file.is_rollup() || is_of_days(candidate, live);
     let is_of_gone = || !live.iter().any(|of| sources.contains(&of.entry.id));
     let span = if stands_apart || rows.is_empty() && is_of_gone() {
-        span_of_sources(candidate, raw, live, former, disk)?
+        span_of_sources(candidate, sources, raw, live, former, disk)?
     } else if rows.len() == sources.len() {
         // A roll-up of weeks stands beside the rows of each.
         Some(joined(rows.iter().map(|of| of.entry.samples_span)))
@@ -44,24 +44,24 @@ pub(super) fn of_use(
         None
     };
     let Some(span) = span else { return Ok(None) };
-    let mut facts = (**facts).clone();
-    facts.entry.sources.clone_from(&candidate.lineage().sources);
-    facts.entry.samples_span = span;
-    let is_sound = candidate.file.is_rollup() == facts.entry.is_rollup();
-    let is_superfluous = live.iter().any(|of| of.entry.rolls_up(&facts.entry));
-    Ok(Some(facts).filter(|_| is_sound && !is_superfluous))
+    let mut found = (**facts).clone();
+    found.entry.sources.clone_from(sources);
+    found.entry.samples_span = span;
+    let is_sound = candidate.file.is_rollup() == found.entry.is_rollup();
+    let is_superfluous = live.iter().any(|of| of.entry.rolls_up(&found.entry));
+    Ok(Some(found).filter(|_| is_sound && !is_superfluous))
 }
 
 /// The span of the sources, if they are live, or have gone by a retention rule (the former manifest names the rows
 /// without them; without a manifest nothing that they went into is there).
 fn span_of_sources(
     candidate: &Candidate,
+    sources: &[u64],
     raw: &[Candidate],
     live: &[Facts],
     former: Option<&Manifest>,
     disk: &dyn Disk,
 ) -> Result<Option<Option<Span>>, FormatError> {
-    let sources = &candidate.lineage().sources;
     let named = |id: u64| former.and_then(|manifest| manifest.tables.iter().find(|table| table.id == id));
     let went_into = |id: &u64| raw.iter().any(|of| of.file.id == *id || of.lineage().parts.contains(id));
     let found: Vec<&Facts> = live.iter().filter(|of| sources.contains(&of.entry.id)).collect();

@@ -147,12 +147,11 @@ impl Life {
     fn merge(&mut self, recovered: &Recovered) -> Result<(), Error> {
         let merged = recovered.keeper.merge(&|| false)?;
         let decimated = self.random.one_in(2) && recovered.keeper.decimate(&|| false)?;
-        if decimated && let Some(rows) = recovered.shared.view().manifest.tables.last() {
-            let is_open = |source: &u64| {
-                recovered.shared.view().manifest.tables.iter().any(|of| of.id == *source && !of.sealed)
-            };
-            self.happened.joined +=
-                rows.sources.iter().filter(|of| rows.is_rollup() && is_open(of)).count() as u64;
+        let view = recovered.shared.view();
+        if decimated && let Some(rollup) = view.manifest.tables.last().filter(|rows| rows.is_rollup()) {
+            let is_open =
+                |source: &&u64| view.manifest.tables.iter().any(|of| of.id == **source && !of.sealed);
+            self.happened.joined += rollup.sources.iter().filter(is_open).count() as u64;
         }
         self.did(Chore::Merge, u64::from(merged || decimated));
         Ok(())
