@@ -2,8 +2,10 @@
 
 mod compare;
 mod parse;
+mod search;
 mod tree;
+mod watch;
 mod wave;
 
 pub(crate) use parse::parse;
-pub(crate) use wave::{Wave, intervals};
+pub(crate) use search::Search;

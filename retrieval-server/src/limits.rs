@@ -83,6 +83,8 @@ pub const WHERE_TERMS_MAX: usize = 64;
 pub const WHERE_CHANNELS_MAX: usize = 16;
 /// Stretches of time in which a condition holds; they are held in memory.
 pub const SEARCH_INTERVALS_MAX: usize = 1_000_000;
+/// Blocks that a search reads before it looks whether another processor could read some, and again between two looks.
+pub const SEARCH_LOADS: usize = 4;
 /// Streams that follow channels at the same time; each holds a thread that mostly sleeps.
 pub const FOLLOWERS_MAX: usize = 256;
 /// Threads of a server's runtime for what blocks: each follower and each request has one, of which a configuration may

@@ -61,7 +61,7 @@ impl Reader {
     }
 
     /// On what samples are loaded ahead.
-    pub(super) fn spare(&self) -> Option<&Arc<dyn Spare>> {
+    pub fn spare(&self) -> Option<&Arc<dyn Spare>> {
         self.spare.as_ref()
     }
 

@@ -3,8 +3,7 @@
 use super::each::problem;
 use super::plan::look;
 use super::timeline::numbers;
-use crate::blocks::Blocks;
-use crate::condition::{Wave, intervals, parse};
+use crate::condition::{Search, parse};
 use crate::error::{ApiError, Code};
 use crate::json;
 use crate::limits::SEARCH_INTERVALS_MAX;
@@ -14,8 +13,8 @@ use crate::query::Query;
 use crate::routes::JSON_MEDIA_TYPE;
 use crate::selection::Selection;
 use crate::server::ServerState;
-use engine::read::{Problem, Scan};
-use sample::{TimeRange, Timestamp};
+use engine::read::{ReadError, Scan};
+use sample::{ChannelName, TimeRange, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -36,12 +35,11 @@ pub(super) fn found(state: &ServerState, query: &Query, range: TimeRange) -> Res
         ApiError::parameter("where", format!("where, column {}: {}", fault.column, fault.message))
     })?;
     let scan = Scan { skip_damaged: query.choice("damaged") == Some("skip"), ..Scan::ascending(range) };
-    let (mut waves, mut channels) = (Vec::new(), Vec::new());
-    let mut durable_until = Timestamp::MAX;
-    for (place, text) in condition.channels.iter().enumerate() {
+    let (mut names, mut channels) = (Vec::new(), Vec::new());
+    for text in &condition.channels {
         let target = names::resolve(&state.reader, text)?;
         channels.push(target.object());
-        let (name, stored) = match target {
+        names.push(match target {
             Target::Known { name, stored } => (name, stored),
             Target::Refused { name, error } if error.code == Code::UnknownChannel => {
                 let near = state.reader.near(&name);
@@ -49,35 +47,42 @@ pub(super) fn found(state: &ServerState, query: &Query, range: TimeRange) -> Res
                 return Err(ApiError { parameter: Some("where".into()), ..error });
             }
             Target::Refused { error, .. } => return Err(error),
-        };
-        let refused = |error| ApiError::read(&error, Some(name.as_str()));
-        let view = Arc::new(look(state, &stored, range).map_err(refused)?);
-        durable_until = durable_until.min(view.durable_until());
-        let edge = view.last_before(range.from, false).map_err(refused)?;
-        let blocks = Blocks::new(&state.reader, view, scan);
-        let wave = Wave::new(blocks, &condition, place, range, edge.as_ref());
-        waves.push(wave.reading_all(query.choice("statistics") == Some("ignore")));
+        });
     }
-    let mut stretches = Vec::new();
-    intervals(&condition, &mut waves, range, &mut |stretch| {
-        stretches.push(stretch);
-        stretches.len() <= SEARCH_INTERVALS_MAX
-    });
-    if stretches.len() > SEARCH_INTERVALS_MAX {
+    let refused = |(place, error): (usize, ReadError)| ApiError::read(&error, Some(names[place].0.as_str()));
+    // Views of one moment, with how much of them is durable.
+    let search = || {
+        let look = |(place, (_, stored)): (usize, &(ChannelName, ChannelName))| {
+            look(state, stored, range).map(Arc::new).map_err(|error| refused((place, error)))
+        };
+        let views = names.iter().enumerate().map(look).collect::<Result<Vec<_>, _>>()?;
+        let durable = views.iter().map(|view| view.durable_until()).min().unwrap_or(Timestamp::MAX);
+        let search = Search::new(condition.clone(), views, state.reader.clone(), scan);
+        Ok::<_, ApiError>((search.reading_all(query.choice("statistics") == Some("ignore")), durable))
+    };
+    let (together, durable_until) = search()?;
+    let (held, durable_until) = match together.together().map_err(refused)? {
+        Some(held) => (held, durable_until),
+        None => {
+            let (alone, durable_until) = search()?;
+            (alone.alone().map_err(refused)?, durable_until)
+        }
+    };
+    if held.stretches.len() > SEARCH_INTERVALS_MAX {
         let message = format!("the condition held more than {SEARCH_INTERVALS_MAX} times; shorten the range");
         return Err(ApiError { parameter: Some("where".into()), ..ApiError::of(Code::TooLarge, message) });
     }
     let mut problems: Vec<Value> = Vec::new();
-    for (wave, name) in waves.iter().zip(&condition.channels) {
-        let failure = wave.failure().map(|error| Problem::of(error, range));
-        for found in failure.into_iter().chain(wave.view().problems()) {
-            let found = problem(name, &found);
+    for (of_channel, name) in held.problems.iter().zip(&condition.channels) {
+        for found in of_channel {
+            let found = problem(name, found);
             if problems.iter().all(|known| known["message"] != found["message"]) {
                 problems.push(found);
             }
         }
     }
-    Ok(Some(Found { selection: Selection::new(stretches), problems, channels, durable_until }))
+    let selection = Selection::new(held.stretches);
+    Ok(Some(Found { selection, problems, channels, durable_until }))
 }
 
 /// `/search`.

@@ -3,6 +3,7 @@
 use super::compare::{Code, first_change};
 use super::tree::{Condition, Term, Truth};
 use crate::blocks::Blocks;
+use crate::limits::SEARCH_LOADS;
 use decimator::coverage::State;
 use engine::read::{ChannelView, Facts, Part, Passed, ReadError, Step};
 use sample::{Metadata, Sample, SampleBlock, TimeRange, Timestamp};
@@ -34,6 +35,8 @@ pub(crate) struct Wave<'a> {
     failure: Option<ReadError>,
     /// Whether it was taken into account that reading failed.
     lost: bool,
+    /// Blocks that were read.
+    loads: usize,
 }
 
 fn breaks(view: &ChannelView, range: TimeRange) -> std::iter::Peekable<std::vec::IntoIter<TimeRange>> {
@@ -93,6 +96,7 @@ impl<'a> Wave<'a> {
             ended: false,
             failure: None,
             lost: false,
+            loads: 0,
         }
     }
 
@@ -106,8 +110,13 @@ impl<'a> Wave<'a> {
         self.failure.as_ref()
     }
 
+    /// Blocks that were read so far.
+    pub(super) fn loads(&self) -> usize {
+        self.loads
+    }
+
     /// The view that is being read.
-    pub(crate) fn view(&self) -> &ChannelView {
+    pub(crate) fn view(&self) -> &Arc<ChannelView> {
         self.blocks.view()
     }
 
@@ -127,6 +136,7 @@ impl<'a> Wave<'a> {
         let step = self.blocks.step((!self.read_all).then_some(&mut enough));
         match step {
             Ok(Some(Step::Samples(block))) => {
+                self.loads += 1;
                 let view = self.blocks.view();
                 for ((_, term), codes) in self.terms.iter().zip(&mut self.codes) {
                     term.of_block(&block, view.metadata(), codes);
@@ -171,8 +181,9 @@ impl<'a> Wave<'a> {
         }
     }
 
-    /// When something changes next, behind `now`.
-    fn next_change(&mut self, now: i64) -> Option<i64> {
+    /// When something changes next, behind `now`; after many blocks without a change, when the next sample comes.
+    pub(super) fn next_change(&mut self, now: i64) -> Option<i64> {
+        let pause = self.loads + SEARCH_LOADS;
         let of_samples = loop {
             // After a plan made anew, what was taken may come again.
             self.take_until(now);
@@ -180,6 +191,9 @@ impl<'a> Wave<'a> {
                 // What is known ends behind the last sample.
                 let ends = self.failure.is_some() && !std::mem::replace(&mut self.lost, true);
                 break ends.then(|| self.last.max(now).saturating_add(1));
+            }
+            if self.loads >= pause {
+                break self.times.get(self.at).copied();
             }
             self.at = first_change(&self.codes, &self.newest, self.at, self.times.len());
             if let Some(time) = self.times.get(self.at) {
@@ -192,46 +206,12 @@ impl<'a> Wave<'a> {
     }
 
     /// Takes all samples up to `time` and writes the truths of that moment.
-    fn advance(&mut self, time: i64, terms: &mut [Truth]) {
+    pub(super) fn advance(&mut self, time: i64, terms: &mut [Truth]) {
         self.take_until(time);
         while self.breaks.next_if(|stretch| stretch.to.0 <= time).is_some() {}
         let broken = self.breaks.peek().is_some_and(|stretch| stretch.from.0 <= time);
         for ((place, _), newest) in self.terms.iter().zip(&self.newest) {
             terms[*place] = if broken || self.lost { None } else { newest.truth() };
         }
-    }
-}
-
-/// Calls `each` with every interval of `range` in which `condition` holds, in order; `waves` are its channels.
-/// `false` from `each` ends it.
-pub(crate) fn intervals(
-    condition: &Condition,
-    waves: &mut [Wave<'_>],
-    range: TimeRange,
-    each: &mut dyn FnMut(TimeRange) -> bool,
-) {
-    let mut terms: Vec<Truth> = vec![None; condition.terms.len()];
-    let mut now = range.from.0;
-    let mut since: Option<i64> = None;
-    while now < range.to.0 {
-        for wave in waves.iter_mut() {
-            wave.advance(now, &mut terms);
-        }
-        let holds = condition.root.truth(&terms) == Some(true);
-        match (holds, since) {
-            (true, None) => since = Some(now),
-            (false, Some(from)) => {
-                since = None;
-                if !each(TimeRange::new(Timestamp(from), Timestamp(now))) {
-                    return;
-                }
-            }
-            _ => {}
-        }
-        let next = waves.iter_mut().filter_map(|wave| wave.next_change(now)).min();
-        now = next.unwrap_or(range.to.0);
-    }
-    if let Some(from) = since {
-        each(TimeRange::new(Timestamp(from), range.to));
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Memory {
     pub loads: Arc<AtomicUsize>,
     /// Those of generated samples that another thread made ahead of the scan.
     pub loads_ahead: Arc<AtomicUsize>,
+    /// How long loading a block takes.
+    pub pace: Duration,
 }
 
 struct Blocks {
@@ -60,6 +62,7 @@ struct Blocks {
     vanish: bool,
     kept: Option<Kept>,
     loads: Arc<AtomicUsize>,
+    pace: Duration,
 }
 
 /// What samples have in common, sample by sample. Bounds are what a coarser number could say.
@@ -163,6 +166,7 @@ impl Run for Blocks {
 
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(self.pace);
         let number = (part.token % BLOCKS_MAX) as usize;
         let mut block = &self.parts[number];
         let piece;
@@ -340,7 +344,7 @@ impl Archive for Memory {
 
     fn snapshot(&self, name: &ChannelName, _range: TimeRange) -> Result<Option<Snapshot>, ReadError> {
         let Some(channel) = self.channels.get(name.as_str()) else { return Ok(None) };
-        let parts = Channel::blocks(&channel.samples);
+        let (parts, pace) = (Channel::blocks(&channel.samples), self.pace);
         let mut runs: Vec<Arc<dyn Run>> = Vec::new();
         if let Some(count) = channel.generated {
             let (loads, loads_ahead) = (self.loads.clone(), self.loads_ahead.clone());
@@ -352,13 +356,21 @@ impl Archive for Memory {
             let vanish = *times <= channel.vanish;
             let (name, damaged, loads) = (name.to_string(), channel.damaged, self.loads.clone());
             let kept = channel.kept;
-            runs.push(Arc::new(Blocks { name, parts, damaged, vanish, kept, loads }));
+            runs.push(Arc::new(Blocks { name, parts, damaged, vanish, kept, loads, pace }));
         }
         let late = Channel::blocks(&channel.late);
         if !late.is_empty() {
             let (name, loads) = (name.to_string(), self.loads.clone());
             let kept = channel.kept.map(|_| Kept::Table);
-            runs.push(Arc::new(Blocks { name, parts: late, damaged: None, vanish: false, kept, loads }));
+            runs.push(Arc::new(Blocks {
+                name,
+                parts: late,
+                damaged: None,
+                vanish: false,
+                kept,
+                loads,
+                pace,
+            }));
         }
         Ok(Some(Snapshot {
             rows: Vec::new(),
