@@ -294,6 +294,15 @@ fn a_second_server_of_a_name_is_told() {
     assert!(iocs.iter().all(|ioc| what.contains(&ioc.ports().server().to_string())), "{what}");
 }
 
+/// How many values of a channel the IOC replaced by newer ones in its own queue before it sent them.
+fn replaced(ioc: &mut Ioc, name: &str) -> f64 {
+    let count = |line: &String| {
+        let (_, told) = line.split_once("discarded by replacement=")?;
+        told.split(|c: char| !c.is_ascii_digit()).next()?.parse::<f64>().ok()
+    };
+    ioc.ask(&format!("dbel {name} 3")).unwrap().iter().filter_map(count).sum()
+}
+
 #[test]
 #[ignore = "needs a C IOC: cargo xtask test"]
 fn ten_thousand_channels_count_without_a_gap_and_restart_in_a_few_lines() {
@@ -303,7 +312,7 @@ fn ten_thousand_channels_count_without_a_gap_and_restart_in_a_few_lines() {
     let database: String = (0..CHANNELS)
         .map(|i| format!("record(calc,\"E:{i:05}\"){{field(SCAN,\"1 second\") field(CALC,\"VAL+1\")}}\n"))
         .collect();
-    let ioc = start(ports, &database);
+    let mut ioc = start(ports, &database);
     let mut reader = Reader::new();
     let began = Instant::now();
     for i in 0..CHANNELS {
@@ -317,7 +326,10 @@ fn ten_thousand_channels_count_without_a_gap_and_restart_in_a_few_lines() {
     });
     for name in reader.ids.keys() {
         let values: Vec<f64> = reader.samples(name).filter_map(|sample| sample.value.as_f64()).collect();
-        assert!(values.windows(2).all(|pair| pair[1] == pair[0] + 1.0), "{name}: {values:?}");
+        assert!(values.is_sorted_by(|value, next| value < next), "{name}: {values:?}");
+        let missing = values[values.len() - 1] - values[0] + 1.0 - values.len() as f64;
+        // What the IOC sends later than it comes by, on a busy machine while monitors are set up, it replaces itself.
+        assert!(missing == 0.0 || replaced(&mut ioc, name) >= missing, "{name}: {values:?}");
     }
     reader.forget();
     log();
