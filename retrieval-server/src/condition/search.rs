@@ -177,12 +177,13 @@ impl Board {
         let mut state = self.state();
         state.idle += 1;
         let range = loop {
-            let left = state.busy > 0 && may_go_on.is_none_or(|may| state.spent < state.busy && may());
-            match state.open.pop() {
-                _ if state.stopped => break None,
-                Some(range) => break Some(range),
-                None if !left => break None,
-                None => {}
+            if state.stopped || may_go_on.is_some_and(|may_go_on| !may_go_on()) {
+                break None;
+            }
+            let range = state.open.pop();
+            let to_come = state.busy > 0 && (may_go_on.is_none() || state.spent < state.busy);
+            if range.is_some() || !to_come {
+                break range;
             }
             state = self.changed.wait_timeout(state, WAIT).unwrap_or_else(PoisonError::into_inner).0;
         };
@@ -206,6 +207,8 @@ impl Drop for Claim<'_> {
         let mut state = self.board.state();
         state.busy -= 1;
         state.spent -= usize::from(self.spent);
+        // What was found in it so far is lost.
+        state.stopped |= std::thread::panicking();
         if self.range.from < self.range.to {
             state.open.push(self.range);
         }
