@@ -181,6 +181,14 @@ pub fn client_settings(ports: &[Ports]) -> ContextSettings {
     }
 }
 
+/// How many values of a subscription the IOC replaced by newer ones in its own queue before it sent them, when
+/// this is a line of what `dbel NAME 3` prints: one line a subscription, which ends in `discarded by
+/// replacement=N` or a comma and more. Those values never were on the wire.
+pub fn replaced(line: &str) -> Option<u64> {
+    let (_, told) = line.split_once("discarded by replacement=")?;
+    told.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// The Python that runs IOCs: `VARVE_IOC_PYTHON`, else that of the checkout this program was built in.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use crate::process::{command, mib, peak_memory, processor_time};
 use crate::records::{self, GROUP, GROUP_COUNTERS};
 use crate::report::Report;
 use crate::{Failure, Programs, Scale, now_ns};
-use epics_ca::ioc::{Ioc, Ports};
+use epics_ca::ioc::{self, Ioc, Ports};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -90,10 +90,7 @@ impl Rig {
             if let Some((_, question)) = line.split_once("dbel ") {
                 name = question.split(' ').next().unwrap_or_default().to_owned();
             } else if line.contains("LOG")
-                && let Some((_, told)) = line.split_once("discarded by replacement=")
-                && let Some(Ok(count)) =
-                    told.split(|c: char| !c.is_ascii_digit()).next().map(str::parse::<u64>)
-                && count > 0
+                && let Some(count @ 1..) = ioc::replaced(&line)
             {
                 *replaced.entry(name.clone()).or_default() += count;
             }
