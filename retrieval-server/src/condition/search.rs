@@ -47,8 +47,11 @@ impl Search {
         reader: Reader,
         scan: Scan,
     ) -> Search {
-        let with_problems = |view: Arc<ChannelView>| (view.problems().len(), view);
-        let views = views.into_iter().map(with_problems).map(|(problems, view)| (view, problems)).collect();
+        let with_problems = |view: Arc<ChannelView>| {
+            let problems = view.problems().len();
+            (view, problems)
+        };
+        let views = views.into_iter().map(with_problems).collect();
         Search { condition, views, reader, scan, read_all: false }
     }
 

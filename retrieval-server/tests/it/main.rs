@@ -21,6 +21,7 @@ mod names;
 mod problems;
 mod refusals;
 mod search;
+mod shared_search;
 mod status;
 mod table;
 mod values;

@@ -12,7 +12,6 @@ use sample::{
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// Samples that a block of the archive holds at most; small, so that answers are made of many.
 const BLOCK_SAMPLES: usize = 5;
@@ -51,8 +50,8 @@ pub(crate) struct Memory {
     pub loads: Arc<AtomicUsize>,
     /// Those of generated samples that another thread made ahead of the scan.
     pub loads_ahead: Arc<AtomicUsize>,
-    /// How long loading a block takes.
-    pub pace: Duration,
+    /// What each thread does before it loads a block.
+    pub before_load: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 struct Blocks {
@@ -62,7 +61,7 @@ struct Blocks {
     vanish: bool,
     kept: Option<Kept>,
     loads: Arc<AtomicUsize>,
-    pace: Duration,
+    before_load: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// What samples have in common, sample by sample. Bounds are what a coarser number could say.
@@ -166,7 +165,7 @@ impl Run for Blocks {
 
     fn load(&self, part: &Part, range: TimeRange) -> Result<SampleBlock, ReadError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
-        std::thread::sleep(self.pace);
+        self.before_load.iter().for_each(|before| before());
         let number = (part.token % BLOCKS_MAX) as usize;
         let mut block = &self.parts[number];
         let piece;
@@ -344,7 +343,7 @@ impl Archive for Memory {
 
     fn snapshot(&self, name: &ChannelName, _range: TimeRange) -> Result<Option<Snapshot>, ReadError> {
         let Some(channel) = self.channels.get(name.as_str()) else { return Ok(None) };
-        let (parts, pace) = (Channel::blocks(&channel.samples), self.pace);
+        let (parts, before_load) = (Channel::blocks(&channel.samples), &self.before_load);
         let mut runs: Vec<Arc<dyn Run>> = Vec::new();
         if let Some(count) = channel.generated {
             let (loads, loads_ahead) = (self.loads.clone(), self.loads_ahead.clone());
@@ -356,7 +355,8 @@ impl Archive for Memory {
             let vanish = *times <= channel.vanish;
             let (name, damaged, loads) = (name.to_string(), channel.damaged, self.loads.clone());
             let kept = channel.kept;
-            runs.push(Arc::new(Blocks { name, parts, damaged, vanish, kept, loads, pace }));
+            let before_load = before_load.clone();
+            runs.push(Arc::new(Blocks { name, parts, damaged, vanish, kept, loads, before_load }));
         }
         let late = Channel::blocks(&channel.late);
         if !late.is_empty() {
@@ -369,7 +369,7 @@ impl Archive for Memory {
                 vanish: false,
                 kept,
                 loads,
-                pace,
+                before_load: before_load.clone(),
             }));
         }
         Ok(Some(Snapshot {
@@ -496,5 +496,5 @@ impl Memory {
 
 /// Settings of impatient tests.
 pub(crate) fn impatient() -> HttpSettings {
-    HttpSettings { idle_timeout: Duration::from_millis(200), ..HttpSettings::default() }
+    HttpSettings { idle_timeout: std::time::Duration::from_millis(200), ..HttpSettings::default() }
 }

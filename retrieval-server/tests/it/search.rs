@@ -3,7 +3,6 @@
 mod stored;
 
 use crate::ask::{json, refused};
-use crate::http::{Server, body};
 use crate::memory::{Channel, Memory};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use retrieval_server::{Code, HttpSettings, ServerState};
@@ -210,12 +209,12 @@ fn truth(node: &Node, now: &[Option<&Sample>], named: &Named) -> Option<bool> {
     }
 }
 
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// Intervals of an answer.
-fn intervals(answer: &Json) -> Vec<(i64, i64)> {
+pub(crate) fn intervals(answer: &Json) -> Vec<(i64, i64)> {
     let pair = |i: &Json| (i["from_ns"].as_i64().unwrap(), i["to_ns"].as_i64().unwrap());
     answer["intervals"].as_array().unwrap().iter().map(pair).collect()
 }
@@ -246,6 +245,11 @@ fn conditions_hold_where_they_do_also_when_several_threads_look() {
     compared(30, 7, Duration::from_micros(100));
 }
 
+/// What makes every block take this long to load.
+pub(crate) fn slowly(pace: Duration) -> Option<Arc<dyn Fn() + Send + Sync>> {
+    Some(Arc::new(move || std::thread::sleep(pace)))
+}
+
 /// Twenty conditions on each of `archives` random archives, some of them two that answer as one; loading a block takes as
 /// long as `pace`.
 fn compared(archives: usize, seed: u64, pace: Duration) {
@@ -259,7 +263,7 @@ fn compared(archives: usize, seed: u64, pace: Duration) {
         let timelines: Vec<Vec<Sample>> =
             (0..3).map(|i| timeline(&channels[i], worse.as_ref().map(|worse| &worse[i]))).collect();
         let mut memory = Memory::of(NAMES.into_iter().zip(channels));
-        memory.pace = pace;
+        memory.before_load = slowly(pace);
         let loads = memory.loads.clone();
         let state = match worse {
             None => memory.state_with(HttpSettings { computing_max: 3, ..HttpSettings::default() }),
@@ -429,50 +433,6 @@ fn damage_ends_what_is_known() {
     }
     let around = json(&state, "/api/v1/search", &format!("{query}&damaged=skip"));
     assert_eq!((intervals(&around), &around["complete"]), (vec![(0, 5), (10, 20)], &literal!(false)));
-}
-
-#[test]
-fn damage_is_answered_alike_by_one_thread_and_by_several() {
-    let value = |i: i64| Value::Int32(if i % 3 == 0 { 2 } else { 1 });
-    let samples: Vec<Sample> = (0..500).map(|i| Sample::new(Timestamp(i), value(i))).collect();
-    for damaged in [1, 50, 98] {
-        let answers = |computing_max, rest: &str| {
-            let channel = Channel { samples: samples.clone(), damaged: Some(damaged), ..Channel::default() };
-            let mut memory = Memory::of([("X", channel)]);
-            memory.pace = Duration::from_micros(100);
-            let state = memory.state_with(HttpSettings { computing_max, ..HttpSettings::default() });
-            json(&state, "/api/v1/search", &format!("from_ns=0&to_ns=500&where={}{rest}", encoded("X == 1")))
-        };
-        for rest in ["", "&damaged=skip"] {
-            let alone = answers(1, rest);
-            assert_eq!(alone["complete"], false);
-            assert_eq!(alone, answers(3, rest), "block {damaged} {rest}");
-        }
-    }
-}
-
-#[test]
-fn a_processor_that_others_want_is_given_back_with_what_it_did_not_look_at() {
-    // Every other block has to be read, one by one.
-    let value = |i: i64| Value::Float64([0.0, 0.0, 0.0, 0.0, 0.0, 1.4, 1.4, 1.6, 1.6, 1.4][i as usize % 10]);
-    let samples: Vec<Sample> = (0..1000).map(|i| Sample::new(Timestamp(i), value(i))).collect();
-    let mut memory = Memory::of([("X", Channel { samples, ..Channel::default() })]);
-    memory.pace = Duration::from_micros(100);
-    let server = Server::start(memory, HttpSettings { computing_max: 3, ..HttpSettings::default() });
-    let held: Vec<(i64, i64)> = (-1..1000).step_by(10).map(|i| (i.max(0), (i + 8).min(1000))).collect();
-    let path = format!("/api/v1/search?from_ns=0&to_ns=1000&where={}", encoded("X < 1.5"));
-    std::thread::scope(|scope| {
-        for client in 0..4 {
-            let (server, path, held) = (&server, &path, &held);
-            scope.spawn(move || {
-                for pause in 0..40 {
-                    let answer: Json = serde_json::from_slice(&body(server.get(path, &[])).unwrap()).unwrap();
-                    assert_eq!(&intervals(&answer), held);
-                    std::thread::sleep(Duration::from_millis(pause % 7 * client));
-                }
-            });
-        }
-    });
 }
 
 #[test]
