@@ -8,6 +8,7 @@ mod columns;
 mod csv;
 mod follow;
 mod json;
+mod list;
 mod table;
 
 pub(crate) use self::arrow::ArrowFormat;

@@ -2,6 +2,7 @@
 
 use super::Ending;
 use super::arrow_bins::ArrowBins;
+use super::list::list;
 use crate::bin_table::{BinTable, Cells, NO_TIME};
 use crate::columns::{self, BinsHead};
 use crate::json::{self, Numbers};
@@ -189,7 +190,7 @@ impl BinFormat {
             out.buffer.extend_from_slice(if k > 0 { b",\"" } else { b"\"" });
             out.buffer.extend_from_slice(name.as_bytes());
             out.buffer.extend_from_slice(b"\":");
-            self.list(out, table.len(), |to, i| self.cell(to, cells, i))?;
+            list(out, table.len(), |to, i| self.cell(to, cells, i))?;
         }
         if let Some(states) = &table.states {
             out.buffer.extend_from_slice(b",\"states\":{");
@@ -200,32 +201,12 @@ impl BinFormat {
                 }
                 json::string(&mut out.buffer, label);
                 out.buffer.push(b':');
-                self.list(out, table.len(), |to, i| self.numbers.int64(to, states.ns[i * width + k]))?;
+                list(out, table.len(), |to, i| self.numbers.int64(to, states.ns[i * width + k]))?;
             }
             out.buffer.push(b'}');
         }
         out.buffer.extend_from_slice(b"}}");
         Ok(())
-    }
-
-    fn list(
-        &self,
-        out: &mut Writer<'_>,
-        count: usize,
-        write: impl Fn(&mut Vec<u8>, usize),
-    ) -> Result<(), Stopped> {
-        out.buffer.push(b'[');
-        for i in 0..count {
-            if i > 0 {
-                out.buffer.push(b',');
-            }
-            write(&mut out.buffer, i);
-            if i % 1024 == 1023 {
-                out.settle()?;
-            }
-        }
-        out.buffer.push(b']');
-        out.settle()
     }
 
     fn cell(&self, to: &mut Vec<u8>, cells: &Cells, i: usize) {
@@ -326,18 +307,7 @@ impl BinFormat {
                 out.buffer.extend_from_slice(b"}\n");
                 Ok(())
             }
-            Shape::Columns => {
-                let json = json!({
-                    "from_ns": self.range.from.0,
-                    "to_ns": self.range.to.0,
-                    "complete": complete,
-                    "problems": ending.problems,
-                    "channels": self.channels,
-                    "durable_until_ns": ending.durable_until.map(|time| time.0),
-                });
-                let durable_until = ending.durable_until.unwrap_or(Timestamp::MIN);
-                columns::end(out, complete, self.bins, durable_until, &json)
-            }
+            Shape::Columns => ending.end_columns(out, (self.range, &self.channels), self.bins, None),
         }
     }
 }

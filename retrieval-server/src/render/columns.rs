@@ -200,16 +200,31 @@ impl Format for ColumnsFormat {
     }
 
     fn end(&mut self, out: &mut Writer<'_>, ending: &Ending) -> Result<(), Stopped> {
-        let complete = out.is_complete(&ending.problems);
-        let json = json!({
-            "from_ns": self.range.from.0,
-            "to_ns": self.range.to.0,
+        ending.end_columns(out, (self.range, &self.channels), self.samples, None)
+    }
+}
+
+impl Ending {
+    /// Ends an answer over `range` of `count` samples, bins or rows; `more` is what its end block says beside what all say.
+    pub(super) fn end_columns(
+        &self,
+        out: &mut Writer<'_>,
+        (range, channels): (TimeRange, &[Value]),
+        count: u64,
+        more: Option<(&str, Value)>,
+    ) -> Result<(), Stopped> {
+        let complete = out.is_complete(&self.problems);
+        let mut json = json!({
+            "from_ns": range.from.0,
+            "to_ns": range.to.0,
             "complete": complete,
-            "problems": ending.problems,
-            "channels": self.channels,
-            "durable_until_ns": ending.durable_until.map(|time| time.0),
+            "problems": self.problems,
+            "channels": channels,
         });
-        let durable_until = ending.durable_until.unwrap_or(Timestamp::MIN);
-        columns::end(out, complete, self.samples, durable_until, &json)
+        if let Some((name, value)) = more {
+            json[name] = value;
+        }
+        json["durable_until_ns"] = json!(self.durable_until.map(|time| time.0));
+        columns::end(out, complete, count, self.durable_until.unwrap_or(Timestamp::MIN), &json)
     }
 }

@@ -1,5 +1,6 @@
 //! Raw samples as JSON.
 
+use super::list::{ROWS_BETWEEN, list};
 use super::{Beside, Closing, Ending, Format, Side};
 use crate::json::{self, Elements, Numbers};
 use crate::names::Target;
@@ -11,9 +12,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sample::{Column, StatusDomain, TimeRange};
 use serde_json::{Value, json};
-
-/// Rows between two looks at the buffer.
-const ROWS_BETWEEN: usize = 1024;
 
 /// The JSON of section 4.1.
 #[derive(Debug)]
@@ -41,31 +39,22 @@ impl JsonFormat {
         self.channels += 1;
     }
 
-    fn list(
+    /// A list beside the others of an object.
+    fn member(
         out: &mut Writer<'_>,
         name: &str,
         count: usize,
-        mut write: impl FnMut(&mut Vec<u8>, usize),
+        write: impl FnMut(&mut Vec<u8>, usize),
     ) -> Result<(), Stopped> {
-        out.buffer.extend_from_slice(format!(",\"{name}\":[").as_bytes());
-        for i in 0..count {
-            if i > 0 {
-                out.buffer.push(b',');
-            }
-            write(&mut out.buffer, i);
-            if i % ROWS_BETWEEN == 0 {
-                out.settle()?;
-            }
-        }
-        out.buffer.push(b']');
-        Ok(())
+        out.buffer.extend_from_slice(format!(",\"{name}\":").as_bytes());
+        list(out, count, write)
     }
 
     fn times(&mut self, out: &mut Writer<'_>, times: &[i64]) -> Result<(), Stopped> {
         let numbers = self.numbers;
         match &mut self.iso {
-            None => Self::list(out, "time_ns", times.len(), |to, i| numbers.int64(to, times[i])),
-            Some(iso) => Self::list(out, "time", times.len(), |to, i| {
+            None => Self::member(out, "time_ns", times.len(), |to, i| numbers.int64(to, times[i])),
+            Some(iso) => Self::member(out, "time", times.len(), |to, i| {
                 to.push(b'"');
                 iso.write(to, times[i]);
                 to.push(b'"');
@@ -76,7 +65,7 @@ impl JsonFormat {
     fn values(&self, out: &mut Writer<'_>, values: &Column) -> Result<(), Stopped> {
         let numbers = self.numbers;
         let Column::Array { ends, elements } = values else {
-            return Self::list(out, "value", values.len(), |to, i| numbers.scalar(to, values, i));
+            return Self::member(out, "value", values.len(), |to, i| numbers.scalar(to, values, i));
         };
         out.buffer.extend_from_slice(b",\"value\":[");
         for i in 0..ends.len() {
@@ -209,16 +198,16 @@ impl Format for JsonFormat {
         self.values(out, &block.values)?;
         let numbers = self.numbers;
         let count = block.len();
-        Self::list(out, "severity", count, |to, i| json::integer(to, block.severity[i].into()))?;
-        Self::list(out, "status", count, |to, i| json::integer(to, block.status[i].into()))?;
+        Self::member(out, "severity", count, |to, i| json::integer(to, block.severity[i].into()))?;
+        Self::member(out, "status", count, |to, i| json::integer(to, block.status[i].into()))?;
         if block.run.received {
-            Self::list(out, "received_ns", count, |to, i| numbers.int64(to, block.received[i]))?;
+            Self::member(out, "received_ns", count, |to, i| numbers.int64(to, block.received[i]))?;
         }
         if block.run.user_tag {
-            Self::list(out, "user_tag", count, |to, i| numbers.int64(to, block.user_tag[i]))?;
+            Self::member(out, "user_tag", count, |to, i| numbers.int64(to, block.user_tag[i]))?;
         }
         if block.run.message {
-            Self::list(out, "message", count, |to, i| json::string(to, &json::text(block.message.get(i))))?;
+            Self::member(out, "message", count, |to, i| json::string(to, &json::text(block.message.get(i))))?;
         }
         out.buffer.push(b'}');
         out.settle()

@@ -2,17 +2,15 @@
 
 use super::Ending;
 use super::csv::{CsvFormat, field};
+use super::list::{ROWS_BETWEEN, list};
 use crate::columns;
 use crate::json::{self, Numbers};
 use crate::output::{Stopped, Writer};
 use crate::routes::{COLUMNS_MEDIA_TYPE, CSV_MEDIA_TYPE, JSON_MEDIA_TYPE};
 use crate::table::{Cells, RowBlock};
 use crate::time::IsoWriter;
-use sample::{TimeRange, Timestamp};
+use sample::TimeRange;
 use serde_json::{Value, json};
-
-/// Rows between two looks at the buffer.
-const ROWS_BETWEEN: usize = 1024;
 
 /// A format of tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,26 +43,6 @@ impl TableFormat {
     }
 }
 
-/// A JSON list, written piece by piece.
-fn list(
-    out: &mut Writer<'_>,
-    count: usize,
-    write: &mut dyn FnMut(&mut Vec<u8>, usize),
-) -> Result<(), Stopped> {
-    out.buffer.push(b'[');
-    for i in 0..count {
-        if i > 0 {
-            out.buffer.push(b',');
-        }
-        write(&mut out.buffer, i);
-        if i % ROWS_BETWEEN == 0 {
-            out.settle()?;
-        }
-    }
-    out.buffer.push(b']');
-    Ok(())
-}
-
 /// A table as JSON: calls come in the order of the functions.
 pub(crate) struct TableJson {
     numbers: Numbers,
@@ -84,7 +62,7 @@ impl TableJson {
         out.buffer.extend_from_slice(b",\"to_ns\":");
         self.numbers.int64(&mut out.buffer, range.to.0);
         out.buffer.extend_from_slice(b",\"time_ns\":");
-        list(out, times.len(), &mut |to, i| self.numbers.int64(to, times[i]))?;
+        list(out, times.len(), |to, i| self.numbers.int64(to, times[i]))?;
         out.buffer.extend_from_slice(b",\"columns\":[\n");
         Ok(())
     }
@@ -122,7 +100,7 @@ impl TableJson {
     /// Closes the open column; `severities` are all of its cells', `None` where nothing is held.
     pub(crate) fn close(&self, out: &mut Writer<'_>, severities: &[Option<u8>]) -> Result<(), Stopped> {
         out.buffer.extend_from_slice(b"],\"severity\":");
-        list(out, severities.len(), &mut |to, i| match severities[i] {
+        list(out, severities.len(), |to, i| match severities[i] {
             Some(severity) => json::integer(to, severity.into()),
             None => to.extend_from_slice(b"null"),
         })?;
@@ -214,17 +192,7 @@ impl TableColumns {
 
     /// The answer ends.
     pub(crate) fn end(self, out: &mut Writer<'_>, ending: &Ending) -> Result<(), Stopped> {
-        let complete = out.is_complete(&ending.problems);
-        let json = json!({
-            "from_ns": self.range.from.0,
-            "to_ns": self.range.to.0,
-            "complete": complete,
-            "problems": ending.problems,
-            "channels": self.channels,
-            "rows": self.rows,
-            "durable_until_ns": ending.durable_until.map(|time| time.0),
-        });
-        let durable_until = ending.durable_until.unwrap_or(Timestamp::MIN);
-        columns::end(out, complete, self.rows, durable_until, &json)
+        let rows = ("rows", self.rows.into());
+        ending.end_columns(out, (self.range, &self.channels), self.rows, Some(rows))
     }
 }
