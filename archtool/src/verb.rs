@@ -13,6 +13,7 @@ pub(crate) mod generate;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod man;
+mod over_range;
 pub(crate) mod reindex;
 pub(crate) mod seal;
 pub(crate) mod search;
